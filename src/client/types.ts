@@ -1,0 +1,60 @@
+// What a client of the API offers, whatever carries the requests.
+import type { Kind } from "../api/kind.ts";
+import type { Resource, ResourceList, WatchEvent } from "../api/meta.ts";
+
+export type ListOptions = {
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+  limit?: number;
+  continue?: string;
+  resourceVersion?: string;
+  signal?: AbortSignal;
+};
+export type WriteOptions = {
+  namespace?: string;
+  dryRun?: boolean;
+  fieldManager?: string;
+  fieldValidation?: "Strict" | "Warn" | "Ignore";
+  signal?: AbortSignal;
+};
+export type PatchType = "merge" | "json" | "strategic";
+
+/** Every method throws ApiError (the server's Status) or TortieError (the server cannot be reached). */
+export interface Client {
+  get<T extends Resource>(kind: Kind<T>, name: string, options?: { namespace?: string; signal?: AbortSignal }): Promise<T>;
+  /** All pages. */
+  list<T extends Resource>(kind: Kind<T>, options?: ListOptions): Promise<ResourceList<T>>;
+  create<T extends Resource>(kind: Kind<T>, object: T, options?: WriteOptions): Promise<T>;
+  /** PUT: object.metadata.resourceVersion must be set; 409 when it is not the latest. */
+  update<T extends Resource>(kind: Kind<T>, object: T, options?: WriteOptions): Promise<T>;
+  updateStatus<T extends Resource>(kind: Kind<T>, object: T, options?: WriteOptions): Promise<T>;
+  patch<T extends Resource>(
+    kind: Kind<T>,
+    name: string,
+    patch: unknown,
+    options?: WriteOptions & { type?: PatchType; subresource?: "status" },
+  ): Promise<T>;
+  delete<T extends Resource>(
+    kind: Kind<T>,
+    name: string,
+    options?: { namespace?: string; uid?: string; resourceVersion?: string; signal?: AbortSignal },
+  ): Promise<void>;
+  watch<T extends Resource>(
+    kind: Kind<T>,
+    options: ListOptions & { bookmarks?: boolean; sendInitialEvents?: boolean; timeoutSeconds?: number },
+  ): AsyncIterable<WatchEvent<T>>;
+  close(): Promise<void>;
+}
+
+/** A cache of one kind, kept by list and watch; never stops except by stop(). */
+export interface Informer<T extends Resource> {
+  /** Resolves when the first list is in. Keeps trying; `signal` gives up. */
+  start(signal?: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  readonly synced: boolean;
+  get(name: string, namespace?: string): T | undefined;
+  list(): readonly T[];
+  /** Called after each change was taken into the cache (once for a batch); the result removes the listener. */
+  onChange(listener: () => void): () => void;
+}
