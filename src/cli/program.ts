@@ -1,0 +1,55 @@
+// What every command built on commander shares: help with examples, usage errors as TortieError (exit code 1, no stack), exit codes from actions.
+import { Command, CommanderError } from "commander";
+import { TortieError } from "../base/errors.ts";
+
+const exitCodes = new WeakMap<Command, number>();
+
+const rootOf = (command: Command): Command => (command.parent ? rootOf(command.parent) : command);
+
+/**
+ * A command with its help: `name` as it is typed ("tortie status"), one line that says what it does, and lines to copy.
+ * Add options and arguments, give it an action with `onAction`, run it with `runProgram`.
+ */
+export function program(name: string, summary: string, examples: readonly string[]): Command {
+  const command = new Command(name).description(summary).exitOverride().allowExcessArguments(false).showSuggestionAfterError(true);
+  // The error is thrown and printed once, by main.ts.
+  command.configureOutput({ outputError: () => {} });
+  return withExamples(command, examples);
+}
+
+/** Adds a block of examples to the help of a command (also of a sub-command made with `.command(…)`). */
+export function withExamples(command: Command, examples: readonly string[]): Command {
+  if (examples.length > 0) command.addHelpText("after", `\nExamples:\n${examples.map((e) => `  ${e}\n`).join("")}`);
+  return command;
+}
+
+/** Like commander's `.action`, but the handler's result is the exit code that `runProgram` gives. */
+export function onAction<A extends unknown[]>(command: Command, handler: (...args: A) => Promise<number> | number): Command {
+  return command.action(async (...args: unknown[]) => {
+    exitCodes.set(rootOf(command), await handler(...(args as A)));
+  });
+}
+
+/** Parses `args` (the words after the command's name), runs the action and gives the exit code. Throws TortieError for bad usage. */
+export async function runProgram(command: Command, args: readonly string[]): Promise<number> {
+  try {
+    exitCodes.delete(command);
+    await command.parseAsync([...args], { from: "user" });
+    return exitCodes.get(command) ?? 0;
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (thrown.exitCode === 0 || thrown.code === "commander.help") return thrown.exitCode;
+    throw new TortieError(capital(thrown.message.replace(/^error: /, "").trim()), { hint: `${command.name()} --help explains it.`, cause: thrown });
+  }
+}
+
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
+/** An option's value as a whole number in [min, max]; for commander's argParser. Throws TortieError. */
+export const integer =
+  (what: string, min: number, max: number): ((text: string) => number) =>
+  (text) => {
+    const n = /^-?[0-9]{1,15}$/.test(text) ? Number(text) : NaN;
+    if (!(n >= min && n <= max)) throw new TortieError(`Cannot use "${text}" as ${what}: it must be a whole number from ${min} to ${max}`);
+    return n;
+  };
