@@ -1,0 +1,80 @@
+// A link's state: up or down, MTU, and word of changes. Asked in the network namespace where the link is now: a TUN link may be moved away from the
+// namespace of its sockets (the usual way to give a container a tunnel), and the descriptor goes on working.
+import { closeSync, openSync } from "node:fs";
+import { bind, check } from "./ffi.ts";
+import { nameRequest } from "./ifreq.ts";
+import { tunNamespace } from "./tun.ts";
+
+const socket = bind("int socket(int, int, int)");
+const bindSocket = bind("int bind(int, void *, unsigned int)");
+const ioctl = bind("int ioctl(int, unsigned long, void *)");
+const setns = bind("int setns(int, int)");
+
+const AF_INET = 2;
+const AF_NETLINK = 16;
+const SOCK_DGRAM = 2;
+const SOCK_RAW = 3;
+const NONBLOCK_CLOEXEC = 0x80800;
+const NETLINK_ROUTE = 0;
+const RTMGRP_LINK = 1;
+const CLONE_NEWNET = 0x40000000;
+const SIOCGIFFLAGS = 0x8913;
+const SIOCGIFMTU = 0x8921;
+const SIOCSIFMTU = 0x8922;
+const VALUE_AT = 16;
+const IFF_UP = 1;
+
+export type LinkState = { readonly up: boolean; readonly mtu: number };
+
+export class LinkWatch {
+  /** A netlink socket that becomes readable when any link of the namespace changes. Non-blocking; its messages need not be understood. */
+  readonly changes: number;
+  readonly #ask: number;
+
+  /** In the namespace of the TUN behind `tunFd`. Throws SysError. */
+  constructor(tunFd: number) {
+    const there = tunNamespace(tunFd);
+    const here = there === undefined ? undefined : openSync("/proc/thread-self/ns/net", "r");
+    try {
+      // Only this thread changes its namespace, and nothing else runs on it before it is back.
+      if (there !== undefined) check(setns(there, CLONE_NEWNET), "enter the link's network namespace");
+      this.#ask = check(socket(AF_INET, SOCK_DGRAM | NONBLOCK_CLOEXEC, 0), "open a socket");
+      this.changes = check(socket(AF_NETLINK, SOCK_RAW | NONBLOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
+      const local = new Uint8Array(12);
+      new DataView(local.buffer).setUint16(0, AF_NETLINK, true);
+      new DataView(local.buffer).setUint32(8, RTMGRP_LINK, true);
+      check(bindSocket(this.changes, local, local.length), "subscribe to link changes");
+    } finally {
+      if (here !== undefined) {
+        check(setns(here, CLONE_NEWNET), "return to the own network namespace");
+        closeSync(here);
+      }
+      if (there !== undefined) closeSync(there);
+    }
+  }
+
+  /** State of the link, or undefined when it is not in this namespace (any more). */
+  state(name: string): LinkState | undefined {
+    const flags = this.#get(name, SIOCGIFFLAGS);
+    const mtu = this.#get(name, SIOCGIFMTU);
+    return flags === undefined || mtu === undefined ? undefined : { up: (flags & IFF_UP) !== 0, mtu };
+  }
+
+  /** Throws SysError. */
+  setMtu(name: string, mtu: number): void {
+    const request = nameRequest(name);
+    new DataView(request.buffer).setInt32(VALUE_AT, mtu, true);
+    check(ioctl(this.#ask, SIOCSIFMTU, request), `set the MTU of "${name}" to ${mtu}`);
+  }
+
+  #get(name: string, what: number): number | undefined {
+    const request = nameRequest(name);
+    if (ioctl(this.#ask, what, request) < 0) return undefined;
+    return new DataView(request.buffer).getInt32(VALUE_AT, true);
+  }
+
+  close(): void {
+    closeSync(this.#ask);
+    closeSync(this.changes);
+  }
+}

@@ -1,0 +1,157 @@
+// Vectors of datagrams for recvmmsg(2) and sendmmsg(2), laid out once in the slab: per datagram only lengths and pointers change. Struct layouts are
+// those of 64-bit Linux (the same on x86_64 and aarch64).
+import { AF_INET, AF_INET6, ENDPOINT_BYTES, SOCKADDR_IN, SOCKADDR_IN6, SOURCE_ADDRESS_AT, SOURCE_INDEX_AT } from "./endpoint.ts";
+import { bind } from "./ffi.ts";
+import type { Slab } from "./slab.ts";
+
+const recvmmsg = bind("int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)");
+const sendmmsg = bind("int sendmmsg(int, uintptr_t, unsigned int, int)");
+
+const MSG_DONTWAIT = 0x40;
+const MSG_TRUNC = 0x20;
+// struct mmsghdr: msghdr { name 0, namelen 8, iov 16, iovlen 24, control 32, controllen 40, flags 48 }, msg_len 56.
+const HEADER = 64;
+const IOVEC = 16;
+const NAME = 32;
+const CONTROL = 64;
+// struct cmsghdr { len u64, level i32, type i32 }, data at 16.
+const SOL_IP = 0;
+const IP_PKTINFO = 8;
+const SOL_IPV6 = 41;
+const IPV6_PKTINFO = 50;
+const CMSG_HEADER = 16;
+const PKTINFO4_LEN = CMSG_HEADER + 12;
+const PKTINFO4_SPACE = 32;
+const PKTINFO6_LEN = CMSG_HEADER + 20;
+const PKTINFO6_SPACE = 40;
+
+export class Messages {
+  readonly count: number;
+  readonly #slab: Slab;
+  readonly #headers: number;
+  readonly #iovecs: number;
+  readonly #names: number;
+  readonly #controls: number;
+
+  constructor(slab: Slab, count: number) {
+    this.count = count;
+    this.#slab = slab;
+    this.#headers = slab.take(count * HEADER, 64);
+    this.#iovecs = slab.take(count * IOVEC);
+    this.#names = slab.take(count * NAME);
+    this.#controls = slab.take(count * CONTROL);
+    for (let i = 0; i < count; i++) {
+      const h = this.#headers + i * HEADER;
+      slab.point(h, this.#names + i * NAME);
+      slab.point(h + 16, this.#iovecs + i * IOVEC);
+      slab.u32[(h + 24) >>> 2] = 1;
+      slab.point(h + 32, this.#controls + i * CONTROL);
+    }
+  }
+
+  /** Datagram `i` is (to be) the `bytes` bytes at slab offset `at`. */
+  setData(i: number, at: number, bytes: number): void {
+    const v = this.#iovecs + i * IOVEC;
+    this.#slab.point(v, at);
+    this.#slab.u32[(v + 8) >>> 2] = bytes;
+  }
+
+  /** Receives up to `n` datagrams into what setData named; what came, or -1 (errno: EAGAIN when there is none). Never blocks. */
+  receive(fd: number, n: number): number {
+    const u32 = this.#slab.u32;
+    for (let i = 0; i < n; i++) {
+      const h = (this.#headers + i * HEADER) >>> 2;
+      u32[h + 2] = SOCKADDR_IN6;
+      u32[h + 10] = CONTROL;
+      u32[h + 12] = 0;
+    }
+    return recvmmsg(fd, this.#slab.base + this.#headers, n, MSG_DONTWAIT, 0);
+  }
+
+  /** Length of received datagram `i`, or -1 when it did not fit. */
+  length(i: number): number {
+    const h = (this.#headers + i * HEADER) >>> 2;
+    return (this.#slab.u32[h + 12]! & MSG_TRUNC) !== 0 ? -1 : this.#slab.u32[h + 14]!;
+  }
+
+  /** Stores where received datagram `i` came from, and the address it came to, as an endpoint at slab offset `to`. */
+  source(i: number, to: number): void {
+    const u32 = this.#slab.u32;
+    const name = (this.#names + i * NAME) >>> 2;
+    const out = to >>> 2;
+    const six = this.#slab.u16[name << 1] === AF_INET6;
+    const words = six ? SOCKADDR_IN6 >>> 2 : 2;
+    for (let w = 0; w < words; w++) u32[out + w] = u32[name + w]!;
+    for (let w = words; w < ENDPOINT_BYTES >>> 2; w++) u32[out + w] = 0;
+    // The flow label belongs to one packet, not to the endpoint.
+    if (six) u32[out + 1] = 0;
+    const control = (this.#controls + i * CONTROL) >>> 2;
+    if (u32[((this.#headers + i * HEADER) >>> 2) + 10]! < PKTINFO4_LEN) return;
+    const level = u32[control + 2]!;
+    const type = u32[control + 3]!;
+    const data = control + (CMSG_HEADER >>> 2);
+    if (level === SOL_IP && type === IP_PKTINFO) {
+      u32[out + (SOURCE_INDEX_AT >>> 2)] = u32[data]!;
+      u32[out + (SOURCE_ADDRESS_AT >>> 2)] = u32[data + 1]!;
+    } else if (level === SOL_IPV6 && type === IPV6_PKTINFO) {
+      u32[out + (SOURCE_INDEX_AT >>> 2)] = u32[data + 4]!;
+      for (let w = 0; w < 4; w++) u32[out + (SOURCE_ADDRESS_AT >>> 2) + w] = u32[data + w]!;
+    }
+  }
+
+  /** Datagram `i` goes to the endpoint at slab offset `endpoint`, from its sticky source if it has one. */
+  setDestination(i: number, endpoint: number): void {
+    const u32 = this.#slab.u32;
+    const h = (this.#headers + i * HEADER) >>> 2;
+    const name = (this.#names + i * NAME) >>> 2;
+    const control = (this.#controls + i * CONTROL) >>> 2;
+    const data = control + (CMSG_HEADER >>> 2);
+    const from = endpoint >>> 2;
+    const six = this.#slab.u16[endpoint >>> 1] === AF_INET6;
+    const words = (six ? SOCKADDR_IN6 : SOCKADDR_IN) >>> 2;
+    for (let w = 0; w < words; w++) u32[name + w] = u32[from + w]!;
+    u32[h + 2] = words << 2;
+    const index = u32[from + (SOURCE_INDEX_AT >>> 2)]!;
+    const address = from + (SOURCE_ADDRESS_AT >>> 2);
+    const known = u32[address]! | (six ? u32[address + 1]! | u32[address + 2]! | u32[address + 3]! : 0);
+    if (known === 0) {
+      u32[h + 10] = 0;
+      return;
+    }
+    u32[control + 1] = 0;
+    if (six) {
+      u32[control] = PKTINFO6_LEN;
+      u32[control + 2] = SOL_IPV6;
+      u32[control + 3] = IPV6_PKTINFO;
+      for (let w = 0; w < 4; w++) u32[data + w] = u32[address + w]!;
+      u32[data + 4] = index;
+      u32[h + 10] = PKTINFO6_SPACE;
+    } else {
+      u32[control] = PKTINFO4_LEN;
+      u32[control + 2] = SOL_IP;
+      u32[control + 3] = IP_PKTINFO;
+      u32[data] = index;
+      u32[data + 1] = u32[address]!;
+      u32[data + 2] = 0;
+      u32[h + 10] = PKTINFO4_SPACE;
+    }
+  }
+
+  /** The kernel chooses the source address of datagram `i`. */
+  clearSource(i: number): void {
+    this.#slab.u32[((this.#headers + i * HEADER) >>> 2) + 10] = 0;
+  }
+
+  hasSource(i: number): boolean {
+    return this.#slab.u32[((this.#headers + i * HEADER) >>> 2) + 10] !== 0;
+  }
+
+  family(i: number): number {
+    return this.#slab.u16[(this.#names + i * NAME) >>> 1] === AF_INET6 ? AF_INET6 : AF_INET;
+  }
+
+  /** Sends datagrams [first, first + n): how many went, or -1 (errno) when the first of them failed. Never blocks. */
+  send(fd: number, first: number, n: number): number {
+    return sendmmsg(fd, this.#slab.base + this.#headers + first * HEADER, n, MSG_DONTWAIT);
+  }
+}

@@ -1,0 +1,88 @@
+// The UDP sockets of a device: IPv4 and IPv6 on one port (udp(7), ip(7), ipv6(7)). Messages go through messages.ts.
+import { closeSync } from "node:fs";
+import { TortieError } from "../base/errors.ts";
+import { AF_INET, AF_INET6, SOCKADDR_IN, SOCKADDR_IN6 } from "./endpoint.ts";
+import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } from "./errno.ts";
+import { bind, check, SysError } from "./ffi.ts";
+
+const socket = bind("int socket(int, int, int)");
+const bindSocket = bind("int bind(int, void *, unsigned int)");
+const getsockname = bind("int getsockname(int, void *, void *)");
+const setsockopt = bind("int setsockopt(int, int, int, void *, unsigned int)");
+
+const DGRAM_NONBLOCK_CLOEXEC = 2 | 0x800 | 0x80000;
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+const SO_MARK = 36;
+const SOL_IP = 0;
+const IP_PKTINFO = 8;
+const IP_MTU_DISCOVER = 10;
+const SOL_IPV6 = 41;
+const IPV6_MTU_DISCOVER = 23;
+const IPV6_V6ONLY = 26;
+const IPV6_RECVPKTINFO = 49;
+const PMTUDISC_DONT = 0;
+// A burst of one round trip must fit while the worker writes to the TUN.
+const BUFFER = 7 << 20;
+const TRIES = 100;
+
+/** `v6` is -1 where the kernel has no IPv6. */
+export type UdpSockets = { readonly v4: number; readonly v6: number; readonly port: number };
+
+const set = (fd: number, level: number, option: number, value: number): number => setsockopt(fd, level, option, new Int32Array([value]), 4);
+
+function open(family: number, port: number): { fd: number; port: number } {
+  const fd = check(socket(family, DGRAM_NONBLOCK_CLOEXEC, 0), "open a UDP socket");
+  try {
+    const six = family === AF_INET6;
+    if (six) check(set(fd, SOL_IPV6, IPV6_V6ONLY, 1), "keep IPv4 out of the IPv6 socket");
+    check(six ? set(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1) : set(fd, SOL_IP, IP_PKTINFO, 1), "learn the addresses that packets come to");
+    // As in the kernel's device: the outer packet may be fragmented.
+    if (six) set(fd, SOL_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DONT);
+    else set(fd, SOL_IP, IP_MTU_DISCOVER, PMTUDISC_DONT);
+    if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) < 0) set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
+    if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER) < 0) set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
+    const local = new Uint8Array(six ? SOCKADDR_IN6 : SOCKADDR_IN);
+    const view = new DataView(local.buffer);
+    view.setUint16(0, family, true);
+    view.setUint16(2, port);
+    check(bindSocket(fd, local, local.length), `listen on UDP port ${port}`);
+    check(getsockname(fd, local, new Uint32Array([local.length])), "read the port");
+    return { fd, port: view.getUint16(2) };
+  } catch (thrown) {
+    closeSync(fd);
+    throw thrown;
+  }
+}
+
+/** Both families on `port`; 0: any port that is free in both. Throws SysError (EADDRINUSE) or TortieError. */
+export function openUdp(port: number): UdpSockets {
+  for (let i = 0; i < TRIES; i++) {
+    const v4 = open(AF_INET, port);
+    try {
+      return { v4: v4.fd, v6: open(AF_INET6, v4.port).fd, port: v4.port };
+    } catch (thrown) {
+      if (thrown instanceof SysError && (thrown.errno === EAFNOSUPPORT || thrown.errno === EADDRNOTAVAIL))
+        return { v4: v4.fd, v6: -1, port: v4.port };
+      closeSync(v4.fd);
+      if (port !== 0 || !(thrown instanceof SysError) || thrown.errno !== EADDRINUSE) throw thrown;
+    }
+  }
+  throw new TortieError("Cannot listen: no UDP port is free in both IPv4 and IPv6");
+}
+
+/** SO_MARK on both sockets; 0 clears. Throws SysError (EPERM without CAP_NET_ADMIN). */
+export function markUdp(sockets: UdpSockets, mark: number): void {
+  for (const fd of [sockets.v4, sockets.v6]) {
+    if (fd < 0) continue;
+    const result = setsockopt(fd, SOL_SOCKET, SO_MARK, new Uint32Array([mark]), 4);
+    check(result, `set the firewall mark ${mark}`);
+  }
+}
+
+export function closeUdp(sockets: UdpSockets): void {
+  for (const fd of [sockets.v4, sockets.v6]) if (fd >= 0) closeSync(fd);
+}
