@@ -18,6 +18,13 @@ export type WriteOptions = {
   fieldValidation?: "Strict" | "Warn" | "Ignore";
   signal?: AbortSignal;
 };
+export type WatchOptions = ListOptions & {
+  bookmarks?: boolean;
+  sendInitialEvents?: boolean;
+  timeoutSeconds?: number;
+  /** Silence after which the peer is taken for dead, in ms. @default 130000 */
+  idleMs?: number;
+};
 export type PatchType = "merge" | "json" | "strategic";
 
 /** Every method throws ApiError (the server's Status) or TortieError (the server cannot be reached). */
@@ -40,10 +47,8 @@ export interface Client {
     name: string,
     options?: { namespace?: string; uid?: string; resourceVersion?: string; signal?: AbortSignal },
   ): Promise<void>;
-  watch<T extends Resource>(
-    kind: Kind<T>,
-    options: ListOptions & { bookmarks?: boolean; sendInitialEvents?: boolean; timeoutSeconds?: number },
-  ): AsyncIterable<WatchEvent<T>>;
+  /** Ends when the server ends it. Throws ApiError also for an ERROR event (410: list again), TortieError when the connection broke. */
+  watch<T extends Resource>(kind: Kind<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>>;
   close(): Promise<void>;
 }
 

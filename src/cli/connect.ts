@@ -1,0 +1,38 @@
+// Where the API is, for every command: --kubeconfig, KUBECONFIG, TORTIE_SOCKET, a running lab, ~/.kube/config, a pod's service account.
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { TortieError } from "../base/errors.ts";
+import { type Endpoint, inClusterEndpoint, loadKubeconfig } from "../client/kubeconfig.ts";
+import { connectTo } from "../client/node.ts";
+import type { RestClient } from "../client/rest.ts";
+
+export type ConnectOptions = {
+  /** --kubeconfig */
+  kubeconfig?: string | undefined;
+  /** --context */
+  context?: string | undefined;
+  env?: NodeJS.ProcessEnv;
+};
+
+/** Finds the API server; throws TortieError that says where it was looked for. */
+export function findEndpoint(options: ConnectOptions = {}): Endpoint {
+  const { kubeconfig, context, env = process.env } = options;
+  if (kubeconfig) return loadKubeconfig(kubeconfig, { context });
+  if (env.KUBECONFIG) return loadKubeconfig(env.KUBECONFIG, { context });
+  const socket = env.TORTIE_SOCKET;
+  if (socket) return { url: `unix:${socket}`, socketPath: socket };
+  const home = join(env.HOME ?? homedir(), ".kube/config");
+  if (existsSync(home)) return loadKubeconfig(home, { context });
+  const cluster = inClusterEndpoint(env);
+  if (cluster) return cluster;
+  throw new TortieError(
+    "Cannot find the API server: no --kubeconfig, KUBECONFIG or TORTIE_SOCKET is given, no lab runs and there is no ~/.kube/config",
+    {
+      hint: "`tortie lab up` starts a cluster on this machine; `tortie server --kubeconfig FILE` writes a kubeconfig.",
+    },
+  );
+}
+
+/** A client of the API that was found. Close it when done. */
+export const connect = (options: ConnectOptions = {}): RestClient => connectTo(findEndpoint(options));

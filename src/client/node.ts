@@ -1,0 +1,233 @@
+// The transport for Node: node:https with client certificates, node:http over a unix socket, WebSockets by ws. One keep-alive agent a client.
+import { readFileSync } from "node:fs";
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import WebSocket, { type RawData } from "ws";
+import { messageOf, TortieError } from "../base/errors.ts";
+import { apiErrorOf } from "./error.ts";
+import { type Endpoint, loadKubeconfig } from "./kubeconfig.ts";
+import { textOf } from "./lines.ts";
+import { type RestClient, restClient } from "./rest.ts";
+import type { HttpAnswer, HttpRequest, MessageSocket, Transport } from "./transport.ts";
+
+const KEEP_ALIVE_MS = 10_000;
+const HEAD_TIMEOUT_MS = 30_000;
+const TOKEN_AGE_MS = 60_000;
+/** Of one WebSocket message. */
+const MESSAGE_LIMIT = 8 << 20;
+
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there",
+  ECONNRESET: "the connection was closed",
+  EPIPE: "the connection was closed",
+  ENOENT: "there is no such socket",
+  EACCES: "permission denied",
+  ENOTFOUND: "its name is not known",
+  ETIMEDOUT: "it does not answer",
+  EHOSTUNREACH: "there is no route to it",
+  ENETUNREACH: "there is no route to it",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not signed by the kubeconfig's certificate authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is not signed by the kubeconfig's certificate authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not signed by the kubeconfig's certificate authority",
+  CERT_SIGNATURE_FAILURE: "its certificate is not signed by the kubeconfig's certificate authority",
+};
+
+const unreachable = (where: string, cause: unknown): TortieError =>
+  new TortieError(`Cannot reach the API server at ${where}: ${WORDS[(cause as NodeJS.ErrnoException).code ?? ""] ?? messageOf(cause)}`, {
+    hint: "Does it run? `tortie server` starts one, `tortie lab up` a whole cluster.",
+    cause,
+  });
+
+type Wire = {
+  where: string;
+  /** What node:http(s) and ws take. */
+  options: Record<string, unknown>;
+  prefix: string;
+  authorization: () => string | undefined;
+};
+
+function wireOf(e: Endpoint): Wire {
+  let token = e.token;
+  let readAt = -Infinity;
+  const authorization = (): string | undefined => {
+    if (e.tokenFile && performance.now() - readAt > TOKEN_AGE_MS) {
+      token = readFileSync(e.tokenFile, "utf8").trim();
+      readAt = performance.now();
+    }
+    return token ? `Bearer ${token}` : undefined;
+  };
+  if (e.socketPath !== undefined) return { where: `unix:${e.socketPath}`, options: { socketPath: e.socketPath }, prefix: "", authorization };
+  let url: URL;
+  try {
+    url = new URL(e.url);
+  } catch (cause) {
+    throw new TortieError(`Cannot use "${e.url}" as the API server's address: it is not a URL`, { cause });
+  }
+  if (url.protocol !== "https:" && url.protocol !== "http:")
+    throw new TortieError(`Cannot use "${e.url}" as the API server's address: it must begin with https://, http:// or unix:`);
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const tls =
+    url.protocol === "https:"
+      ? {
+          ...(e.ca ? { ca: e.ca } : {}),
+          ...(e.cert ? { cert: e.cert } : {}),
+          ...(e.key ? { key: e.key } : {}),
+          ...(e.serverName ? { servername: e.serverName } : {}),
+          ...(e.insecure ? { rejectUnauthorized: false } : {}),
+        }
+      : {};
+  const port = url.port ? Number(url.port) : url.protocol === "https:" ? 443 : 80;
+  return { where: url.origin, options: { hostname, port, ...tls }, prefix: url.pathname.replace(/\/+$/, ""), authorization };
+}
+
+async function* bodyOf(answer: IncomingMessage, where: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of answer) yield chunk as Uint8Array;
+  } catch (cause) {
+    throw new TortieError(`Cannot go on reading from ${where}: ${WORDS[(cause as NodeJS.ErrnoException).code ?? ""] ?? messageOf(cause)}`, { cause });
+  } finally {
+    answer.destroy();
+  }
+}
+
+/**
+ * A WebSocket with one subprotocol and our credentials. Also for the agent's stream. The socket is open when this resolves.
+ * Throws ApiError when the server refuses with a Status, else TortieError.
+ */
+export function openWebSocket(endpoint: Endpoint, path: string, protocol: string, signal?: AbortSignal): Promise<WebSocket> {
+  const wire = wireOf(endpoint);
+  const secure = endpoint.socketPath === undefined && endpoint.url.startsWith("https:");
+  const address =
+    endpoint.socketPath === undefined
+      ? `${endpoint.url.replace(/^http/, "ws").replace(/\/+$/, "")}${path}`
+      : `ws+unix:${endpoint.socketPath}:${path}`;
+  const { socketPath: _, hostname: __, port: ___, ...tls } = wire.options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(unreachable(wire.where, signal.reason));
+    const authorization = wire.authorization();
+    const socket = new WebSocket(address, [protocol], {
+      ...(secure ? tls : {}),
+      headers: authorization ? { authorization } : {},
+      handshakeTimeout: HEAD_TIMEOUT_MS,
+      perMessageDeflate: false,
+      maxPayload: MESSAGE_LIMIT,
+    });
+    const abort = (): void => socket.terminate();
+    signal?.addEventListener("abort", abort, { once: true });
+    socket.once("close", () => signal?.removeEventListener("abort", abort));
+    socket.once("unexpected-response", (request, answer: IncomingMessage) => {
+      textOf(bodyOf(answer, wire.where), 1 << 20).then(
+        (text) => reject(apiErrorOf(answer.statusCode ?? 500, text)),
+        (thrown: unknown) => reject(unreachable(wire.where, thrown)),
+      );
+      answer.once("close", () => request.destroy());
+    });
+    socket.once("error", (cause) => reject(unreachable(wire.where, cause)));
+    socket.once("open", () => {
+      socket.on("error", () => {}); // followed by "close", which the owner hears
+      resolve(socket);
+    });
+  });
+}
+
+const bytesOf = (data: RawData): Uint8Array =>
+  Array.isArray(data) ? Buffer.concat(data) : data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+
+function messageSocket(socket: WebSocket): MessageSocket {
+  return {
+    send: (message) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(message, { binary: true });
+    },
+    get buffered() {
+      return socket.bufferedAmount;
+    },
+    listen: ({ message, close }) => {
+      // One after the other: a slow reader of the output slows the sender down.
+      let last: Promise<void> = Promise.resolve();
+      let waiting = 0;
+      socket.on("message", (data) => {
+        if (++waiting === 1) socket.pause();
+        last = last
+          .then(() => message(bytesOf(data)))
+          .catch(() => {})
+          .finally(() => {
+            if (--waiting === 0) socket.resume();
+          });
+      });
+      socket.once("close", (code, reason) => void last.then(() => close(code, reason.toString("utf8"))));
+      socket.resume();
+    },
+    close: () => socket.close(1000),
+  };
+}
+
+/** The transport to one endpoint. */
+export function nodeTransport(endpoint: Endpoint): Transport {
+  const wire = wireOf(endpoint);
+  const secure = endpoint.socketPath === undefined && endpoint.url.startsWith("https:");
+  const agentOptions = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, scheduling: "lifo" as const };
+  const agent = secure ? new HttpsAgent({ ...agentOptions }) : new HttpAgent({ ...agentOptions });
+
+  const once = (r: HttpRequest): Promise<{ answer: HttpAnswer } | { stale: unknown }> =>
+    new Promise((resolve, reject) => {
+      const authorization = wire.authorization();
+      const headers = { "user-agent": "tortie", ...r.headers, ...(authorization ? { authorization } : {}) };
+      const body = typeof r.body === "string" ? Buffer.from(r.body) : r.body;
+      const req = (secure ? httpsRequest : httpRequest)(
+        {
+          ...wire.options,
+          agent,
+          method: r.method,
+          path: wire.prefix + r.path,
+          headers: body ? { ...headers, "content-length": String(body.length) } : headers,
+          ...(r.signal ? { signal: r.signal } : {}),
+        },
+        (answer) => {
+          clearTimeout(timer);
+          answer.socket?.setKeepAlive(true, KEEP_ALIVE_MS);
+          const names = Object.fromEntries(Object.entries(answer.headers).map(([k, v]) => [k, Array.isArray(v) ? v.join(", ") : (v ?? "")]));
+          resolve({ answer: { status: answer.statusCode ?? 0, headers: names, body: bodyOf(answer, wire.where) } });
+        },
+      );
+      const timer = setTimeout(
+        () => req.destroy(Object.assign(new Error("it does not answer"), { code: "ETIMEDOUT" })),
+        r.timeoutMs ?? HEAD_TIMEOUT_MS,
+      );
+      req.on("error", (cause: NodeJS.ErrnoException) => {
+        clearTimeout(timer);
+        // A kept connection that the server had closed meanwhile: nothing was done yet.
+        if (r.method === "GET" && req.reusedSocket && (cause.code === "ECONNRESET" || cause.code === "EPIPE")) return resolve({ stale: cause });
+        reject(
+          r.signal?.aborted
+            ? new TortieError(`Cannot finish the request to ${wire.where}: it was given up`, { cause })
+            : unreachable(wire.where, cause),
+        );
+      });
+      req.end(body);
+    });
+
+  return {
+    where: wire.where,
+    request: async (r) => {
+      for (let attempt = 0; ; attempt++) {
+        const done = await once(r);
+        if ("answer" in done) return done.answer;
+        if (attempt >= 2) throw unreachable(wire.where, done.stale);
+      }
+    },
+    webSocket: async (path, protocol, signal) => {
+      const socket = await openWebSocket(endpoint, path, protocol, signal);
+      socket.pause(); // until someone listens
+      return messageSocket(socket);
+    },
+    close: async () => agent.destroy(),
+  };
+}
+
+/** A client of one endpoint. */
+export const connectTo = (endpoint: Endpoint): RestClient => restClient(nodeTransport(endpoint));
+/** A client of the server on a unix socket: the admin of this machine. */
+export const connectToSocket = (socketPath: string): RestClient => connectTo({ url: `unix:${socketPath}`, socketPath });
+/** A client with the server and the identity of a kubeconfig. Throws TortieError. */
+export const connectWith = (kubeconfig: string, options: { context?: string | undefined } = {}): RestClient =>
+  connectTo(loadKubeconfig(kubeconfig, options));
