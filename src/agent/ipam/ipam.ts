@@ -1,0 +1,123 @@
+// Giving out addresses: blocks in the store, changed by compare-and-swap, so that any number of agents and plug-ins may ask at once and no address is
+// given twice. The order of writes is Calico's: handle, then block; a crash in between leaks a count, never an address.
+import { ipamBlock, type IPAMBlock } from "../../api/ipamblock.ts";
+import { ipPool } from "../../api/ippool.ts";
+import { TortieError } from "../../base/errors.ts";
+import { isConflict, isNotFound } from "../../client/error.ts";
+import type { Client } from "../../client/types.ts";
+import { claimBlock } from "./affinity.ts";
+import { allocate, blockName, heldBy, ownerOf, releaseHandle, type Holder } from "./block.ts";
+import { countHandle, getHandle } from "./handle.ts";
+import { freeBlocks, inPools, type Pool, type Use, usablePools } from "./pool.ts";
+
+export type AssignRequest = {
+  readonly node: string;
+  /** Released by it. One address a handle: asked again, the same one is given. */
+  readonly handle: string;
+  readonly use: Use;
+  /** Stored beside the address: node, type, namespace, pod. */
+  readonly attributes: Readonly<Record<string, string>>;
+};
+export type Assigned = { readonly address: string; readonly block: string };
+
+/** undefined selector text, "" and "all()" select every node. Others select none until node selectors are evaluated here. */
+const selects = (selector: string): boolean => ["", "all()"].includes(selector.trim());
+
+async function getBlock(client: Client, cidr: string): Promise<IPAMBlock | undefined> {
+  try {
+    return await client.get(ipamBlock, blockName(cidr));
+  } catch (thrown) {
+    if (isNotFound(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+/** Takes an address from this block; undefined when it is full or gone. */
+async function takeFrom(client: Client, first: IPAMBlock, holder: Holder): Promise<Assigned | undefined> {
+  const { cidr } = first.spec;
+  if (!allocate(first.spec, holder)) return undefined;
+  await countHandle(client, holder.handle, cidr, 1);
+  try {
+    for (let block: IPAMBlock | undefined = first; block; block = await getBlock(client, cidr)) {
+      const taken = allocate(block.spec, holder);
+      if (!taken) break;
+      try {
+        await client.update(ipamBlock, { ...block, spec: taken.block });
+        return { address: taken.address, block: cidr };
+      } catch (thrown) {
+        if (!isConflict(thrown)) throw thrown;
+      }
+    }
+  } catch (thrown) {
+    await countHandle(client, holder.handle, cidr, -1).catch(() => {});
+    throw thrown;
+  }
+  await countHandle(client, holder.handle, cidr, -1);
+  return undefined;
+}
+
+/** What the handle holds already: in a usable pool it is kept, elsewhere given back. */
+async function held(client: Client, handle: string, pools: readonly Pool[]): Promise<Assigned | undefined> {
+  const record = await getHandle(client, handle);
+  for (const cidr of Object.keys(record?.spec.block ?? {})) {
+    const block = inPools(pools, cidr) ? await getBlock(client, cidr) : undefined;
+    const allocation = block && heldBy(block.spec, handle)[0];
+    if (allocation) return { address: allocation.address, block: cidr };
+  }
+  if (record) await release(client, handle);
+  return undefined;
+}
+
+/**
+ * Gives an address: from the node's own blocks, else from a new block claimed for it, else borrowed from another node's block.
+ * Throws TortieError when no pool is usable or all are full.
+ */
+export async function assign(client: Client, request: AssignRequest): Promise<Assigned> {
+  const { node, use } = request;
+  const holder: Holder = { handle: request.handle, attributes: request.attributes };
+  const pools = usablePools((await client.list(ipPool)).items, use, selects);
+  if (pools.length === 0)
+    throw new TortieError(`Cannot give node "${node}" an address: no IPPool allows it`, { hint: "calicoctl get ippool -o yaml shows the pools." });
+  const already = await held(client, request.handle, pools);
+  if (already) return already;
+  const blocks = (await client.list(ipamBlock)).items.filter((b) => b.spec.deleted !== true);
+  const usable = blocks.filter((b) => inPools(pools, b.spec.cidr));
+  for (const block of usable.filter((b) => ownerOf(b.spec) === node)) {
+    const taken = await takeFrom(client, block, holder);
+    if (taken) return taken;
+  }
+  for (const pool of pools) {
+    for (const cidr of freeBlocks(
+      pool,
+      node,
+      blocks.map((b) => b.spec.cidr),
+    )) {
+      const block = await claimBlock(client, node, cidr);
+      const taken = block && (await takeFrom(client, block, holder));
+      if (taken) return taken;
+    }
+  }
+  for (const block of usable.filter((b) => ownerOf(b.spec) !== node && !b.spec.strictAffinity)) {
+    const taken = await takeFrom(client, block, holder);
+    if (taken) return taken;
+  }
+  throw new TortieError(`Cannot give node "${node}" an address: every block of ${pools.map((p) => p.spec.cidr).join(", ")} is full`);
+}
+
+/** Gives back every address of a handle. A handle that holds none is no error. */
+export async function release(client: Client, handle: string): Promise<void> {
+  const record = await getHandle(client, handle);
+  for (const [cidr, count] of Object.entries(record?.spec.block ?? {})) {
+    for (let block = await getBlock(client, cidr); block; block = await getBlock(client, cidr)) {
+      const after = releaseHandle(block.spec, handle);
+      if (after.released === 0) break;
+      try {
+        await client.update(ipamBlock, { ...block, spec: after.block });
+        break;
+      } catch (thrown) {
+        if (!isConflict(thrown)) throw thrown;
+      }
+    }
+    await countHandle(client, handle, cidr, -count);
+  }
+}
