@@ -122,17 +122,3 @@ export type DeviceConfig = {
   readonly replacePeers?: boolean;
   readonly peers?: Iterable<PeerConfig>;
 };
-
-/** A client's connection to a device. Operations queue up; errors are UapiError (errno) or TortieError (no connection). */
-export interface UapiConnection {
-  /** The caller wipes privateKey and presharedKey after use. */
-  get(): Promise<DeviceState & { readonly peers: readonly PeerState[] }>;
-  set(config: DeviceConfig): Promise<void>;
-  /** Fresh handshake initiations now; to all peers when none are named. */
-  handshake(publicKeys?: readonly Uint8Array[]): Promise<void>;
-  /** Turns the connection into a stream of key log text; ends when `signal` aborts or the device goes. No other operation may follow. */
-  keylog(signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Resolves when the connection is gone, whoever closed it: a client that keeps one open notices the device's death. */
-  readonly closed: Promise<void>;
-  close(): void;
-}

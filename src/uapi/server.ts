@@ -1,0 +1,208 @@
+// The control socket of a live device. One connection may carry any number of operations, and may stay open idle.
+import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { watch } from "node:fs";
+import { dirname } from "node:path";
+import { wipe } from "../base/bytes.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
+import { encodeState, HandshakeOperation, Lines, type Operation, SetOperation } from "./codec.ts";
+import { ascii } from "./values.ts";
+import { Errno, type UapiDevice } from "./types.ts";
+
+/** A reader of the key log that is this far behind is cut off. */
+const MAX_UNREAD = 1 << 20;
+const MAX_CONNECTIONS = 256;
+
+export interface UapiServer {
+  readonly path: string;
+  /** Resolves when somebody removed the socket's file: the usual way to stop a userspace device (`rm …/wg0.sock`). Never after close(). */
+  readonly gone: Promise<void>;
+  /** Cuts all connections and removes the socket. */
+  close(): Promise<void>;
+}
+
+/** What stands at `path`: nothing, a live device's socket, or one that a dead device left. */
+async function occupant(path: string): Promise<"nobody" | "alive" | "stale"> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found) return "nobody";
+  if (!found.isSocket()) return "alive"; // not ours to remove
+  return new Promise((resolve) => {
+    const probe = createConnection(path);
+    probe.once("connect", () => (probe.destroy(), resolve("alive")));
+    probe.once("error", (e: NodeJS.ErrnoException) => resolve(e.code === "ECONNREFUSED" ? "stale" : e.code === "ENOENT" ? "nobody" : "alive"));
+  });
+}
+
+function listen(server: Server, where: { path: string } | { fd: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    // bind(2) happens within listen(): the umask makes the socket 0700 from its first moment.
+    const before = process.umask(0o077);
+    try {
+      server.listen(where, resolve);
+    } finally {
+      process.umask(before);
+    }
+  });
+}
+
+/**
+ * Serves `device` on the socket at `path`; its directory is made (0755), a dead device's socket replaced, a live one refused. With `fd` an inherited
+ * listening socket is used, and `path` is only watched. Throws TortieError.
+ */
+export async function serveUapi(path: string, device: UapiDevice, options: { fd?: number } = {}): Promise<UapiServer> {
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => sockets.delete(socket));
+    converse(socket, device).catch(() => socket.destroy());
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  try {
+    if (options.fd === undefined) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+      const there = await occupant(path);
+      if (there === "alive")
+        throw new TortieError(`Cannot listen on "${path}": it is in use`, { hint: "Another device of this name runs already: stop it first." });
+      if (there === "stale") await unlink(path);
+      await listen(server, { path });
+      await chmod(path, 0o700);
+    } else await listen(server, { fd: options.fd });
+  } catch (e) {
+    server.close();
+    throw e instanceof TortieError ? e : new TortieError(`Cannot listen on "${path}": ${messageOf(e)}`, { cause: e });
+  }
+  const removal = await watchRemoval(path);
+  return {
+    path,
+    gone: removal.gone,
+    close: async () => {
+      removal.stop();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      if (options.fd !== undefined) await unlink(path).catch(() => {});
+    },
+  };
+}
+
+async function watchRemoval(path: string): Promise<{ gone: Promise<void>; stop(): void }> {
+  const inode = (await lstat(path).catch(() => undefined))?.ino;
+  let stop = (): void => {};
+  const gone = new Promise<void>((resolve) => {
+    const look = async (): Promise<void> => {
+      const now = (await lstat(path).catch(() => undefined))?.ino;
+      if (now === inode) return;
+      stop();
+      resolve();
+    };
+    const lookSoon = (): void => void look();
+    try {
+      const watcher = watch(dirname(path), { persistent: false }, lookSoon);
+      watcher.on("error", () => {});
+      stop = () => watcher.close();
+    } catch {
+      // No inotify watch is left on this machine.
+      const timer = setInterval(lookSoon, 1000).unref();
+      stop = () => clearInterval(timer);
+    }
+  });
+  return { gone, stop: () => stop() };
+}
+
+/** Resolves when the socket can take more, or is gone. */
+const drained = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      socket.off("drain", done);
+      socket.off("close", done);
+      resolve();
+    };
+    socket.on("drain", done);
+    socket.on("close", done);
+  });
+
+async function send(socket: Socket, chunk: Uint8Array): Promise<void> {
+  if (socket.destroyed) return wipe(chunk);
+  if (!socket.write(chunk, () => wipe(chunk))) await drained(socket);
+}
+
+const answer = (socket: Socket, errno: number): Promise<void> => send(socket, Buffer.from(`errno=${errno}\n\n`));
+
+async function get(socket: Socket, device: UapiDevice): Promise<void> {
+  const state = device.state();
+  try {
+    for (const chunk of encodeState(state)) await send(socket, chunk);
+  } finally {
+    wipe(state.privateKey);
+  }
+}
+
+function keylog(socket: Socket, device: UapiDevice): void {
+  const stop = device.keylog((lines) => {
+    if (socket.destroyed || socket.writableLength > MAX_UNREAD) {
+      wipe(lines);
+      return void socket.destroy();
+    }
+    socket.write(lines, () => wipe(lines));
+  });
+  socket.once("close", stop);
+}
+
+/** Which request a connection is in the middle of. */
+type Phase = { readonly kind: "idle" | "get" | "keylog" } | { readonly kind: "operation"; readonly operation: Operation; readonly sign: 1 | -1 };
+const IDLE: Phase = { kind: "idle" };
+
+function begin(first: string, device: UapiDevice): Phase | undefined {
+  // wg(8) negates the answer to set, and not that to get: seen with its 1.0.20210914.
+  if (first === "set=1") return { kind: "operation", operation: new SetOperation(device), sign: -1 };
+  if (first === "tortie_handshake=1") return { kind: "operation", operation: new HandshakeOperation(device), sign: -1 };
+  if (first === "get=1") return { kind: "get" };
+  if (first === "tortie_keylog=1") return { kind: "keylog" };
+  return undefined;
+}
+
+/** Takes one line; the result is the next phase, or undefined when the connection is to be closed. */
+async function next(phase: Phase, line: Uint8Array, socket: Socket, device: UapiDevice): Promise<Phase | undefined> {
+  if (phase.kind === "idle") return begin(ascii(line), device);
+  if (phase.kind === "operation") {
+    if (line.length > 0) {
+      await phase.operation.line(line);
+      return phase;
+    }
+    const errno = await phase.operation.end();
+    await answer(socket, errno === 0 ? 0 : phase.sign * errno);
+    return IDLE;
+  }
+  if (line.length > 0) {
+    await answer(socket, Errno.EINVAL);
+    return undefined;
+  }
+  if (phase.kind === "get") await get(socket, device);
+  else keylog(socket, device);
+  return phase.kind === "get" ? IDLE : phase;
+}
+
+async function converse(socket: Socket, device: UapiDevice): Promise<void> {
+  const lines = new Lines();
+  let phase: Phase = IDLE;
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      for (const line of lines.push(chunk)) {
+        // The long runs of allowed_ip lines go without a turn of the event loop each.
+        const wait: Promise<void> | undefined = phase.kind === "operation" && line.length > 0 ? phase.operation.line(line) : undefined;
+        if (wait) await wait;
+        if (phase.kind === "operation" && line.length > 0) continue;
+        const following: Phase | undefined = await next(phase, line, socket, device);
+        if (!following) return void socket.end();
+        phase = following;
+      }
+    }
+  } finally {
+    // The client went away in the middle: what was applied stays, and the last peer gets its done().
+    if (phase.kind === "operation") await phase.operation.end();
+    lines.wipe();
+    socket.end();
+  }
+}
