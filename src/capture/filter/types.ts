@@ -1,0 +1,23 @@
+// Classic BPF as the kernel takes it (linux/filter.h, struct sock_filter), and what a filter expression is compiled for.
+
+/** One instruction; `code` as in linux/bpf_common.h. */
+export type Instruction = { readonly code: number; readonly jt: number; readonly jf: number; readonly k: number };
+/** Returns the number of bytes to keep of a packet; 0: none. */
+export type Program = readonly Instruction[];
+
+/** Link types that expressions can be compiled for (www.tcpdump.org/linktypes.html). */
+export const FILTER_LINK_TYPES: { readonly EN10MB: 1; readonly RAW: 101; readonly LINUX_SLL: 113; readonly LINUX_SLL2: 276 } = {
+  EN10MB: 1,
+  RAW: 101,
+  LINUX_SLL: 113,
+  LINUX_SLL2: 276,
+};
+
+export type CompileOptions = {
+  /** Bytes that the program keeps of a packet. @default 262144 */
+  snapLength?: number;
+  /** For a live AF_PACKET socket: the VLAN tag is not in the data but in the packet's ancillary data. @default false */
+  live?: boolean;
+  /** UDP ports that the macro `wireguard` matches besides the message shapes. @default [51820] */
+  wireguardPorts?: readonly number[];
+};
