@@ -16,12 +16,15 @@ export type ConnectOptions = {
 };
 
 /** Finds the API server; throws TortieError that says where it was looked for. */
-export function findEndpoint(options: ConnectOptions = {}): Endpoint {
+export async function findEndpoint(options: ConnectOptions = {}): Promise<Endpoint> {
   const { kubeconfig, context, env = process.env } = options;
   if (kubeconfig) return loadKubeconfig(kubeconfig, { context });
   if (env.KUBECONFIG) return loadKubeconfig(env.KUBECONFIG, { context });
   const socket = env.TORTIE_SOCKET;
   if (socket) return { url: `unix:${socket}`, socketPath: socket };
+  // Loaded only now: a kubeconfig needs nothing of the lab.
+  const lab = (await import("../lab/enter.ts")).labApiSocket();
+  if (lab) return { url: `unix:${lab}`, socketPath: lab };
   const home = join(env.HOME ?? homedir(), ".kube/config");
   if (existsSync(home)) return loadKubeconfig(home, { context });
   const cluster = inClusterEndpoint(env);
@@ -35,4 +38,4 @@ export function findEndpoint(options: ConnectOptions = {}): Endpoint {
 }
 
 /** A client of the API that was found. Close it when done. */
-export const connect = (options: ConnectOptions = {}): RestClient => connectTo(findEndpoint(options));
+export const connect = async (options: ConnectOptions = {}): Promise<RestClient> => connectTo(await findEndpoint(options));

@@ -91,7 +91,8 @@ async function* bodyOf(answer: IncomingMessage, where: string): AsyncGenerator<U
 }
 
 /**
- * A WebSocket with one subprotocol and our credentials. Also for the agent's stream. The socket is open when this resolves.
+ * A WebSocket with one subprotocol and our credentials. Also for the agent's stream. The socket is open when this resolves;
+ * set listeners at once, before the turn of the event loop ends.
  * Throws ApiError when the server refuses with a Status, else TortieError.
  */
 export function openWebSocket(endpoint: Endpoint, path: string, protocol: string, signal?: AbortSignal): Promise<WebSocket> {
@@ -125,6 +126,9 @@ export function openWebSocket(endpoint: Endpoint, path: string, protocol: string
     socket.once("error", (cause) => reject(unreachable(wire.where, cause)));
     socket.once("open", () => {
       socket.on("error", () => {}); // followed by "close", which the owner hears
+      // Frames that came along with the answer wait until the caller has set its listeners.
+      socket.pause();
+      setImmediate(() => socket.resume());
       resolve(socket);
     });
   });
@@ -155,7 +159,6 @@ function messageSocket(socket: WebSocket): MessageSocket {
           });
       });
       socket.once("close", (code, reason) => void last.then(() => close(code, reason.toString("utf8"))));
-      socket.resume();
     },
     close: () => socket.close(1000),
   };
@@ -215,11 +218,7 @@ export function nodeTransport(endpoint: Endpoint): Transport {
         if (attempt >= 2) throw unreachable(wire.where, done.stale);
       }
     },
-    webSocket: async (path, protocol, signal) => {
-      const socket = await openWebSocket(endpoint, path, protocol, signal);
-      socket.pause(); // until someone listens
-      return messageSocket(socket);
-    },
+    webSocket: async (path, protocol, signal) => messageSocket(await openWebSocket(endpoint, path, protocol, signal)),
     close: async () => agent.destroy(),
   };
 }
