@@ -1,6 +1,6 @@
 // A kind of resource: its names, how it is validated and printed. One file a kind; nothing about storage or screens.
-import type { TSchema } from "typebox";
 import type { FieldError, Resource } from "./meta.ts";
+import type { Schema } from "./schema.ts";
 
 export type Column<T extends Resource> = {
   name: string;
@@ -8,6 +8,7 @@ export type Column<T extends Resource> = {
   /** 0 is always shown, 1 with -o wide. */
   priority: number;
   description: string;
+  /** For a date: an RFC 3339 text; whoever prints it makes it an age. undefined: no value. */
   value: (object: T) => string | number | boolean | undefined;
 };
 
@@ -25,7 +26,7 @@ export interface Kind<T extends Resource = Resource> {
   readonly builtIn: boolean;
   readonly categories: readonly string[];
   /** The structure: JSON Schema of the whole object. Unknown fields are refused or pruned by it. */
-  readonly schema: TSchema;
+  readonly schema: Schema;
   /** Fills what the writer left out; returns a new object. */
   readonly defaults: (object: T) => T;
   /** Rules that a schema cannot say; `old` is given on update. */
@@ -35,3 +36,8 @@ export interface Kind<T extends Resource = Resource> {
 
 /** "projectcalico.org/v3", "v1". */
 export const apiVersionOf = (k: Pick<Kind, "group" | "version">): string => (k.group === "" ? k.version : `${k.group}/${k.version}`);
+
+/** "felixconfigurations.projectcalico.org", "nodes": how messages name a kind. */
+export const resourceOf = (k: Pick<Kind, "group" | "plural">): string => (k.group === "" ? k.plural : `${k.plural}.${k.group}`);
+/** The same object, each optional field as it came: for kinds without defaults. */
+export const noDefaults = <T extends Resource>(object: T): T => object;
