@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TortieError } from "../base/errors.ts";
-import { enter, identify, isAlive, type ProcessId } from "../sys/ns.ts";
+import { type Argv, enter, identify, isAlive, type ProcessId } from "../sys/ns.ts";
 
 /** Where `tortie lab up` keeps, on the machine itself, who its init is. Everything else is inside the lab. */
 export const STATE_DIRECTORY = "/run/tortie/lab";
@@ -103,10 +103,10 @@ export function podOf(lab: Inventory, name: string): LabPod {
 }
 
 /** Arguments that run a program in the lab but in none of its nodes (router and API server); the program and its arguments go after them. */
-export const enterLab = (lab: RunningLab): string[] => enter(lab.init, ["pid", "mount", "net", "uts"]);
+export const enterLab = (lab: RunningLab): Argv => enter(lab.init, ["pid", "mount", "net", "uts"]);
 
 /** Arguments that run a program on a node or in a pod, from outside or inside the lab; the program and its arguments go after them. */
-export const enterMember = (lab: RunningLab, member: { readonly pid: number }): string[] => [
+export const enterMember = (lab: RunningLab, member: { readonly pid: number }): Argv => [
   ...enter(lab.init, ["pid", "mount"]),
   ...enter(member.pid, ["net", "mount", "uts"]),
 ];

@@ -33,8 +33,11 @@ export function childrenOf(pid: number): number[] {
 
 export type NamespaceKind = "mount" | "net" | "pid" | "uts";
 
+/** A program and its arguments. */
+export type Argv = [file: string, ...args: string[]];
+
 /** Arguments that run a program in namespaces of process `pid`: put the program and its arguments after them. */
-export const enter = (pid: number, kinds: readonly NamespaceKind[]): string[] => [
+export const enter = (pid: number, kinds: readonly NamespaceKind[]): Argv => [
   "nsenter",
   "--target",
   String(pid),
