@@ -1,13 +1,10 @@
 // Claiming a block for a node: the affinity is written as pending, then the block is created (the one step that decides), then the affinity is confirmed.
-import { blockAffinity, type BlockAffinity } from "../../api/blockaffinity.ts";
-import { ipamBlock, type IPAMBlock } from "../../api/ipamblock.ts";
+import { affinityName, BLOCK_AFFINITY, type BlockAffinity } from "../../api/blockaffinity.ts";
+import { blockName, IPAM_BLOCK, type IPAMBlock } from "../../api/ipamblock.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../../client/error.ts";
 import type { Client } from "../../client/types.ts";
-import { blockName, emptyBlock, ownerOf } from "./block.ts";
-
-/** "<node>-10-65-0-0-26". */
-export const affinityName = (node: string, cidr: string): string => `${node}-${blockName(cidr)}`;
+import { emptyBlock, ownerOf } from "./block.ts";
 
 async function ignoring<T>(expected: (thrown: unknown) => boolean, work: Promise<T>): Promise<T | undefined> {
   try {
@@ -21,27 +18,29 @@ async function ignoring<T>(expected: (thrown: unknown) => boolean, work: Promise
 /** Claims the block; undefined: another node was faster. Finishes what an earlier try of the same node left half done. */
 export async function claimBlock(client: Client, node: string, cidr: string): Promise<IPAMBlock | undefined> {
   const pending: BlockAffinity = {
-    apiVersion: apiVersionOf(blockAffinity),
-    kind: blockAffinity.kind,
+    apiVersion: apiVersionOf(BLOCK_AFFINITY),
+    kind: BLOCK_AFFINITY.kind,
     metadata: { name: affinityName(node, cidr) },
     spec: { state: "pending", node, type: "host", cidr, deleted: false },
   };
-  const affinity = await ignoring(isAlreadyExists, client.create(blockAffinity, pending));
+  const affinity = await ignoring(isAlreadyExists, client.create(BLOCK_AFFINITY, pending));
   const fresh: IPAMBlock = {
-    apiVersion: apiVersionOf(ipamBlock),
-    kind: ipamBlock.kind,
+    apiVersion: apiVersionOf(IPAM_BLOCK),
+    kind: IPAM_BLOCK.kind,
     metadata: { name: blockName(cidr) },
     spec: emptyBlock(cidr, `host:${node}`),
   };
-  const created = await ignoring(isAlreadyExists, client.create(ipamBlock, fresh));
-  const block = created ?? (await ignoring(isNotFound, client.get(ipamBlock, blockName(cidr))));
+  const created = await ignoring(isAlreadyExists, client.create(IPAM_BLOCK, fresh));
+  const block = created ?? (await ignoring(isNotFound, client.get(IPAM_BLOCK, blockName(cidr))));
   if (!block || ownerOf(block.spec) !== node) {
-    await ignoring(isNotFound, client.delete(blockAffinity, affinityName(node, cidr)));
+    await ignoring(isNotFound, client.delete(BLOCK_AFFINITY, affinityName(node, cidr)));
     return undefined;
   }
-  const current = affinity ?? (await ignoring(isNotFound, client.get(blockAffinity, affinityName(node, cidr))));
-  // A conflict means that another task of this node confirms it too.
-  if (current && current.spec.state !== "confirmed")
-    await ignoring(isConflict, client.update(blockAffinity, { ...current, spec: { ...current.spec, state: "confirmed" } }));
+  const current = affinity ?? (await ignoring(isNotFound, client.get(BLOCK_AFFINITY, affinityName(node, cidr))));
+  if (current && current.spec.state !== "confirmed") {
+    const confirmed: BlockAffinity = { ...current, spec: { ...current.spec, state: "confirmed" } };
+    // A conflict means that another task of this node confirms it too.
+    await ignoring(isConflict, client.update(BLOCK_AFFINITY, confirmed));
+  }
   return block;
 }

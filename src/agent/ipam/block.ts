@@ -1,23 +1,10 @@
 // One IPAM block: a prefix of a pool in which addresses are handed out. Pure. The value is Calico's own (IPAMBlock.spec): `allocations` has a slot an
 // address, each an index into `attributes` or null; `unallocated` is the queue of free ordinals, so a released address is the last to be used again.
-import { contains, formatCidr, parseCidr } from "../../base/cidr.ts";
+import type { AllocationAttribute, IPAMBlockSpec } from "../../api/ipamblock.ts";
+import { contains, parseCidr } from "../../base/cidr.ts";
 import { addToIp, formatIp, parseIp } from "../../base/ip.ts";
 
-export type BlockAttribute = { handle_id?: string; secondary?: Record<string, string> };
-/** IPAMBlock.spec. */
-export type Block = {
-  cidr: string;
-  /** "host:<node>"; absent: nobody's. */
-  affinity?: string;
-  strictAffinity: boolean;
-  allocations: (number | null)[];
-  unallocated: number[];
-  attributes: BlockAttribute[];
-  /** Grows by one with each change; a slot's value at allocation tells a later owner of the same address apart. */
-  sequenceNumber?: number;
-  sequenceNumberForAllocation?: Record<string, number>;
-  deleted?: boolean;
-};
+type Block = IPAMBlockSpec;
 
 /** Who holds an address. */
 export type Holder = { handle: string; attributes: Readonly<Record<string, string>> };
@@ -33,11 +20,12 @@ export function sizeOf(cidr: string): number {
   return bits <= 16 ? 2 ** bits : 0;
 }
 
-export function emptyBlock(cidr: string, affinity: string | undefined): Block {
+/** A block of which every address is free. */
+export function emptyBlock(cidr: string, affinity: string): Block {
   const size = sizeOf(cidr);
   return {
     cidr,
-    ...(affinity !== undefined && { affinity }),
+    affinity,
     strictAffinity: false,
     allocations: Array.from({ length: size }, () => null),
     unallocated: Array.from({ length: size }, (_, i) => i),
@@ -61,7 +49,7 @@ export function ordinalOf(b: Pick<Block, "cidr">, address: string): number | und
   return n;
 }
 
-const sameHolder = (a: BlockAttribute, h: Holder): boolean => {
+const sameHolder = (a: AllocationAttribute, h: Holder): boolean => {
   const names = Object.keys(h.attributes);
   return (
     a.handle_id === h.handle &&
@@ -126,6 +114,3 @@ export const allocations = (b: Block): Allocation[] =>
 
 /** Addresses that a handle holds. */
 export const heldBy = (b: Block, handle: string): Allocation[] => allocations(b).filter((a) => a.handle === handle);
-
-/** The resource's name: "10-65-0-0-26". */
-export const blockName = (cidr: string): string => formatCidr(parseCidr(cidr)!).replace(/[.:/]/g, "-");

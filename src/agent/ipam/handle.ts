@@ -1,6 +1,6 @@
 // Handles: who holds addresses in which blocks, so that they can be released without a search. Counted up before the block is written and down
 // after it, so that whatever a crash leaves behind is still found by its handle.
-import { ipamHandle, type IPAMHandle } from "../../api/ipamhandle.ts";
+import { IPAM_HANDLE, type IPAMHandle } from "../../api/ipamhandle.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../../client/error.ts";
 import type { Client } from "../../client/types.ts";
@@ -10,7 +10,7 @@ export const handleName = (handle: string): string => handle.toLowerCase();
 
 export async function getHandle(client: Client, handle: string): Promise<IPAMHandle | undefined> {
   try {
-    return await client.get(ipamHandle, handleName(handle));
+    return await client.get(IPAM_HANDLE, handleName(handle));
   } catch (thrown) {
     if (isNotFound(thrown)) return undefined;
     throw thrown;
@@ -24,15 +24,15 @@ export async function countHandle(client: Client, handle: string, cidr: string, 
     const count = Math.max(0, (found?.spec.block[cidr] ?? 0) + by);
     try {
       if (!found) {
-        if (count > 0) await client.create(ipamHandle, newHandle(handle, { [cidr]: count }));
+        if (count > 0) await client.create(IPAM_HANDLE, newHandle(handle, { [cidr]: count }));
         return;
       }
       const { [cidr]: _, ...others } = found.spec.block;
       const block = count > 0 ? { ...others, [cidr]: count } : others;
-      if (Object.keys(block).length > 0) await client.update(ipamHandle, { ...found, spec: { ...found.spec, block } });
+      if (Object.keys(block).length > 0) await client.update(IPAM_HANDLE, { ...found, spec: { ...found.spec, block } });
       else
         await client.delete(
-          ipamHandle,
+          IPAM_HANDLE,
           found.metadata.name,
           found.metadata.resourceVersion ? { resourceVersion: found.metadata.resourceVersion } : {},
         );
@@ -45,8 +45,8 @@ export async function countHandle(client: Client, handle: string, cidr: string, 
 }
 
 const newHandle = (handle: string, block: Record<string, number>): IPAMHandle => ({
-  apiVersion: apiVersionOf(ipamHandle),
-  kind: ipamHandle.kind,
+  apiVersion: apiVersionOf(IPAM_HANDLE),
+  kind: IPAM_HANDLE.kind,
   metadata: { name: handleName(handle) },
   spec: { handleID: handle, block, deleted: false },
 });

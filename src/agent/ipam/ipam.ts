@@ -1,12 +1,12 @@
 // Giving out addresses: blocks in the store, changed by compare-and-swap, so that any number of agents and plug-ins may ask at once and no address is
 // given twice. The order of writes is Calico's: handle, then block; a crash in between leaks a count, never an address.
-import { ipamBlock, type IPAMBlock } from "../../api/ipamblock.ts";
-import { ipPool } from "../../api/ippool.ts";
+import { blockName, IPAM_BLOCK, type IPAMBlock } from "../../api/ipamblock.ts";
+import { IP_POOL } from "../../api/ippool.ts";
 import { TortieError } from "../../base/errors.ts";
 import { isConflict, isNotFound } from "../../client/error.ts";
 import type { Client } from "../../client/types.ts";
 import { claimBlock } from "./affinity.ts";
-import { allocate, blockName, heldBy, ownerOf, releaseHandle, type Holder } from "./block.ts";
+import { allocate, heldBy, ownerOf, releaseHandle, type Holder } from "./block.ts";
 import { countHandle, getHandle } from "./handle.ts";
 import { freeBlocks, inPools, type Pool, type Use, usablePools } from "./pool.ts";
 
@@ -25,7 +25,7 @@ const selects = (selector: string): boolean => ["", "all()"].includes(selector.t
 
 async function getBlock(client: Client, cidr: string): Promise<IPAMBlock | undefined> {
   try {
-    return await client.get(ipamBlock, blockName(cidr));
+    return await client.get(IPAM_BLOCK, blockName(cidr));
   } catch (thrown) {
     if (isNotFound(thrown)) return undefined;
     throw thrown;
@@ -42,7 +42,7 @@ async function takeFrom(client: Client, first: IPAMBlock, holder: Holder): Promi
       const taken = allocate(block.spec, holder);
       if (!taken) break;
       try {
-        await client.update(ipamBlock, { ...block, spec: taken.block });
+        await client.update(IPAM_BLOCK, { ...block, spec: taken.block });
         return { address: taken.address, block: cidr };
       } catch (thrown) {
         if (!isConflict(thrown)) throw thrown;
@@ -75,12 +75,12 @@ async function held(client: Client, handle: string, pools: readonly Pool[]): Pro
 export async function assign(client: Client, request: AssignRequest): Promise<Assigned> {
   const { node, use } = request;
   const holder: Holder = { handle: request.handle, attributes: request.attributes };
-  const pools = usablePools((await client.list(ipPool)).items, use, selects);
+  const pools = usablePools((await client.list(IP_POOL)).items, use, selects);
   if (pools.length === 0)
     throw new TortieError(`Cannot give node "${node}" an address: no IPPool allows it`, { hint: "calicoctl get ippool -o yaml shows the pools." });
   const already = await held(client, request.handle, pools);
   if (already) return already;
-  const blocks = (await client.list(ipamBlock)).items.filter((b) => b.spec.deleted !== true);
+  const blocks = (await client.list(IPAM_BLOCK)).items.filter((b) => b.spec.deleted !== true);
   const usable = blocks.filter((b) => inPools(pools, b.spec.cidr));
   for (const block of usable.filter((b) => ownerOf(b.spec) === node)) {
     const taken = await takeFrom(client, block, holder);
@@ -112,7 +112,7 @@ export async function release(client: Client, handle: string): Promise<void> {
       const after = releaseHandle(block.spec, handle);
       if (after.released === 0) break;
       try {
-        await client.update(ipamBlock, { ...block, spec: after.block });
+        await client.update(IPAM_BLOCK, { ...block, spec: after.block });
         break;
       } catch (thrown) {
         if (!isConflict(thrown)) throw thrown;
