@@ -2,7 +2,7 @@
 // https://kubernetes.io/docs/reference/using-api/api-concepts/ and KEP-4006.
 import { concat, fromUtf8, utf8 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
-import { ApiError, type Status } from "./error.ts";
+import { apiErrorOfStatus, type Status } from "./error.ts";
 import { pause } from "./pause.ts";
 import { queryOf } from "./path.ts";
 import type { Transport } from "./transport.ts";
@@ -31,11 +31,11 @@ export type ExecOptions = {
   signal?: AbortSignal;
 };
 
-function exitCodeOf(status: Status): number {
+function exitCodeOf(status: Partial<Status>): number {
   if (status.status === "Success") return 0;
   const code = status.details?.causes?.find((c) => c.reason === "ExitCode")?.message;
   if (status.reason === "NonZeroExitCode" && code !== undefined && /^[0-9]{1,3}$/.test(code)) return Number(code);
-  throw new ApiError(status);
+  throw apiErrorOfStatus(status);
 }
 
 /** Runs a command in a pod; gives its exit code. Throws ApiError (no such pod, not allowed, not started), TortieError (connection). */
@@ -52,7 +52,7 @@ export async function exec(transport: Transport, options: ExecOptions): Promise<
   const path = `/api/v1/namespaces/${encodeURIComponent(options.namespace)}/pods/${encodeURIComponent(options.pod)}/exec${query}`;
   const socket = await transport.webSocket(path, EXEC_PROTOCOL, options.signal);
   const over = new AbortController();
-  let status: Status | undefined;
+  let status: Partial<Status> | undefined;
   const ended = new Promise<number>((resolve, reject) => {
     socket.listen({
       message: (data) => {
@@ -79,9 +79,9 @@ export async function exec(transport: Transport, options: ExecOptions): Promise<
   return ended;
 }
 
-function parseStatus(payload: Uint8Array): Status {
+function parseStatus(payload: Uint8Array): Partial<Status> {
   try {
-    return JSON.parse(fromUtf8(payload)) as Status;
+    return JSON.parse(fromUtf8(payload)) as Partial<Status>;
   } catch {
     return { status: "Failure", message: fromUtf8(payload).slice(0, 1000), code: 500 };
   }

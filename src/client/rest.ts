@@ -2,7 +2,7 @@
 import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { Resource, ResourceList, WatchEvent } from "../api/meta.ts";
 import { TortieError } from "../base/errors.ts";
-import { ApiError, apiErrorOf, isExpired, type Status } from "./error.ts";
+import { apiErrorOf, apiErrorOfStatus, isExpired, type Status } from "./error.ts";
 import { linesOf, textOf } from "./lines.ts";
 import { pause } from "./pause.ts";
 import { pathOf, type Query, queryOf } from "./path.ts";
@@ -99,7 +99,7 @@ export function restClient(transport: Transport): RestClient {
     for await (const line of linesOf(lively(body, request.idleMs ?? IDLE_MS, transport.where))) {
       if (line === "" || line === "\r") continue;
       const event = parse<{ type: string; object: T }>(line, transport.where);
-      if (event.type === "ERROR") throw new ApiError(event.object as Status);
+      if (event.type === "ERROR") throw apiErrorOfStatus(event.object as Partial<Status>);
       yield event;
     }
   }
