@@ -1,0 +1,50 @@
+// What the protocol asks of cryptography. Implementations are in src/crypto; all pass one conformance suite. Keys and outputs are Uint8Arrays; what is
+// returned is fresh and belongs to the caller, who wipes what is secret.
+
+/** Primitives of the handshake: called a dozen times a handshake, on the control thread. */
+export interface Crypto {
+  /** For logs: "openssl (direct)", "node", "noble". */
+  readonly name: string;
+  /** BLAKE2s-256 of the concatenation (RFC 7693). 32 bytes. */
+  hash(...parts: Uint8Array[]): Uint8Array;
+  /** Keyed BLAKE2s with a 16-byte output; the key has 16 or 32 bytes. */
+  mac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array;
+  /** HMAC (RFC 2104) over BLAKE2s-256, block length 64. 32 bytes. */
+  hmac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array;
+  /** X25519 of the private key and the base point (RFC 7748). Clamping is the callee's. */
+  publicKey(privateKey: Uint8Array): Uint8Array;
+  /** X25519. undefined when the shared secret is all zero, which every caller treats as failure. */
+  dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
+  /** ChaCha20-Poly1305 (RFC 8439). Ciphertext and tag. The nonce has 12 bytes. */
+  seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, ad: Uint8Array): Uint8Array;
+  /** undefined when the tag is wrong or the input is shorter than a tag. */
+  open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, ad: Uint8Array): Uint8Array | undefined;
+  /** XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03). The nonce has 24 bytes. */
+  xseal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, ad: Uint8Array): Uint8Array;
+  xopen(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, ad: Uint8Array): Uint8Array | undefined;
+  /** Fills with bytes of a cryptographic generator. Throws when there are none: never goes on without. */
+  random(into: Uint8Array): void;
+}
+
+/** What seal() may overwrite before the plaintext … */
+export const SEAL_HEADROOM = 64;
+/** … and after it: the tag (16) and up to 15 bytes more. */
+export const SEAL_TAILROOM = 32;
+
+/**
+ * Sealing and opening of data messages in place, in the memory it was made for: no allocation, offsets in bytes. One instance a thread. The nonce is
+ * four zero bytes and the 64-bit little-endian counter; there is no additional data.
+ */
+export interface PacketCrypto {
+  readonly name: string;
+  /**
+   * Seals `length` bytes at `at`; the tag follows them. `keyAt`: offset of the 32-byte key. The counter comes as two u32 halves. Clobbers SEAL_HEADROOM
+   * bytes before `at` and up to SEAL_TAILROOM after the plaintext.
+   */
+  seal(keyAt: number, counterLo: number, counterHi: number, at: number, length: number): void;
+  /**
+   * Opens `length` bytes at `at` (without the 16-byte tag, which follows). `counterAt`: offset of the 8-byte little-endian counter in the header.
+   * False when the tag is wrong: then nothing was changed. Bytes outside the ciphertext are never changed.
+   */
+  open(keyAt: number, counterAt: number, at: number, length: number): boolean;
+}
