@@ -68,6 +68,41 @@ async function held(client: Client, handle: string, pools: readonly Pool[]): Pro
   return undefined;
 }
 
+/** One walk over the blocks there are: own ones, a new one, borrowed ones. */
+async function search(
+  client: Client,
+  node: string,
+  holder: Holder,
+  pools: readonly Pool[],
+  all: readonly IPAMBlock[],
+): Promise<Assigned | undefined> {
+  const usable = all.filter((b) => inPools(pools, b.spec.cidr));
+  for (const block of usable.filter((b) => ownerOf(b.spec) === node)) {
+    const taken = await takeFrom(client, block, holder);
+    if (taken) return taken;
+  }
+  const known = all.map((b) => b.spec.cidr);
+  for (const pool of pools) {
+    for (const cidr of freeBlocks(pool, node, known)) {
+      const block = await claimBlock(client, node, cidr);
+      const taken = block && (await takeFrom(client, block, holder));
+      if (taken) return taken;
+    }
+  }
+  for (const block of usable.filter((b) => ownerOf(b.spec) !== node && !b.spec.strictAffinity)) {
+    const taken = await takeFrom(client, block, holder);
+    if (taken) return taken;
+  }
+  return undefined;
+}
+
+const listBlocks = async (client: Client): Promise<IPAMBlock[]> => (await client.list(IPAM_BLOCK)).items.filter((b) => !b.spec.deleted);
+const versions = (blocks: readonly IPAMBlock[]): string =>
+  blocks
+    .map((b) => `${b.metadata.name}@${b.metadata.resourceVersion}`)
+    .sort()
+    .join();
+
 /**
  * Gives an address: from the node's own blocks, else from a new block claimed for it, else borrowed from another node's block.
  * Throws TortieError when no pool is usable or all are full.
@@ -80,28 +115,15 @@ export async function assign(client: Client, request: AssignRequest): Promise<As
     throw new TortieError(`Cannot give node "${node}" an address: no IPPool allows it`, { hint: "calicoctl get ippool -o yaml shows the pools." });
   const already = await held(client, request.handle, pools);
   if (already) return already;
-  const blocks = (await client.list(IPAM_BLOCK)).items.filter((b) => b.spec.deleted !== true);
-  const usable = blocks.filter((b) => inPools(pools, b.spec.cidr));
-  for (const block of usable.filter((b) => ownerOf(b.spec) === node)) {
-    const taken = await takeFrom(client, block, holder);
-    if (taken) return taken;
+  for (let blocks = await listBlocks(client); ;) {
+    const found = await search(client, node, holder, pools, blocks);
+    if (found) return found;
+    // Full, unless others claimed blocks or gave addresses back while we looked.
+    const now = await listBlocks(client);
+    if (versions(now) === versions(blocks))
+      throw new TortieError(`Cannot give node "${node}" an address: every block of ${pools.map((p) => p.spec.cidr).join(", ")} is full`);
+    blocks = now;
   }
-  for (const pool of pools) {
-    for (const cidr of freeBlocks(
-      pool,
-      node,
-      blocks.map((b) => b.spec.cidr),
-    )) {
-      const block = await claimBlock(client, node, cidr);
-      const taken = block && (await takeFrom(client, block, holder));
-      if (taken) return taken;
-    }
-  }
-  for (const block of usable.filter((b) => ownerOf(b.spec) !== node && !b.spec.strictAffinity)) {
-    const taken = await takeFrom(client, block, holder);
-    if (taken) return taken;
-  }
-  throw new TortieError(`Cannot give node "${node}" an address: every block of ${pools.map((p) => p.spec.cidr).join(", ")} is full`);
 }
 
 /** Gives back every address of a handle. A handle that holds none is no error. */

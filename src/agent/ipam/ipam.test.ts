@@ -1,0 +1,172 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { BLOCK_AFFINITY } from "../../api/blockaffinity.ts";
+import { IPAM_BLOCK } from "../../api/ipamblock.ts";
+import { IPAM_HANDLE } from "../../api/ipamhandle.ts";
+import { IP_POOL, type IPPoolSpec } from "../../api/ippool.ts";
+import type { Client } from "../../client/types.ts";
+import { allocations, ownerOf } from "./block.ts";
+import { memoryClient } from "./client.cases.ts";
+import { assignPodAddress, podHandle, releasePodAddress } from "./index.ts";
+import { assign, release } from "./ipam.ts";
+
+type Fake = ReturnType<typeof memoryClient>;
+const pool = async (client: Client, spec: IPPoolSpec, name = "pool"): Promise<void> => {
+  await client.create(IP_POOL, { apiVersion: "projectcalico.org/v3", kind: "IPPool", metadata: { name }, spec });
+};
+const used = (client: Fake): { address: string; handle: string | undefined }[] =>
+  client.all(IPAM_BLOCK).flatMap((b) => allocations(b.spec).map(({ address, handle }) => ({ address, handle })));
+const pod = (node: string, name: string): { node: string; namespace: string; pod: string } => ({ node, namespace: "default", pod: name });
+
+/** What must hold between blocks, handles and affinities whatever happened before. */
+function expectConsistent(client: Fake): void {
+  const addresses = used(client).map((a) => a.address);
+  expect(new Set(addresses).size).toBe(addresses.length);
+  const counted = new Map<string, Record<string, number>>();
+  for (const b of client.all(IPAM_BLOCK))
+    for (const { handle } of allocations(b.spec)) {
+      const of = counted.get(handle!) ?? {};
+      of[b.spec.cidr] = (of[b.spec.cidr] ?? 0) + 1;
+      counted.set(handle!, of);
+    }
+  expect(Object.fromEntries(client.all(IPAM_HANDLE).map((h) => [h.spec.handleID, h.spec.block]))).toEqual(Object.fromEntries(counted));
+  const owners = client.all(IPAM_BLOCK).map((b) => `${ownerOf(b.spec)} ${b.spec.cidr} confirmed`);
+  expect(
+    client
+      .all(BLOCK_AFFINITY)
+      .map((a) => `${a.spec.node} ${a.spec.cidr} ${a.spec.state}`)
+      .toSorted(),
+  ).toEqual(owners.toSorted());
+}
+
+describe("assign()", () => {
+  test("gives each node a block of its own, named and marked as Calico does", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "172.16.0.0/16", blockSize: 24 });
+    const a = await assignPodAddress(client, pod("k8s-w1", "pod1"));
+    const b = await assignPodAddress(client, pod("k8s-w2", "pod2"));
+    const c = await assignPodAddress(client, pod("k8s-w1", "pod3"));
+    expect(a.block).toMatch(/^172\.16\.[0-9]+\.0\/24$/);
+    expect(b.block).not.toBe(a.block);
+    expect(c.block).toBe(a.block);
+    const block = await client.get(IPAM_BLOCK, a.block.replace(/[./]/g, "-"));
+    expect(block.spec.affinity).toBe("host:k8s-w1");
+    expect(block.spec.allocations.slice(0, 3)).toEqual([0, 1, null]);
+    expect(block.spec.attributes[0]).toEqual({
+      handle_id: "k8s-pod-network.default.pod1",
+      secondary: { node: "k8s-w1", namespace: "default", pod: "pod1" },
+    });
+    expectConsistent(client);
+  });
+
+  test("gives the same address again for the same handle", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/24" });
+    expect(await assignPodAddress(client, pod("n", "p"))).toEqual(await assignPodAddress(client, pod("n", "p")));
+    expect(used(client)).toHaveLength(1);
+  });
+
+  test("uses the pool's default block size when it names none", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/24" });
+    expect((await assignPodAddress(client, pod("n", "p"))).block).toMatch(/\/26$/);
+  });
+
+  test("borrows from another node's block when no block is free", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/30", blockSize: 30 });
+    const owner = await assignPodAddress(client, pod("a", "p1"));
+    const borrowed = await assignPodAddress(client, pod("b", "p2"));
+    expect(borrowed.block).toBe(owner.block);
+    expect(ownerOf(client.all(IPAM_BLOCK)[0]!.spec)).toBe("a");
+    expectConsistent(client);
+  });
+
+  test("says so when every address is taken, and leaves nothing behind", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/31", blockSize: 31 });
+    await assignPodAddress(client, pod("a", "p1"));
+    await assignPodAddress(client, pod("a", "p2"));
+    await expect(assignPodAddress(client, pod("a", "p3"))).rejects.toThrow(/every block of 10.0.0.0\/31 is full/);
+    expectConsistent(client);
+  });
+
+  test.for([
+    ["disabled", { cidr: "10.0.0.0/24", disabled: true }],
+    ["for tunnels only", { cidr: "10.0.0.0/24", allowedUses: ["Tunnel"] }],
+    ["of the other family", { cidr: "fd00::/112", blockSize: 122 }],
+    ["for other nodes", { cidr: "10.0.0.0/24", nodeSelector: "zone == 'b'" }],
+  ] as [string, IPPoolSpec][])("takes nothing from a pool that is %s", async ([, spec]) => {
+    const client = memoryClient();
+    await pool(client, spec);
+    await expect(assignPodAddress(client, pod("a", "p"))).rejects.toThrow(/no IPPool allows it/);
+    expect(used(client)).toEqual([]);
+  });
+
+  test("moves a tunnel address out of a pool that is no longer usable", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/24" }, "old");
+    const request = { node: "n", handle: "wireguard-tunnel-addr-n", use: "Tunnel", attributes: { node: "n" } } as const;
+    const before = await assign(client, request);
+    await client.update(IP_POOL, { ...(await client.get(IP_POOL, "old")), spec: { cidr: "10.0.0.0/24", disabled: true } });
+    await pool(client, { cidr: "10.1.0.0/24" }, "new");
+    const after = await assign(client, request);
+    expect(before.address).toMatch(/^10\.0\./);
+    expect(after.address).toMatch(/^10\.1\./);
+    expect(used(client).map((a) => a.address)).toEqual([after.address]);
+  });
+
+  test("finishes a claim that an earlier process left pending", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/28", blockSize: 28 });
+    await client.create(BLOCK_AFFINITY, {
+      apiVersion: "projectcalico.org/v3",
+      kind: "BlockAffinity",
+      metadata: { name: "n-10-0-0-0-28" },
+      spec: { state: "pending", node: "n", type: "host", cidr: "10.0.0.0/28", deleted: false },
+    });
+    await assignPodAddress(client, pod("n", "p"));
+    expectConsistent(client);
+  });
+});
+
+test("a released address is the last to be given again", async () => {
+  const client = memoryClient();
+  await pool(client, { cidr: "10.0.0.0/30", blockSize: 30 });
+  const order: string[] = [];
+  for (let i = 0; i < 6; i++) {
+    order.push((await assignPodAddress(client, pod("n", `p${i}`))).address);
+    await releasePodAddress(client, { namespace: "default", pod: `p${i}` });
+  }
+  expect(order).toEqual(["10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.0", "10.0.0.1"]);
+  expectConsistent(client);
+});
+
+test("any interleaving of assignments and releases by several nodes keeps blocks, handles and affinities consistent", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(fc.record({ pod: fc.integer({ min: 0, max: 4 }), remove: fc.boolean() }), { maxLength: 6 }), { minLength: 2, maxLength: 5 }),
+      fc.infiniteStream(fc.integer({ min: 0, max: 5 })),
+      fc.constantFrom(28, 29, 30, 31),
+      async (nodes, turns, blockSize) => {
+        const client = memoryClient({ turns: () => turns.next().value! });
+        await pool(client, { cidr: "10.0.0.0/27", blockSize });
+        const held = new Map<string, string>();
+        await Promise.all(
+          nodes.map(async (steps, n) => {
+            for (const step of steps) {
+              const ref = pod(`n${n}`, `n${n}-p${step.pod}`);
+              if (step.remove) {
+                await release(client, podHandle(ref));
+                held.delete(podHandle(ref));
+              } else held.set(podHandle(ref), (await assignPodAddress(client, ref)).address);
+            }
+          }),
+        );
+        expect(Object.fromEntries(used(client).map((a) => [a.handle, a.address]))).toEqual(Object.fromEntries(held));
+        expectConsistent(client);
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
