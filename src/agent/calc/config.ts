@@ -16,6 +16,8 @@ export type Config = {
   /** undefined: no table of the ranges is usable. */
   readonly table: number | undefined;
   readonly refreshInterval: number;
+  /** Which interfaces the host's MTU is taken from. */
+  readonly mtuPattern: RegExp;
   readonly vxlanVni: number;
   readonly vxlanPort: number;
   readonly vxlanMtu: number;
@@ -55,6 +57,16 @@ export function tableIndex(ranges: readonly { min: number; max: number }[]): num
   return lowest;
 }
 
+const INTERFACE_NAME = /^(?!\.{1,2}$)[a-zA-Z0-9_.-]{1,15}$/;
+const MTU_PATTERN = /^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)/;
+function pattern(text: string | undefined): RegExp {
+  try {
+    return text === undefined ? MTU_PATTERN : new RegExp(text);
+  } catch {
+    return MTU_PATTERN;
+  }
+}
+
 const present = (spec: Spec | undefined): Partial<Spec> =>
   Object.fromEntries(Object.entries(spec ?? {}).filter(([, v]) => v !== undefined && v !== null && v !== "")) as Partial<Spec>;
 
@@ -74,7 +86,8 @@ export function configOf(all: readonly FelixConfiguration[], node: string): Conf
   ];
   return {
     enabled: s.wireguardEnabled ?? false,
-    interface: s.wireguardInterfaceName ?? "wireguard.cali",
+    // The API checks the name too; here it becomes a path and a word of a command.
+    interface: INTERFACE_NAME.test(s.wireguardInterfaceName ?? "") ? s.wireguardInterfaceName! : "wireguard.cali",
     listenPort: s.wireguardListeningPort ?? 51820,
     mtu: s.wireguardMTU ?? 0,
     rulePriority: s.wireguardRoutingRulePriority ?? 99,
@@ -82,6 +95,7 @@ export function configOf(all: readonly FelixConfiguration[], node: string): Conf
     fwmark: wireguardMark(mask),
     table: tableIndex(s.routeTableRanges ?? (s.routeTableRange ? [s.routeTableRange] : [{ min: 1, max: 250 }])),
     refreshInterval: seconds(s.routeRefreshInterval ?? "90s") ?? 90,
+    mtuPattern: pattern(s.mtuIfacePattern),
     vxlanVni: s.vxlanVNI ?? 4096,
     vxlanPort: s.vxlanPort ?? 4789,
     vxlanMtu: s.vxlanMTU ?? 0,

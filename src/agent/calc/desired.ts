@@ -1,10 +1,11 @@
 // The whole calculation: resources and facts in, the node's desired state out. Depends on the state only, never on the order in which it came about.
 import { configOf } from "./config.ts";
-import { encryptionOf, wireguardMtu } from "./encryption.ts";
+import { encryptionOf } from "./encryption.ts";
 import { factsOf } from "./facts.ts";
 import { judgeKeys, keyWarnings } from "./keys.ts";
+import { hostMtu, vxlanMtu, wireguardMtu } from "./mtu.ts";
 import { ownership } from "./ownership.ts";
-import { plainRoutesOf, usesVxlan, vxlanMtu, vxlanOf } from "./plain.ts";
+import { plainRoutesOf, usesVxlan, vxlanOf } from "./plain.ts";
 import type { Desired, Inputs } from "./types.ts";
 
 export function desiredState(inputs: Inputs): Desired {
@@ -17,11 +18,8 @@ export function desiredState(inputs: Inputs): Desired {
   const verdicts = judgeKeys(nodes, node, facts.publicKey);
   const encryption = encryptionOf({ node, config, felixConfigurations, nodes, verdicts, owned, facts });
   const vxlan = vxlanOf(config, pools, nodes, own, facts);
-  const mtus = [
-    facts.hostMtu,
-    ...(config.enabled ? [wireguardMtu(config, facts.hostMtu)] : []),
-    ...(usesVxlan(pools) ? [vxlanMtu(config, facts.hostMtu)] : []),
-  ];
+  const host = hostMtu(config, facts);
+  const mtus = [host, ...(config.enabled ? [wireguardMtu(config, host)] : []), ...(usesVxlan(pools) ? [vxlanMtu(config, host)] : [])];
   const warnings = [
     ...config.unsupported.map((what) => `FelixConfiguration asks for ${what}, which this version does not offer`),
     ...(config.enabled && !encryption

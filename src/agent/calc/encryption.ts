@@ -4,17 +4,9 @@ import type { FelixConfiguration } from "../../api/felixconfiguration.ts";
 import { type Config, configOf } from "./config.ts";
 import type { NodeFacts } from "./facts.ts";
 import type { KeyVerdict } from "./keys.ts";
+import { hostMtu, wireguardMtu } from "./mtu.ts";
 import { comparePrefixes, type Owned, widest } from "./ownership.ts";
 import { type Encryption, type Facts, type Peer, PROTOCOL_BOOT, type Route } from "./types.ts";
-
-/** Outer IPv4 and UDP headers, WireGuard's own, rounded up as Calico does. */
-const WIREGUARD_OVERHEAD = 60;
-/** The smallest MTU that an IPv4 link may have. */
-const LEAST_MTU = 68;
-
-/** MTU of the WireGuard device. */
-export const wireguardMtu = (config: Pick<Config, "mtu">, hostMtu: number): number =>
-  config.mtu > 0 ? config.mtu : Math.max(LEAST_MTU, hostMtu - WIREGUARD_OVERHEAD);
 
 export type EncryptionInputs = {
   readonly node: string;
@@ -61,7 +53,7 @@ export function encryptionOf(i: EncryptionInputs): Encryption | undefined {
   return {
     interface: config.interface,
     listenPort: config.listenPort,
-    mtu: wireguardMtu(config, facts.hostMtu),
+    mtu: wireguardMtu(config, hostMtu(config, facts)),
     fwmark: config.fwmark,
     table,
     rulePriority: config.rulePriority,

@@ -9,6 +9,9 @@ import type { NodeFacts } from "./facts.ts";
 export type PrefixKind = "block" | "borrowed" | "tunnel";
 export type Owned = { readonly cidr: string; readonly node: string; readonly kind: PrefixKind };
 
+/** An IPPool's blockSize is 20 to 32: what is wider would draw traffic that no pod of the node can be meant by. */
+const WIDEST_BLOCK = 20;
+
 const RANK: Readonly<Record<PrefixKind, number>> = { block: 0, borrowed: 1, tunnel: 2 };
 const isBetter = (a: Owned, b: Owned): boolean => (a.node === b.node ? RANK[a.kind] < RANK[b.kind] : a.node < b.node);
 
@@ -21,7 +24,7 @@ export function comparePrefixes(a: string, b: string): number {
 function* claims(blocks: readonly IPAMBlock[], nodes: readonly NodeFacts[]): Generator<Owned> {
   for (const { spec } of blocks) {
     const cidr = spec.deleted === true ? undefined : parseCidr(spec.cidr);
-    if (cidr?.ip.length !== 4) continue;
+    if (cidr?.ip.length !== 4 || cidr.prefix < WIDEST_BLOCK) continue;
     const owner = ownerOf(spec);
     if (owner !== undefined) yield { cidr: formatCidr(cidr), node: owner, kind: "block" };
     for (const { address, attributes } of allocations(spec)) {

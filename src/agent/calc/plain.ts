@@ -4,13 +4,12 @@ import type { IPPool } from "../../api/ippool.ts";
 import { contains, covers, parseCidr } from "../../base/cidr.ts";
 import { parseIp } from "../../base/ip.ts";
 import type { Config } from "./config.ts";
+import { hostMtu, vxlanMtu } from "./mtu.ts";
 import type { NodeFacts } from "./facts.ts";
 import type { Owned } from "./ownership.ts";
 import { type Facts, MAIN_TABLE, PROTOCOL_PLAIN, type Route, type Vxlan, type VxlanNeighbour } from "./types.ts";
 
 export const VXLAN_INTERFACE = "vxlan.calico";
-/** Outer IPv4 and UDP headers, VXLAN's own and the inner Ethernet header. */
-const VXLAN_OVERHEAD = 50;
 
 type VxlanMode = NonNullable<IPPool["spec"]["vxlanMode"]>;
 const modeOf = (p: IPPool): VxlanMode => p.spec.vxlanMode ?? "Never";
@@ -18,9 +17,6 @@ const isIpv4 = (p: IPPool): boolean => parseCidr(p.spec.cidr)?.ip.length === 4;
 
 /** True when some IPv4 pool sends by VXLAN: then every node needs the device and an address on it. */
 export const usesVxlan = (pools: readonly IPPool[]): boolean => pools.some((p) => isIpv4(p) && modeOf(p) !== "Never");
-
-export const vxlanMtu = (config: Pick<Config, "vxlanMtu">, hostMtu: number): number =>
-  config.vxlanMtu > 0 ? config.vxlanMtu : hostMtu - VXLAN_OVERHEAD;
 
 export function vxlanOf(
   config: Config,
@@ -42,7 +38,7 @@ export function vxlanOf(
     interface: VXLAN_INTERFACE,
     vni: config.vxlanVni,
     port: config.vxlanPort,
-    mtu: vxlanMtu(config, facts.hostMtu),
+    mtu: vxlanMtu(config, hostMtu(config, facts)),
     mac: facts.vxlanMac,
     local: own.address,
     uplink: facts.uplink,

@@ -9,8 +9,8 @@ import type { Node } from "../../api/node.ts";
 export type Facts = {
   /** Own public key as the device holds it, base64; undefined while there is none. */
   readonly publicKey?: string | undefined;
-  /** Smallest MTU of the physical interfaces. */
-  readonly hostMtu: number;
+  /** Every interface of the machine. */
+  readonly links: readonly { readonly name: string; readonly mtu: number; readonly up: boolean }[];
   /** The interface that holds the node's own address; undefined: not found. */
   readonly uplink?: string | undefined;
   /** Hardware address of this node's VXLAN device. */

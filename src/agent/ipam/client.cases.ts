@@ -2,11 +2,11 @@
 // gives way to others first, in an order drawn from `random`, so that properties meet the races.
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import type { Resource } from "../../api/meta.ts";
-import { ApiError } from "../../client/error.ts";
+import { apiErrorOf } from "../../client/error.ts";
 import type { Client } from "../../client/types.ts";
 
 const refuse = (code: number, reason: string): never => {
-  throw new ApiError({ code, reason, message: reason });
+  throw apiErrorOf(code, JSON.stringify({ kind: "Status", code, reason, message: reason }));
 };
 
 export function memoryClient(options: { turns?: () => number } = {}): Client & { all<T extends Resource>(kind: Kind<T>): T[] } {
