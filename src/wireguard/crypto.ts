@@ -44,7 +44,7 @@ export interface PacketCrypto {
   seal(keyAt: number, counterLo: number, counterHi: number, at: number, length: number): void;
   /**
    * Opens `length` bytes at `at` (without the 16-byte tag, which follows). `counterAt`: offset of the 8-byte little-endian counter in the header.
-   * False when the tag is wrong: then nothing was changed. Bytes outside the ciphertext are never changed.
+   * False when the tag is wrong: then the ciphertext may be garbage. Bytes outside it are never changed.
    */
   open(keyAt: number, counterAt: number, at: number, length: number): boolean;
 }
