@@ -111,6 +111,12 @@ export const enterMember = (lab: RunningLab, member: { readonly pid: number }): 
   ...enter(member.pid, ["net", "mount", "uts"]),
 ];
 
+/** The environment of what runs in the lab but in none of its nodes: it finds the lab and its API by itself. */
+export function labEnvironment(base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { KUBECONFIG: _kubeconfig, ...rest } = environment(base, { own: true });
+  return { ...rest, TORTIE_LAB: "1" };
+}
+
 /** The environment of what runs on a node or in a pod: our programs where the real ones are missing, or first with `own`. */
 export function environment(base: NodeJS.ProcessEnv, options: { own?: boolean } = {}): NodeJS.ProcessEnv {
   const path = [

@@ -16,7 +16,8 @@ export function realProgram(name: string, env: NodeJS.ProcessEnv = process.env):
     .find((p) => existsSync(p) && !isOurs(p));
 }
 
-const isOurs = (path: string): boolean => realpathSync(path) === realpathSync(process.argv[1]!);
+// A link to the built program, made by whoever wants our wg to be the machine's.
+const isOurs = (path: string): boolean => realpathSync(path).endsWith("/cli/main.js");
 
 /** Fills PROGRAMS.bin and PROGRAMS.own. `main`: the built program. */
 export function installPrograms(main: string, env: NodeJS.ProcessEnv): void {

@@ -1,0 +1,48 @@
+// What the lab's devices say of themselves, read from their control sockets: finer than wg(8), which gives whole seconds.
+import { setTimeout as sleep } from "node:timers/promises";
+import { toBase64, wipe } from "../../base/bytes.ts";
+import { connect } from "../../uapi/client.ts";
+import type { LabNode, RunningLab } from "../enter.ts";
+
+export const INTERFACE = "wireguard.cali";
+
+/** The control socket of a node's device as the caller reaches it. /var/run is a link to /run, which would lead out of the node. */
+export const controlSocket = (lab: RunningLab, node: LabNode): string => `${lab.root}/proc/${node.pid}/root/run/wireguard/${INTERFACE}.sock`;
+
+/** Wall time of each peer's last completed handshake, in ms since 1970, by the peer's key; empty while there is no device. */
+export async function handshakes(lab: RunningLab, node: LabNode): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  try {
+    const device = await connect(controlSocket(lab, node));
+    try {
+      const state = await device.get();
+      if (state.privateKey) wipe(state.privateKey);
+      for (const peer of state.peers)
+        if (peer.lastHandshakeSec > 0) found.set(toBase64(peer.publicKey), peer.lastHandshakeSec * 1e3 + peer.lastHandshakeNsec / 1e6);
+    } finally {
+      device.close();
+    }
+  } catch {
+    // No device yet, or it is being restarted.
+  }
+  return found;
+}
+
+/** Waits until every node has a completed handshake with every other; gives the wall time of the last one, or undefined after `timeoutMs`. */
+export async function allHandshaken(lab: RunningLab, timeoutMs: number): Promise<number | undefined> {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(15)) {
+    const seen = await Promise.all(lab.nodes.map((n) => handshakes(lab, n)));
+    if (seen.every((peers) => peers.size === lab.nodes.length - 1)) return Math.max(...seen.flatMap((peers) => [...peers.values()]));
+  }
+  return undefined;
+}
+
+/** Asks a node's device for fresh handshakes now, with the peers named or with all. */
+export async function forceHandshake(lab: RunningLab, node: LabNode, keys: readonly Uint8Array[] = []): Promise<void> {
+  const device = await connect(controlSocket(lab, node));
+  try {
+    await device.handshake(keys);
+  } finally {
+    device.close();
+  }
+}

@@ -1,0 +1,171 @@
+// What every step of the exercise does: types a command somewhere, shows what came back, and says whether that is what must come back.
+import { type ChildProcess, spawn } from "node:child_process";
+import { messageOf } from "../../base/errors.ts";
+import { enterLab, enterMember, environment, labEnvironment, type LabNode, type LabPod, nodeOf, podOf, type RunningLab } from "../enter.ts";
+import { realProgram } from "../programs.ts";
+
+/** Where a command is typed: on a node, in a pod, or in the lab but outside of both (as at the machine itself). */
+export type Place = LabNode | LabPod | "machine";
+export type Typed = {
+  /** Standard output and error as they came. */
+  readonly output: string;
+  readonly code: number;
+  /** Wall time of the command's return, ms since 1970. */
+  readonly returnedAt: number;
+};
+export type TypeOptions = {
+  /** @default 20000 */
+  readonly timeoutMs?: number;
+  /** Changes what is shown, not what is checked: for secrets. */
+  readonly show?: (text: string) => string;
+  /** Typed into the command once it runs. */
+  readonly input?: string;
+  /** Show nothing: for what only measures. */
+  readonly quiet?: boolean;
+};
+/** A command that runs while others are typed. */
+export type Running = {
+  /** As Ctrl-C would, then waits for the end. */
+  interrupt(): Promise<Typed>;
+  /** Waits for the end. */
+  readonly ended: Promise<Typed>;
+};
+
+export type Verdict = { readonly step: string; readonly ok: boolean | "skipped"; readonly claim: string };
+
+const DEBIAN: Readonly<Record<string, string>> = {
+  wg: "wireguard-tools",
+  tcpdump: "tcpdump",
+  tshark: "tshark",
+  kubectl: "kubernetes-client",
+};
+const DEFAULT_TIMEOUT_MS = 20_000;
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-child.pid!, signal);
+  } catch {
+    // All of it has ended.
+  }
+}
+
+export class Walk {
+  readonly lab: RunningLab;
+  readonly verdicts: Verdict[] = [];
+  /** Measured, for the summary: what, and the figure with its unit. */
+  readonly figures: [what: string, figure: string][] = [];
+  /** A directory of this run's own below /tmp, shared by all nodes. */
+  readonly directory: string;
+  readonly #write: (text: string) => void;
+  readonly #colour: boolean;
+  #step = "";
+
+  constructor(lab: RunningLab, options: { write: (text: string) => void; colour: boolean; directory: string }) {
+    this.lab = lab;
+    this.directory = options.directory;
+    this.#write = options.write;
+    this.#colour = options.colour;
+  }
+
+  node(name: string): LabNode {
+    return nodeOf(this.lab, name);
+  }
+  pod(name: string): LabPod {
+    return podOf(this.lab, name);
+  }
+
+  /** Begins a step. */
+  step(number: string, title: string): void {
+    this.#step = number;
+    this.#write(`\n${this.#paint("1", `── ${number}. ${title} `.padEnd(100, "─"))}\n`);
+  }
+
+  /** Types a line for the shell at a place and waits for its end. */
+  async type(place: Place, line: string, options: TypeOptions = {}): Promise<Typed> {
+    return (await this.begin(place, line, options)).ended;
+  }
+
+  /** Types a line and goes on while it runs. */
+  async begin(place: Place, line: string, options: TypeOptions = {}): Promise<Running> {
+    const show = options.quiet ? () => {} : (text: string) => this.#write(options.show?.(text) ?? text);
+    show(`${this.#paint("36", `${place === "machine" ? "" : place.name}#`)} ${this.#paint("1", line)}\n`);
+    const [file, ...args] = place === "machine" ? enterLab(this.lab) : enterMember(this.lab, place);
+    const env = place === "machine" ? labEnvironment(process.env) : environment(process.env, { own: true });
+    // A group of its own, so that an interrupt reaches the program behind nsenter.
+    const child = spawn(file, [...args, "sh", "-c", line], { stdio: ["pipe", "pipe", "pipe"], env, detached: true });
+    child.stdin.on("error", () => {});
+    child.stdin.end(options.input);
+    const ended = this.#collect(child, show, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    return {
+      ended,
+      interrupt: async () => {
+        signalGroup(child, "SIGINT");
+        return ended;
+      },
+    };
+  }
+
+  #collect(child: ChildProcess, show: (text: string) => void, timeoutMs: number): Promise<Typed> {
+    let output = "";
+    let last = "\n";
+    const take = (text: string): void => {
+      output += text;
+      if (text !== "") last = text;
+      show(text);
+    };
+    child.stdout!.setEncoding("utf8").on("data", take);
+    child.stderr!.setEncoding("utf8").on("data", take);
+    const timer = setTimeout(() => {
+      take(`\n(no end within ${timeoutMs / 1000} s: killed)\n`);
+      signalGroup(child, "SIGKILL");
+    }, timeoutMs);
+    let returnedAt = 0;
+    child.once("exit", () => (returnedAt = Date.now()));
+    return new Promise((resolve) => {
+      child.once("error", (e) => take(`${e.message}\n`));
+      child.once("close", (code) => {
+        clearTimeout(timer);
+        if (!last.endsWith("\n")) show("\n");
+        resolve({ output, code: code ?? -1, returnedAt: returnedAt || Date.now() });
+      });
+    });
+  }
+
+  /** A verdict on what came back. `found` is shown when it is not what must be. */
+  check(ok: boolean, claim: string, found?: unknown): boolean {
+    this.verdicts.push({ step: this.#step, ok, claim });
+    const detail = ok || found === undefined ? "" : `\n        found: ${typeof found === "string" ? found.trim() : JSON.stringify(found)}`;
+    this.#write(`  ${ok ? this.#paint("32", "ok  ") : this.#paint("31", "FAIL")}  ${claim}${detail}\n`);
+    return ok;
+  }
+
+  /** Runs a cross-check with the real program, or says that it is skipped and what would bring it. */
+  async real(program: string, body: (path: string) => Promise<void>): Promise<void> {
+    const path = realProgram(program);
+    if (path !== undefined) return body(path);
+    const claim = `the same with the real ${program}: not installed here (Debian package ${DEBIAN[program] ?? program})`;
+    this.verdicts.push({ step: this.#step, ok: "skipped", claim });
+    this.#write(`  ${this.#paint("33", "skip")}  ${claim}\n`);
+  }
+
+  note(text: string): void {
+    this.#write(`${this.#paint("2", `(${text})`)}\n`);
+  }
+
+  figure(what: string, figure: string): void {
+    this.figures.push([what, figure]);
+  }
+
+  /** What a step threw is its failure; the walk goes on. */
+  async attempt(body: () => Promise<void>): Promise<void> {
+    try {
+      await body();
+    } catch (thrown) {
+      this.check(false, "the step comes to its end", messageOf(thrown));
+    }
+  }
+
+  #paint(code: string, text: string): string {
+    return this.#colour ? `\x1b[${code}m${text}\x1b[0m` : text;
+  }
+}
