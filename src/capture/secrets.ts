@@ -1,0 +1,100 @@
+// The keys at hand, as the replay of a handshake looks them up: static keys by what mac1 says, ephemerals by their public half.
+import { equal, toHex, utf8 } from "../base/bytes.ts";
+import type { Crypto } from "../wireguard/crypto.ts";
+import type { BareKey, KeyLog } from "./keylog.ts";
+import { type InitiationMessage, mac1Of, type ResponseMessage, underMac1 } from "./message.ts";
+
+export type StaticKey = { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array | undefined; readonly name: string | undefined };
+export type EphemeralKey = { readonly privateKey: Uint8Array; readonly presharedKeys: readonly Uint8Array[] };
+
+/** Names for public keys: nodes of an inventory. They help to say who speaks, also without any secret. */
+export type NamedKey = { readonly publicKey: Uint8Array; readonly name: string };
+
+type Known = StaticKey & { readonly mac1Key: Uint8Array };
+
+export class Secrets {
+  readonly #crypto: Crypto;
+  readonly #statics = new Map<string, Known>();
+  readonly #ephemerals = new Map<string, EphemeralKey>();
+  readonly #sessionKeys = new Map<number, Uint8Array[]>();
+  readonly #loose: Uint8Array[] = [];
+  readonly #bare: BareKey[] = [];
+  /** Public values that were given as if they were private: what a person copies from a packet. Hex of the value. */
+  readonly #given = new Set<string>();
+
+  constructor(crypto: Crypto) {
+    this.#crypto = crypto;
+  }
+
+  /** Adds a log's keys. A key that stands alone counts as a static private key and, should the capture show its public half as an ephemeral, as that. */
+  add(log: KeyLog): void {
+    for (const k of log.staticPublic) this.addPublic(k);
+    for (const k of log.staticPrivate) {
+      this.addPublic(this.#crypto.publicKey(k), { privateKey: k });
+      this.#given.add(toHex(k));
+    }
+    for (const { privateKey, presharedKeys } of log.ephemerals) {
+      this.#given.add(toHex(privateKey));
+      const id = toHex(this.#crypto.publicKey(privateKey));
+      const before = this.#ephemerals.get(id);
+      const all = [...presharedKeys, ...(before?.presharedKeys ?? [])];
+      this.#ephemerals.set(id, { privateKey: before?.privateKey ?? privateKey, presharedKeys: all });
+    }
+    for (const [index, keys] of log.sessionKeys) this.#sessionKeys.set(index, [...(this.#sessionKeys.get(index) ?? []), ...keys]);
+    this.#loose.push(...log.loosePresharedKeys);
+    for (const b of log.bare) {
+      this.#bare.push(b);
+      this.#given.add(toHex(b.key));
+      const publicKey = this.#crypto.publicKey(b.key);
+      this.addPublic(publicKey, { privateKey: b.key });
+      const id = toHex(publicKey);
+      if (!this.#ephemerals.has(id)) this.#ephemerals.set(id, { privateKey: b.key, presharedKeys: [] });
+    }
+  }
+
+  /** Adds a public static key; a private half or a name that is known later is kept with it. */
+  addPublic(publicKey: Uint8Array, also: { privateKey?: Uint8Array; name?: string } = {}): void {
+    const id = toHex(publicKey);
+    const before = this.#statics.get(id);
+    const mac1Key = before?.mac1Key ?? this.#crypto.hash(utf8("mac1----"), publicKey);
+    this.#statics.set(id, { publicKey, privateKey: before?.privateKey ?? also.privateKey, name: before?.name ?? also.name, mac1Key });
+  }
+
+  statics(): readonly StaticKey[] {
+    return [...this.#statics.values()];
+  }
+  static(publicKey: Uint8Array): StaticKey | undefined {
+    return this.#statics.get(toHex(publicKey));
+  }
+  ephemeral(publicKey: Uint8Array): EphemeralKey | undefined {
+    return this.#ephemerals.get(toHex(publicKey));
+  }
+  get ephemeralCount(): number {
+    return this.#ephemerals.size - this.#bare.length;
+  }
+  get bareKeys(): readonly BareKey[] {
+    return this.#bare;
+  }
+  get loosePresharedKeys(): readonly Uint8Array[] {
+    return this.#loose;
+  }
+  sessionKeys(receiver: number): readonly Uint8Array[] {
+    return this.#sessionKeys.get(receiver) ?? [];
+  }
+  get hasSessionKeys(): boolean {
+    return this.#sessionKeys.size > 0;
+  }
+  /** True when this very value was given as a private key. A public ephemeral that is one was copied from the packet. */
+  wasGiven(value: Uint8Array): boolean {
+    return this.#given.has(toHex(value));
+  }
+
+  /** Whom the message is for: the static key under which its mac1 verifies. undefined also when mac1 was cut off. */
+  addressee(m: InitiationMessage | ResponseMessage): StaticKey | undefined {
+    const mac1 = mac1Of(m);
+    if (!mac1) return undefined;
+    const covered = underMac1(m);
+    for (const k of this.#statics.values()) if (equal(this.#crypto.mac(k.mac1Key, covered), mac1)) return k;
+    return undefined;
+  }
+}

@@ -1,0 +1,417 @@
+// Follows WireGuard sessions through a capture, packet by packet, and opens what the secrets at hand open (sections 2.4, 1.7, 5.4).
+// Sessions are found by receiver index and confirmed by trial: addresses need not match when a tag verifies (NAT, two vantage points).
+import { equal, toHex } from "../base/bytes.ts";
+import { compareIp } from "../base/ip.ts";
+import { decode, decodeIp } from "../packet/decode.ts";
+import type { IpLayer, Layer, UdpLayer } from "../packet/layer.ts";
+import { fragmentOf, Reassembler } from "../packet/reassemble.ts";
+import type { Crypto } from "../wireguard/crypto.ts";
+import { Cookie, DATA_HEADER, KEEPALIVE_LENGTH, TAG_LENGTH } from "../wireguard/messages.ts";
+import {
+  type CookieMessage,
+  type DataMessage,
+  type InitiationMessage,
+  isKeepalive,
+  mac1Of,
+  mac2Of,
+  parseMessage,
+  type ResponseMessage,
+  splitSegments,
+  type WireGuardMessage,
+} from "./message.ts";
+import type { CapturedPacket } from "./packet.ts";
+import { openCookie, openData, openPrefix, replayInitiation, replayResponse } from "./replay.ts";
+import type { Secrets } from "./secrets.ts";
+import { newSession, type Seen, type Session, type UdpEndpoint, type Way } from "./session.ts";
+
+/** An inner packet. */
+export type Opened = {
+  /** The inner IP packet without padding; empty for a keepalive. */
+  readonly bytes: Uint8Array;
+  readonly layers: readonly Layer[];
+  /** False when the captured packet was cut, so that no tag could be checked. */
+  readonly authenticated: boolean;
+  /** Zero bytes that stood after the packet. */
+  readonly padding: number;
+};
+export type Failure = "no key" | "bad tag" | "cut";
+export type TrackedMessage = {
+  readonly message: WireGuardMessage;
+  readonly src: UdpEndpoint;
+  readonly dst: UdpEndpoint;
+  session: Session | undefined;
+  way: Way | undefined;
+  opened: Opened | undefined;
+  /** Why a data message was not opened. */
+  failure: Failure | undefined;
+  /** The receiver's static public key, by mac1. */
+  readonly addressee: Uint8Array | undefined;
+  /** mac2 verified under a cookie that the capture shows. */
+  readonly mac2Ok: boolean;
+};
+export type TrackedPacket = {
+  readonly packet: CapturedPacket;
+  /** Of the frame; when this was the last fragment, of the whole IP packet in `whole`. */
+  readonly layers: readonly Layer[];
+  /** The reassembled IP packet that `messages` are from. */
+  readonly whole: Uint8Array | undefined;
+  readonly messages: readonly TrackedMessage[];
+  /** True when one captured packet held several messages (segmentation offload). */
+  readonly split: boolean;
+};
+
+export type TrackerOptions = {
+  /** Keep data messages that no key opens, to try again when the capture is over. @default true */
+  retry?: boolean;
+  vxlanPorts?: readonly number[];
+  genevePorts?: readonly number[];
+};
+
+const MAX_SESSIONS = 65_536;
+const RECENT = 4096;
+
+export class Tracker {
+  readonly sessions: Session[] = [];
+  /** Messages of sessions beyond the limit are not followed. */
+  untracked = 0;
+  /** IP fragments that waited in vain for their company when the capture was over. */
+  fragments = 0;
+  readonly #crypto: Crypto;
+  readonly #secrets: Secrets;
+  readonly #options: TrackerOptions;
+  readonly #reassembler = new Reassembler();
+  readonly #byHandshake = new Map<string, Session>();
+  readonly #byIndex = new Map<number, Session[]>();
+  readonly #recent = new Map<string, number>();
+  #unopened: TrackedMessage[] = [];
+
+  constructor(crypto: Crypto, secrets: Secrets, options: TrackerOptions = {}) {
+    this.#crypto = crypto;
+    this.#secrets = secrets;
+    this.#options = options;
+  }
+
+  /** Takes the next packet of the capture. */
+  add(packet: CapturedPacket): TrackedPacket {
+    let bytes = packet.data;
+    let layers = decode(bytes, packet.iface.link, this.#options);
+    let whole: Uint8Array | undefined;
+    if (fragmentOf(layers)) {
+      this.fragments++;
+      whole = this.#reassembler.add(bytes, layers);
+      if (whole) {
+        bytes = whole;
+        layers = decodeIp(whole, this.#options);
+      }
+    }
+    const found = wireguardPayload(bytes, layers);
+    if (!found) return { packet, layers, whole, messages: [], split: false };
+    const parts = splitSegments(found.payload);
+    const messages: TrackedMessage[] = [];
+    for (const [i, part] of parts.entries()) {
+      const length = parts.length === 1 ? found.length : part.length;
+      const message = parseMessage(part, i === parts.length - 1 && parts.length > 1 ? found.length - sumLengths(parts, i) : length);
+      if (message) messages.push(this.#message(message, packet, found.src, found.dst));
+    }
+    return { packet, layers, whole, messages, split: messages.length > 1 };
+  }
+
+  /** Call after the last packet: tries once more what came before its handshake in the file. The result is what opened now. */
+  finish(): TrackedMessage[] {
+    const again = this.#unopened;
+    this.#unopened = [];
+    return again.filter((t) => {
+      const m = t.message as DataMessage;
+      const c = t.session && t.way ? t.session.counts[t.way] : undefined;
+      const opened = this.#open(m, this.#candidates(m, t.dst));
+      if (!opened) return false;
+      if (t.failure === "bad tag" && c) c.failed--;
+      if (t.session !== opened.session && c) move(m, c, opened.session.counts[opened.way]);
+      Object.assign(t, opened, { failure: undefined });
+      count(opened.opened, opened.session, opened.way, isKeepalive(m));
+      return true;
+    });
+  }
+
+  #message(message: WireGuardMessage, packet: CapturedPacket, src: UdpEndpoint, dst: UdpEndpoint): TrackedMessage {
+    const base: TrackedMessage = {
+      message,
+      src,
+      dst,
+      session: undefined,
+      way: undefined,
+      opened: undefined,
+      failure: undefined,
+      addressee: message.type <= 2 ? this.#secrets.addressee(message as InitiationMessage | ResponseMessage)?.publicKey : undefined,
+      mac2Ok: message.type <= 2 ? this.#mac2(message as InitiationMessage | ResponseMessage) : false,
+    };
+    const seen = <M extends WireGuardMessage>(m: M): Seen<M> => ({ message: m, frame: packet.number, time: packet.time, src, dst });
+    if (message.type === 1) base.session = this.#initiation(seen(message), base.addressee);
+    else if (message.type === 2) base.session = this.#response(seen(message), base.addressee);
+    else if (message.type === 3) base.session = this.#cookie(message, packet.number, dst);
+    else this.#data(base, message, packet.number);
+    return base;
+  }
+
+  #new(): Session | undefined {
+    if (this.sessions.length >= MAX_SESSIONS) return void this.untracked++;
+    const s = newSession(this.sessions.length);
+    this.sessions.push(s);
+    return s;
+  }
+  #index(index: number, s: Session): void {
+    const list = this.#byIndex.get(index);
+    if (list) list.unshift(s);
+    else this.#byIndex.set(index, [s]);
+  }
+
+  #initiation(m: Seen<InitiationMessage>, addressee: Uint8Array | undefined): Session | undefined {
+    const id = `${m.message.sender} ${toHex(m.message.ephemeral)}`;
+    const again = this.#byHandshake.get(id);
+    if (again) {
+      again.repeats++;
+      return again;
+    }
+    const s = this.#new();
+    if (!s) return undefined;
+    this.#byHandshake.set(id, s);
+    s.initiation = m;
+    s.initiatorIndex = m.message.sender;
+    s.initiator = m.src;
+    s.responder = m.dst;
+    s.begun = replayInitiation(this.#crypto, m.message, this.#secrets);
+    s.responderStatic = s.begun?.responder.publicKey ?? addressee;
+    s.initiatorStatic = s.begun?.initiatorStatic;
+    this.#index(m.message.sender, s);
+    return s;
+  }
+
+  #response(m: Seen<ResponseMessage>, addressee: Uint8Array | undefined): Session | undefined {
+    const candidates = (this.#byIndex.get(m.message.receiver) ?? []).filter((s) => s.initiatorIndex === m.message.receiver);
+    const again = candidates.find((s) => s.response && equal(s.response.message.ephemeral, m.message.ephemeral));
+    if (again) {
+      again.repeats++;
+      return again;
+    }
+    // A response that authenticates belongs to its initiation whatever the addresses say; without keys the newest with fitting addresses is taken.
+    const replayed = (s: Session): Session["answered"] =>
+      s.initiation && s.begun ? replayResponse(this.#crypto, s.initiation.message, s.begun, m.message, this.#secrets) : undefined;
+    const free = candidates.filter((s) => !s.response);
+    const s =
+      free.find((c) => replayed(c)?.kind === "open") ?? free.find((c) => c.initiator && sameEndpoint(c.initiator, m.dst)) ?? free[0] ?? this.#new();
+    if (!s) return undefined;
+    s.response = m;
+    s.responderIndex = m.message.sender;
+    s.initiatorIndex ??= m.message.receiver;
+    s.initiator = m.dst;
+    s.responder = m.src;
+    s.initiatorStatic ??= addressee;
+    s.answered = replayed(s);
+    if (s.answered?.kind === "open") Object.assign(s.keys, s.answered.keys);
+    if (!s.initiation) this.#index(m.message.receiver, s);
+    this.#index(m.message.sender, s);
+    return s;
+  }
+
+  #cookie(m: CookieMessage, frame: number, dst: UdpEndpoint): Session | undefined {
+    const list = this.#byIndex.get(m.receiver) ?? [];
+    for (const s of list) {
+      const asked = s.initiatorIndex === m.receiver ? s.initiation?.message : s.response?.message;
+      const sender = s.initiatorIndex === m.receiver ? s.responderStatic : s.initiatorStatic;
+      const mac1 = asked && mac1Of(asked);
+      if (!mac1 || m.bytes.length < Cookie.LENGTH) continue;
+      const from = sender ? [sender] : this.#secrets.statics().map((k) => k.publicKey);
+      for (const key of from) {
+        const cookie = openCookie(
+          this.#crypto,
+          m.bytes.subarray(Cookie.SEALED, Cookie.LENGTH),
+          m.bytes.subarray(Cookie.NONCE, Cookie.SEALED),
+          key,
+          mac1,
+        );
+        if (!cookie) continue;
+        s.cookieReply = frame;
+        s.cookie = cookie;
+        return s;
+      }
+    }
+    const s = list.find((x) => x.initiator && sameEndpoint(x.initiator, dst)) ?? list[0];
+    if (s) s.cookieReply ??= frame;
+    return s;
+  }
+
+  #mac2(m: InitiationMessage | ResponseMessage): boolean {
+    const mac2 = mac2Of(m);
+    if (!mac2 || mac2.every((b) => b === 0)) return false;
+    const at = m.type === 1 ? 132 : 76;
+    // A cookie is used for two minutes: the last few that the capture shows are enough.
+    const cookies = this.sessions.filter((s) => s.cookie).slice(-16);
+    return cookies.some((s) => equal(this.#crypto.mac(s.cookie!, m.bytes.subarray(0, at)), mac2));
+  }
+
+  #data(t: TrackedMessage, m: DataMessage, frame: number): void {
+    const known = this.#candidates(m, t.dst);
+    const candidates = known.length > 0 ? known : [this.#headless(m, t)].filter((c) => c !== undefined);
+    const opened = this.#open(m, candidates);
+    const chosen = opened ?? candidates[0];
+    if (!chosen) return;
+    const { session, way } = chosen;
+    t.session = session;
+    t.way = way;
+    const c = session.counts[way];
+    if (this.#isRepeat(m, session, way)) c.duplicates++;
+    if (isKeepalive(m)) c.keepalives++;
+    else c.transport++;
+    c.bytes += m.length - KEEPALIVE_LENGTH;
+    if (c.lowest === undefined || m.counter < c.lowest) c.lowest = m.counter;
+    if (c.highest === undefined || m.counter > c.highest) c.highest = m.counter;
+    c.firstFrame ??= frame;
+    c.lastFrame = frame;
+    if (opened) {
+      t.opened = opened.opened;
+      count(opened.opened, session, way, isKeepalive(m));
+      // Roaming: whoever sends what authenticates is there now.
+      if (opened.opened.authenticated) session[way === "toResponder" ? "initiator" : "responder"] = t.src;
+      return;
+    }
+    const hasKey = session.keys[way] !== undefined;
+    t.failure = !hasKey ? "no key" : m.bytes.length <= DATA_HEADER ? "cut" : "bad tag";
+    if (t.failure === "bad tag") c.failed++;
+    if (this.#options.retry !== false) this.#unopened.push(t);
+  }
+
+  /** Sessions that the message may belong to, likeliest first. */
+  #candidates(m: DataMessage, dst: UdpEndpoint): { session: Session; way: Way }[] {
+    const list = (this.#byIndex.get(m.receiver) ?? []).map((session) => ({
+      session,
+      way: wayOf(session, m.receiver, dst),
+    }));
+    const score = (c: { session: Session; way: Way }): number => {
+      const at = c.way === "toResponder" ? c.session.responder : c.session.initiator;
+      return (c.session.response ? 2 : 0) + (at && sameEndpoint(at, dst) ? 1 : 0);
+    };
+    return list.length < 2 ? list : list.sort((a, b) => score(b) - score(a));
+  }
+
+  #open(m: DataMessage, candidates: readonly { session: Session; way: Way }[]): { session: Session; way: Way; opened: Opened } | undefined {
+    if (m.bytes.length <= DATA_HEADER) return undefined;
+    const isCut = m.bytes.length < m.length;
+    for (const c of candidates) {
+      const keys = [c.session.keys[c.way], ...this.#secrets.sessionKeys(m.receiver)];
+      for (const key of keys) {
+        const opened = key && this.#openWith(key, m, isCut);
+        if (!opened) continue;
+        c.session.keys[c.way] ??= key;
+        return { ...c, opened };
+      }
+    }
+    return undefined;
+  }
+
+  #openWith(key: Uint8Array, m: DataMessage, isCut: boolean): Opened | undefined {
+    const sealed = m.bytes.subarray(DATA_HEADER);
+    if (!isCut) {
+      const plain = openData(this.#crypto, key, m.counter, sealed);
+      return plain && inner(plain, plain.length, true);
+    }
+    const total = m.length - DATA_HEADER - TAG_LENGTH;
+    const plain = openPrefix(this.#crypto, key, m.counter, sealed.subarray(0, total));
+    // Without a tag only the look of it tells: an IP header whose length fits.
+    return looksLikeIp(plain, total) ? inner(plain, total, false) : undefined;
+  }
+
+  /** A session of which the capture shows no handshake: known by its receiver indexes and the two endpoints. */
+  #headless(m: DataMessage, t: TrackedMessage): { session: Session; way: Way } | undefined {
+    const opposite = this.sessions.findLast(
+      (s) =>
+        !s.initiation &&
+        !s.response &&
+        s.initiatorIndex === undefined &&
+        s.initiator &&
+        sameEndpoint(s.initiator, t.dst) &&
+        s.responder &&
+        sameEndpoint(s.responder, t.src),
+    );
+    if (opposite) {
+      opposite.initiatorIndex = m.receiver;
+      this.#index(m.receiver, opposite);
+      return { session: opposite, way: "toInitiator" };
+    }
+    const s = this.#new();
+    if (!s) return undefined;
+    s.responderIndex = m.receiver;
+    s.initiator = t.src;
+    s.responder = t.dst;
+    this.#index(m.receiver, s);
+    return { session: s, way: "toResponder" };
+  }
+
+  #isRepeat(m: DataMessage, s: Session, way: Way): boolean {
+    const id = `${s.number} ${way === "toResponder" ? 1 : 0} ${m.counter}`;
+    const mark = m.bytes.length >= 20 ? new DataView(m.bytes.buffer, m.bytes.byteOffset).getUint32(16) : 0;
+    const before = this.#recent.get(id);
+    if (before === mark) return true;
+    if (this.#recent.size >= RECENT) this.#recent.delete(this.#recent.keys().next().value!);
+    this.#recent.set(id, mark);
+    return false;
+  }
+}
+
+const sumLengths = (parts: readonly Uint8Array[], n: number): number => parts.slice(0, n).reduce((sum, p) => sum + p.length, 0);
+const sameEndpoint = (a: UdpEndpoint, b: UdpEndpoint): boolean => a.port === b.port && compareIp(a.ip, b.ip) === 0;
+
+/** Both sides may have chosen the same index: then the destination decides. */
+function wayOf(s: Session, receiver: number, dst: UdpEndpoint): Way {
+  if (s.responderIndex !== receiver) return "toInitiator";
+  if (s.initiatorIndex !== receiver) return "toResponder";
+  return s.responder && sameEndpoint(s.responder, dst) ? "toResponder" : "toInitiator";
+}
+
+function count(opened: Opened, session: Session, way: Way, keepalive: boolean): void {
+  if (keepalive) return;
+  if (opened.authenticated) session.counts[way].decrypted++;
+  else session.counts[way].unauthenticated++;
+}
+function move(m: DataMessage, from: Session["counts"][Way], to: Session["counts"][Way]): void {
+  const field = isKeepalive(m) ? "keepalives" : "transport";
+  from[field]--;
+  to[field]++;
+  from.bytes -= m.length - KEEPALIVE_LENGTH;
+  to.bytes += m.length - KEEPALIVE_LENGTH;
+}
+
+/** Length of the IP packet at the start of a plaintext, from its own header; the rest is padding. */
+function ipLength(plain: Uint8Array, total: number): number {
+  if (total >= 20 && plain.length >= 4 && plain[0]! >> 4 === 4) return Math.min(total, (plain[2]! << 8) | plain[3]!);
+  if (total >= 40 && plain.length >= 6 && plain[0]! >> 4 === 6) return Math.min(total, 40 + ((plain[4]! << 8) | plain[5]!));
+  return total;
+}
+function inner(plain: Uint8Array, total: number, authenticated: boolean): Opened {
+  const length = ipLength(plain, total);
+  const bytes = plain.subarray(0, length);
+  return { bytes, layers: bytes.length > 0 ? decodeIp(bytes) : [], authenticated, padding: total - length };
+}
+function looksLikeIp(plain: Uint8Array, total: number): boolean {
+  const version = plain.length > 0 ? plain[0]! >> 4 : 0;
+  if (version === 4) return plain.length >= 20 && (plain[0]! & 15) >= 5 && ipLength(plain, total) >= 20 && total - ipLength(plain, total) < 16;
+  return version === 6 && plain.length >= 6 && total - ipLength(plain, total) < 16;
+}
+
+/** The payload of the innermost UDP datagram that is really on the wire (not quoted by an ICMP error), with its addresses. */
+function wireguardPayload(
+  bytes: Uint8Array,
+  layers: readonly Layer[],
+): { payload: Uint8Array; length: number; src: UdpEndpoint; dst: UdpEndpoint } | undefined {
+  const quote = layers.findIndex((l) => l.kind === "quote");
+  const real = quote < 0 ? layers : layers.slice(0, quote);
+  const at = real.findLastIndex((l) => l.kind === "udp");
+  if (at < 0) return undefined;
+  const udp = real[at] as UdpLayer;
+  const above = real[at + 1];
+  if (above && above.kind !== "data") return undefined;
+  const ip = real.findLast((l, i): l is IpLayer => i < at && (l.kind === "ipv4" || l.kind === "ipv6"));
+  if (!ip) return undefined;
+  const payload = bytes.subarray(udp.at + 8, udp.end);
+  const length = Math.max(udp.totalLength < 8 ? 0 : udp.totalLength - 8, payload.length);
+  return { payload, length, src: { ip: ip.src, port: udp.srcPort }, dst: { ip: ip.dst, port: udp.dstPort } };
+}
