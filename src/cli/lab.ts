@@ -60,6 +60,16 @@ export async function main(args: string[]): Promise<number> {
       return 0;
     },
   );
+  withExamples(
+    onAction(
+      lab
+        .command("exercise")
+        .description("the whole walk on a cluster of its own: enable, ping, capture, decrypt, audit; leaves nothing behind")
+        .option("--save <directory>", "keep the captures there"),
+      async (options: { save?: string }) => (await import("./lab/exercise.ts")).exerciseCommand(MAIN, options),
+    ),
+    ["tortie lab exercise", "tortie lab exercise --save ./captures"],
+  );
   onAction(lab.command("supervise", { hidden: true }), async () => (await import("../lab/supervisor.ts")).supervise(MAIN));
   return runProgram(lab, args);
 }

@@ -124,10 +124,8 @@ function place(pid: number, path: string, text: string): void {
 async function startAgent(main: string, node: NodeModel, pid: number, adminKubeconfig: string): Promise<void> {
   place(pid, NODE_KUBECONFIG, adminKubeconfig);
   place(pid, AGENT_KUBECONFIG, "");
-  await run(process.execPath, [
-    ...[main, "server", "issue", "--data", INSIDE.serverData, "--node", node.name],
-    ...["--server", SERVER_URL, "--kubeconfig", `/proc/${pid}/root${AGENT_KUBECONFIG}`],
-  ]);
+  const identity = ["--node", node.name, "--server", SERVER_URL, "--kubeconfig", `/proc/${pid}/root${AGENT_KUBECONFIG}`];
+  await run(process.execPath, [main, "server", "issue", "--data", INSIDE.serverData, ...identity]);
   void guard({
     name: `agent of ${node.name}`,
     argv: [...enter(pid, ["net", "mount", "uts"]), process.execPath, main, "agent", "--node", node.name, "--kubeconfig", AGENT_KUBECONFIG],

@@ -25,6 +25,8 @@ export type TypeOptions = {
 };
 /** A command that runs while others are typed. */
 export type Running = {
+  /** Waits until it has printed this. Throws when it ends before. */
+  says(pattern: RegExp): Promise<void>;
   /** As Ctrl-C would, then waits for the end. */
   interrupt(): Promise<Typed>;
   /** Waits for the end. */
@@ -95,9 +97,22 @@ export class Walk {
     const child = spawn(file, [...args, "sh", "-c", line], { stdio: ["pipe", "pipe", "pipe"], env, detached: true });
     child.stdin.on("error", () => {});
     child.stdin.end(options.input);
-    const ended = this.#collect(child, show, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    let soFar = "";
+    const take = (text: string): void => {
+      soFar += text;
+      show(text);
+      child.emit("printed");
+    };
+    const ended = this.#collect(child, take, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     return {
       ended,
+      says: (pattern) =>
+        new Promise((resolve, reject) => {
+          const look = (): void => (pattern.test(soFar) ? resolve() : undefined);
+          child.on("printed", look);
+          void ended.then(() => reject(new Error(`"${line}" ended before it said ${pattern}`)));
+          look();
+        }),
       interrupt: async () => {
         signalGroup(child, "SIGINT");
         return ended;

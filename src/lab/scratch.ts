@@ -1,0 +1,19 @@
+// A directory below /tmp for one run of the exercise. /tmp is the machine's own, so that a capture can be opened from outside the lab; the name says
+// whose it is, so that the next run removes what a killed one left.
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { identify } from "../sys/ns.ts";
+
+const BASE = "/tmp";
+const PREFIX = "tortie-exercise-";
+
+/** Makes this process's directory, and removes those of processes that are gone. */
+export function makeScratch(): string {
+  for (const name of readdirSync(BASE)) {
+    const owner = name.startsWith(PREFIX) ? /^([0-9]+)-([0-9]+)$/.exec(name.slice(PREFIX.length)) : null;
+    if (owner && identify(Number(owner[1]))?.startTime !== owner[2]) rmSync(join(BASE, name), { recursive: true, force: true });
+  }
+  const directory = join(BASE, `${PREFIX}${process.pid}-${identify(process.pid)!.startTime}`);
+  mkdirSync(directory, { mode: 0o700 });
+  return directory;
+}
