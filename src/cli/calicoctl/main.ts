@@ -1,0 +1,199 @@
+// calicoctl's command line, also that of `tortie get|patch|apply|create|replace|delete|label`. https://docs.tigera.io/calico/latest/reference/calicoctl/
+import { basename } from "node:path";
+import { type Command, CommanderError, Option } from "commander";
+import { TortieError } from "../../base/errors.ts";
+import { connectTo } from "../../client/node.ts";
+import type { RestClient } from "../../client/rest.ts";
+import { onAction, program, runProgram, withExamples } from "../program.ts";
+import { backend, type Backend } from "./backend.ts";
+import { type ConfigFlags, configuredEndpoint, DEFAULT_CONFIG } from "./config.ts";
+import { get, type GetFlags } from "./get.ts";
+import { labelResource, type LabelFlags } from "./label.ts";
+import { PATCH_TYPES, patchResource, type PatchType } from "./patch.ts";
+import { typeOf } from "./types.ts";
+import { checkVersion, printVersion } from "./version.ts";
+import { itemsOfFile, itemsOfNames, type WriteFlags, writeItems, type WriteVerb } from "./write.ts";
+import { inNamespace } from "./input.ts";
+
+type Global = ConfigFlags & { allowVersionMismatch?: boolean; logLevel?: string };
+const LOG_LEVELS = ["panic", "fatal", "error", "warn", "info", "debug"];
+
+/** "calicoctl" when called by that name (or as a plug-in of kubectl), else "tortie". */
+function calledAs(): string {
+  const name = basename(process.argv[1] ?? "").replace(/\.js$/, "");
+  return /^(calicoctl|kubectl-calico)$/.test(name) ? name : "tortie";
+}
+
+class Session {
+  readonly #flags: Global;
+  #client: RestClient | undefined;
+  constructor(flags: Global) {
+    this.#flags = flags;
+    if (flags.logLevel !== undefined && !LOG_LEVELS.includes(flags.logLevel))
+      throw new TortieError(`unknown log level: ${flags.logLevel}, expected one of: ${LOG_LEVELS.join(", ")}`);
+  }
+  async client(): Promise<RestClient> {
+    return (this.#client ??= connectTo(await configuredEndpoint(this.#flags)));
+  }
+  readonly backend = async (): Promise<Backend> => {
+    const client = await this.client();
+    if (!this.#flags.allowVersionMismatch) await checkVersion(client);
+    return backend(client);
+  };
+  async close(): Promise<void> {
+    await this.#client?.close();
+  }
+}
+
+/** Runs `act` with a session made of the command's flags and its root's. */
+async function during(command: Command, act: (session: Session) => Promise<number>): Promise<number> {
+  const session = new Session(command.optsWithGlobals());
+  try {
+    return await act(session);
+  } finally {
+    await session.close();
+  }
+}
+
+const fileOptions = (c: Command): Command =>
+  c
+    .option("-f, --filename <FILE>", "a file, - for standard input, or a directory")
+    .option("-R, --recursive", "descend into directories")
+    .option("--skip-empty", "do not fail when the files hold no resource");
+const namespaceOption = (c: Command): Command => c.option("-n, --namespace <NAME>", "namespace of namespaced resources");
+
+function addGet(root: Command, as: string): void {
+  const c = fileOptions(namespaceOption(root.command("get").summary("print resources").description("Prints resources.")))
+    .argument("[KIND]", "the kind of resource, such as node, felixconfiguration, ippool, clusterinformation")
+    .argument("[NAMES...]", "only these")
+    .option("-o, --output <FORMAT>", "ps, wide, yaml, json, name or custom-columns=HEADING,…")
+    .option("-A, --all-namespaces", "of all namespaces")
+    .addOption(new Option("-a, --all").hideHelp())
+    .option("--export", "without what belongs to this cluster (uid, resourceVersion, times)");
+  withExamples(c, [`${as} get nodes -o wide`, `${as} get felixconfiguration default -o yaml`, `${as} get ippools -o custom-columns=NAME,CIDR`]);
+  onAction(c, (kind: string | undefined, names: string[], flags: GetFlags & { all?: boolean }) =>
+    during(c, (s) => get(kind === undefined ? [] : [kind, ...names], { ...flags, ...(flags.all ? { allNamespaces: true } : {}) }, s.backend)),
+  );
+}
+
+const WRITES: readonly { verb: WriteVerb; summary: string; example: string }[] = [
+  { verb: "create", summary: "create resources from a file", example: "create -f felix.yaml" },
+  { verb: "apply", summary: "create resources from a file, or update those that are there", example: "apply -f felix.yaml" },
+  { verb: "replace", summary: "replace resources from a file", example: "replace -f felix.yaml" },
+  { verb: "delete", summary: "delete resources, by name or as in a file", example: "delete felixconfiguration node.k8s-w1" },
+  { verb: "validate", summary: "check the resources of a file without asking a server", example: "validate -f felix.yaml" },
+];
+
+function addWrite(root: Command, as: string, { verb, summary, example }: (typeof WRITES)[number]): void {
+  const c = fileOptions(
+    namespaceOption(
+      root
+        .command(verb)
+        .summary(summary)
+        .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`),
+    ),
+  );
+  if (verb === "create") c.option("--skip-exists", "those that are there already are no failure");
+  if (verb === "delete") c.argument("[KIND]").argument("[NAMES...]").option("-s, --skip-not-exists", "those that are not there are no failure");
+  withExamples(c, [`${as} ${example}`, `cat felix.yaml | ${as} ${verb} -f -`]);
+  const run = (kind: string | undefined, names: string[], flags: WriteFlags): Promise<number> =>
+    during(c, async (s) => {
+      if (kind !== undefined && flags.filename !== undefined) throw new TortieError(`Cannot ${verb}: a kind and -f FILE exclude each other`);
+      if (kind === undefined && flags.filename === undefined)
+        throw new TortieError(`Cannot ${verb}: -f FILE is missing`, { hint: `For example: ${as} ${example}` });
+      if (kind !== undefined && names.length === 0) throw new TortieError(`Cannot ${verb}: the name of the ${kind} is missing`);
+      if (kind !== undefined && names.includes("")) throw new TortieError("resource name may not be empty");
+      return writeItems(verb, kind === undefined ? itemsOfFile(flags) : itemsOfNames(kind, names, flags.namespace), flags, s.backend);
+    });
+  if (verb === "delete") onAction(c, run);
+  else onAction(c, (flags: WriteFlags) => run(undefined, [], flags));
+}
+
+function addPatch(root: Command, as: string): void {
+  const c = namespaceOption(root.command("patch").summary("change fields of a resource").description("Changes fields of a resource."))
+    .argument("<KIND>")
+    .argument("<NAME>")
+    .requiredOption("-p, --patch <JSON>", "what to change")
+    .addOption(new Option("-t, --type <TYPE>", "how the patch is meant").choices(PATCH_TYPES).default("strategic"));
+  withExamples(c, [
+    `${as} patch felixconfiguration default --type=merge -p '{"spec":{"wireguardEnabled":true}}'`,
+    `${as} patch ippool default-ipv4-ippool -t json -p '[{"op":"replace","path":"/spec/disabled","value":true}]'`,
+  ]);
+  onAction(c, (kind: string, name: string, flags: { patch: string; type: PatchType; namespace?: string }) =>
+    during(c, async (s) => {
+      const type = typeOf(kind);
+      if (name === "") throw new TortieError("resource name may not be empty");
+      inNamespace({ type, object: { apiVersion: "", kind: type.kind.kind, metadata: { name } } }, flags.namespace);
+      await patchResource(await s.backend(), type, name, flags.patch, { type: flags.type, namespace: flags.namespace });
+      process.stdout.write(`Successfully patched 1 '${type.kind.kind}' resource\n`);
+      return 0;
+    }),
+  );
+}
+
+function addLabel(root: Command, as: string): void {
+  const c = namespaceOption(root.command("label").summary("set or remove labels of a resource").description("Sets or removes labels of a resource."))
+    .argument("<KIND>")
+    .argument("<NAME>")
+    .argument("<LABELS...>", "key=value, or key with --remove")
+    .option("--overwrite", "change a label that has another value")
+    .option("--remove", "remove these labels");
+  withExamples(c, [`${as} label nodes k8s-w1 rack=b2`, `${as} label nodes k8s-w1 rack --remove`]);
+  onAction(c, (kind: string, name: string, labels: string[], flags: LabelFlags) =>
+    during(c, async (s) => labelResource(await s.backend(), typeOf(kind), kind, name, labels, flags)),
+  );
+}
+
+function addVersion(root: Command): void {
+  const c = root.command("version").summary("versions of client and cluster").option("--client", "only the client's").option("--poll <SECONDS>");
+  onAction(c, (flags: { client?: boolean; poll?: string }) => {
+    if (flags.poll !== undefined && !/^[0-9]+(\.[0-9]+)?(ms|s|m|h)?$/.test(flags.poll))
+      throw new TortieError(`invalid poll duration specified: ${flags.poll}`);
+    return during(c, (s) => printVersion(flags.client ? undefined : () => s.client()));
+  });
+}
+
+function commandLine(as: string): Command {
+  const root = program(as, "Reads and writes the cluster's resources, as calicoctl does.", [
+    `${as} get nodes -o wide`,
+    `${as} patch felixconfiguration default --type=merge -p '{"spec":{"wireguardEnabled":true}}'`,
+  ])
+    .configureHelp({ showGlobalOptions: true })
+    .option("-c, --config <FILE>", `connection settings (default: ${DEFAULT_CONFIG}, where it exists)`)
+    .option("--kubeconfig <FILE>", "kubeconfig of the API server (also KUBECONFIG)")
+    .option("--context <NAME>", "context of the kubeconfig")
+    .option("-l, --log-level <LEVEL>", LOG_LEVELS.join(", "))
+    .option("--allow-version-mismatch", "go on when client and cluster are of different versions");
+  addGet(root, as);
+  for (const w of WRITES) addWrite(root, as, w);
+  addPatch(root, as);
+  addLabel(root, as);
+  addVersion(root);
+  return root;
+}
+
+/** -o=yaml as pflag takes it: commander would take "=yaml" for the value. */
+function words(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.flatMap((a, i) => (/^-[A-Za-z]=/.test(a) && (end < 0 || i < end) ? [a.slice(0, 2), a.slice(3)] : [a]));
+}
+
+/** What calicoctl says of flags and commands that it does not have. */
+function usage(thrown: unknown, as: string): unknown {
+  if (!(thrown instanceof TortieError) || !(thrown.cause instanceof CommanderError)) return thrown;
+  const [, word = ""] = /'([^']*)'/.exec(thrown.cause.message) ?? [];
+  const hint = `${as} --help lists what there is.`;
+  if (thrown.cause.code === "commander.unknownOption")
+    return new TortieError(word.startsWith("--") ? `unknown flag: ${word}` : `unknown shorthand flag: '${word.slice(1, 2)}' in ${word}`, { hint });
+  if (thrown.cause.code === "commander.unknownCommand") return new TortieError(`unknown command "${word}" for "${as}"`, { hint });
+  return thrown;
+}
+
+export async function main(args: string[]): Promise<number> {
+  const as = calledAs();
+  try {
+    return await runProgram(commandLine(as), words(args));
+  } catch (thrown) {
+    throw usage(thrown, as);
+  }
+}

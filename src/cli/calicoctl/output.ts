@@ -1,0 +1,82 @@
+// What get prints: tables, YAML, JSON, names.
+import { apiVersionOf } from "../../api/kind.ts";
+import type { Resource, ResourceList } from "../../api/meta.ts";
+import { TortieError } from "../../base/errors.ts";
+import { tableOf } from "./table.ts";
+import type { Heading, ResourceType } from "./types.ts";
+import { jsonOf, yamlOf } from "./yaml.ts";
+
+/** One answer: an object that was named, or all of a type. */
+export type Result = { readonly type: ResourceType } & ({ readonly object: Resource } | { readonly list: ResourceList });
+export type Output = "ps" | "wide" | "yaml" | "json" | "name" | { columns: readonly string[] };
+
+export function parseOutput(text: string | undefined): Output {
+  if (text === undefined || text === "" || text === "ps") return "ps";
+  if (text === "yml") return "yaml";
+  if (text === "wide" || text === "yaml" || text === "json" || text === "name") return text;
+  const [format, value] = [text.split("=", 1)[0]!, text.includes("=") ? text.slice(text.indexOf("=") + 1) : ""];
+  if (format === "custom-columns") {
+    if (value === "") throw new TortieError("need to specify at least one column");
+    return { columns: value.split(",") };
+  }
+  if (format === "go-template" || format === "go-template-file")
+    throw new TortieError(`Cannot print with a ${format}: tortie has none`, { hint: "-o custom-columns=HEADING,… or -o json (for jq) do it." });
+  throw new TortieError(`unrecognized output format '${text}'`);
+}
+
+/** Without what belongs to the server's bookkeeping; with --export also without what belongs to this cluster. */
+export function forPrinting(object: Resource, exported: boolean): Resource {
+  const { managedFields: _m, generation: _g, ...metadata } = object.metadata;
+  if (!exported) return { ...object, metadata };
+  const {
+    namespace: _n,
+    uid: _u,
+    resourceVersion: _r,
+    creationTimestamp: _c,
+    deletionTimestamp: _d,
+    deletionGracePeriodSeconds: _s,
+    ...kept
+  } = metadata;
+  return { ...object, metadata: kept };
+}
+
+const objectsOf = (result: Result): readonly Resource[] => ("list" in result ? result.list.items : [result.object]);
+
+function headingsOf(type: ResourceType, output: Output): readonly Heading[] {
+  if (output === "wide") return type.headings;
+  if (typeof output !== "object") return type.headings.filter((h) => type.shown.includes(h.name));
+  return output.columns.map((name) => {
+    const found = type.headings.find((h) => h.name === name.toUpperCase());
+    if (!found) throw new TortieError(`unknown heading ${name}, valid values are: ${type.headings.map((h) => h.name).join(", ")}`);
+    return found;
+  });
+}
+
+function table(result: Result, output: Output, withNamespace: boolean): string {
+  const headings = headingsOf(result.type, output);
+  const namespace: readonly Heading[] =
+    withNamespace && result.type.kind.namespaced ? [{ name: "NAMESPACE", value: (o) => o.metadata.namespace ?? "" }] : [];
+  const all = [...namespace, ...headings];
+  return tableOf([all.map((h) => h.name), ...objectsOf(result).map((o) => all.map((h) => h.value(o)))]);
+}
+
+const nameOf = (type: ResourceType, object: Resource): string =>
+  `${type.kind.singular}${type.kind.group === "" ? "" : `.${type.kind.group}`}/${object.metadata.name}\n`;
+
+/** The text of all results in one format. */
+export function render(results: readonly Result[], output: Output, withNamespace: boolean): string {
+  if (output === "name") return results.flatMap((r) => objectsOf(r).map((o) => nameOf(r.type, o))).join("");
+  if (output !== "yaml" && output !== "json") return results.map((r) => table(r, output, withNamespace)).join("");
+  const values = results.map((r) =>
+    "object" in r
+      ? r.object
+      : {
+          apiVersion: apiVersionOf(r.type.kind),
+          kind: `${r.type.kind.kind}List`,
+          metadata: { resourceVersion: r.list.metadata.resourceVersion },
+          items: r.list.items,
+        },
+  );
+  const value = values.length === 1 ? values[0] : values;
+  return output === "yaml" ? yamlOf(value) : `${jsonOf(value)}\n`;
+}
