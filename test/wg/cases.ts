@@ -36,23 +36,22 @@ const FULL = {
   ],
 } satisfies Partial<Case>;
 
-const SHOWN = [
+const FIELDS =
+  "public-key private-key listen-port fwmark peers preshared-keys endpoints allowed-ips latest-handshakes transfer persistent-keepalive dump".split(
+    " ",
+  );
+const SHOWN: readonly (readonly string[])[] = [
   [],
   ["show"],
   ["show", "wg0"],
   ["show", "all"],
   ["show", "interfaces"],
   ["showconf", "wg0"],
-  ...["public-key", "private-key", "listen-port", "fwmark", "peers", "preshared-keys", "endpoints", "allowed-ips", "latest-handshakes"],
-  ...["transfer", "persistent-keepalive", "dump"],
-].flatMap((a) =>
-  typeof a === "string"
-    ? [
-        ["show", "wg0", a],
-        ["show", "all", a],
-      ]
-    : [a],
-);
+  ...FIELDS.flatMap((field) => [
+    ["show", "wg0", field],
+    ["show", "all", field],
+  ]),
+];
 const STATES: Readonly<Record<string, Partial<Case>>> = {
   "nothing set": { state: "" },
   "a device without peers": { state: DEVICE },
