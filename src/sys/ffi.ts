@@ -10,7 +10,7 @@ export type Native = (...args: (number | bigint | string | null | ArrayBufferVie
  * Binds a C function by its prototype, e.g. `int socket(int, int, int)`. Pointers are best declared `uintptr_t` and passed as numbers
  * (address()): a call costs about 50 ns that way, and strings, structs and BigInt are far dearer. `void *` takes a typed array.
  */
-export const bind = (prototype: string): Native => self.func(prototype) as unknown as Native;
+export const bind = (prototype: string): Native => self.func(prototype);
 /** As bind, but undefined when the process does not export the symbol (distribution builds of Node lack OpenSSL's internals). */
 export function bindOptional(prototype: string): Native | undefined {
   try {
@@ -23,14 +23,14 @@ export function bindOptional(prototype: string): Native | undefined {
 export function bindAsync(prototype: string): (...args: (number | string | null | ArrayBufferView)[]) => Promise<number> {
   const f = self.func(prototype);
   return (...args) =>
-    new Promise((resolve, reject) => f.async(...args, (error: unknown, result: number) => (error ? reject(error as Error) : resolve(result))));
+    new Promise((resolve, reject) => f.async(...args, (error: unknown, result: number) => (error ? reject(error) : resolve(result))));
 }
 /** Address of a typed array's first byte. Stable only for memory that never moves: a shared WebAssembly.Memory, or a Buffer of its own. */
 export const address = (view: ArrayBufferView): number => Number(koffi.address(view));
 /** errno of the last call on this thread; read it at once. */
 export const errno = (): number => koffi.errno();
 
-const NAMES = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number as number, name]));
+const NAMES = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
 /** "EADDRINUSE" of 98. */
 export const errnoName = (n: number): string => NAMES.get(n) ?? `errno ${n}`;
 

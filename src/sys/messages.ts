@@ -1,8 +1,11 @@
 // Vectors of datagrams for recvmmsg(2) and sendmmsg(2), laid out once in the slab: per datagram only lengths and pointers change. Struct layouts are
 // those of 64-bit Linux (the same on x86_64 and aarch64).
-import { AF_INET, AF_INET6, ENDPOINT_BYTES, SOCKADDR_IN, SOCKADDR_IN6, SOURCE_ADDRESS_AT, SOURCE_INDEX_AT } from "./endpoint.ts";
+import { ENDPOINT_WORDS, EndpointRecord } from "../wireguard/endpoint.ts";
 import { bind } from "./ffi.ts";
 import type { Slab } from "./slab.ts";
+import { AF_INET, AF_INET6, SOCKADDR_IN, SOCKADDR_IN6 } from "./udp.ts";
+
+const { FAMILY, PORT, SCOPE, ADDRESS, SOURCE, INTERFACE } = EndpointRecord;
 
 const recvmmsg = bind("int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)");
 const sendmmsg = bind("int sendmmsg(int, uintptr_t, unsigned int, int)");
@@ -74,47 +77,66 @@ export class Messages {
     return (this.#slab.u32[h + 12]! & MSG_TRUNC) !== 0 ? -1 : this.#slab.u32[h + 14]!;
   }
 
-  /** Stores where received datagram `i` came from, and the address it came to, as an endpoint at slab offset `to`. */
+  /** Stores where received datagram `i` came from, and the address it came to, as an endpoint record at slab offset `to`. */
   source(i: number, to: number): void {
     const u32 = this.#slab.u32;
     const name = (this.#names + i * NAME) >>> 2;
     const out = to >>> 2;
     const six = this.#slab.u16[name << 1] === AF_INET6;
-    const words = six ? SOCKADDR_IN6 >>> 2 : 2;
-    for (let w = 0; w < words; w++) u32[out + w] = u32[name + w]!;
-    for (let w = words; w < ENDPOINT_BYTES >>> 2; w++) u32[out + w] = 0;
-    // The flow label belongs to one packet, not to the endpoint.
-    if (six) u32[out + 1] = 0;
-    const control = (this.#controls + i * CONTROL) >>> 2;
+    u32[out + FAMILY] = six ? 6 : 4;
+    // struct sockaddr_in { family 0, port 2, address 4 }, sockaddr_in6 { family 0, port 2, flowinfo 4, address 8, scope 24 }; the port in network order.
+    const port = u32[name]! >>> 16;
+    u32[out + PORT] = ((port & 0xff) << 8) | (port >>> 8);
+    u32[out + SCOPE] = six ? u32[name + 6]! : 0;
+    u32[out + ADDRESS] = six ? u32[name + 2]! : u32[name + 1]!;
+    u32[out + ADDRESS + 1] = six ? u32[name + 3]! : 0;
+    u32[out + ADDRESS + 2] = six ? u32[name + 4]! : 0;
+    u32[out + ADDRESS + 3] = six ? u32[name + 5]! : 0;
+    for (let w = SOURCE; w < ENDPOINT_WORDS; w++) u32[out + w] = 0;
     if (u32[((this.#headers + i * HEADER) >>> 2) + 10]! < PKTINFO4_LEN) return;
+    const control = (this.#controls + i * CONTROL) >>> 2;
+    const data = control + (CMSG_HEADER >>> 2);
     const level = u32[control + 2]!;
     const type = u32[control + 3]!;
-    const data = control + (CMSG_HEADER >>> 2);
     if (level === SOL_IP && type === IP_PKTINFO) {
-      u32[out + (SOURCE_INDEX_AT >>> 2)] = u32[data]!;
-      u32[out + (SOURCE_ADDRESS_AT >>> 2)] = u32[data + 1]!;
+      u32[out + INTERFACE] = u32[data]!;
+      u32[out + SOURCE] = u32[data + 1]!;
     } else if (level === SOL_IPV6 && type === IPV6_PKTINFO) {
-      u32[out + (SOURCE_INDEX_AT >>> 2)] = u32[data + 4]!;
-      for (let w = 0; w < 4; w++) u32[out + (SOURCE_ADDRESS_AT >>> 2) + w] = u32[data + w]!;
+      u32[out + INTERFACE] = u32[data + 4]!;
+      for (let w = 0; w < 4; w++) u32[out + SOURCE + w] = u32[data + w]!;
     }
   }
 
-  /** Datagram `i` goes to the endpoint at slab offset `endpoint`, from its sticky source if it has one. */
+  /** Datagram `i` goes to the endpoint record at slab offset `endpoint`, from its sticky source if it has one. */
   setDestination(i: number, endpoint: number): void {
     const u32 = this.#slab.u32;
     const h = (this.#headers + i * HEADER) >>> 2;
     const name = (this.#names + i * NAME) >>> 2;
+    const from = endpoint >>> 2;
+    const six = u32[from + FAMILY] === 6;
+    const port = u32[from + PORT]!;
+    u32[name] = ((((port & 0xff) << 8) | (port >>> 8)) << 16) | (six ? AF_INET6 : AF_INET);
+    if (six) {
+      u32[name + 1] = 0;
+      for (let w = 0; w < 4; w++) u32[name + 2 + w] = u32[from + ADDRESS + w]!;
+      u32[name + 6] = u32[from + SCOPE]!;
+      u32[h + 2] = SOCKADDR_IN6;
+    } else {
+      u32[name + 1] = u32[from + ADDRESS]!;
+      u32[name + 2] = 0;
+      u32[name + 3] = 0;
+      u32[h + 2] = SOCKADDR_IN;
+    }
+    this.#setSource(i, from, six);
+  }
+
+  #setSource(i: number, from: number, six: boolean): void {
+    const u32 = this.#slab.u32;
+    const h = (this.#headers + i * HEADER) >>> 2;
     const control = (this.#controls + i * CONTROL) >>> 2;
     const data = control + (CMSG_HEADER >>> 2);
-    const from = endpoint >>> 2;
-    const six = this.#slab.u16[endpoint >>> 1] === AF_INET6;
-    const words = (six ? SOCKADDR_IN6 : SOCKADDR_IN) >>> 2;
-    for (let w = 0; w < words; w++) u32[name + w] = u32[from + w]!;
-    u32[h + 2] = words << 2;
-    const index = u32[from + (SOURCE_INDEX_AT >>> 2)]!;
-    const address = from + (SOURCE_ADDRESS_AT >>> 2);
-    const known = u32[address]! | (six ? u32[address + 1]! | u32[address + 2]! | u32[address + 3]! : 0);
-    if (known === 0) {
+    const source = from + SOURCE;
+    if ((u32[source]! | u32[source + 1]! | u32[source + 2]! | u32[source + 3]!) === 0) {
       u32[h + 10] = 0;
       return;
     }
@@ -123,15 +145,15 @@ export class Messages {
       u32[control] = PKTINFO6_LEN;
       u32[control + 2] = SOL_IPV6;
       u32[control + 3] = IPV6_PKTINFO;
-      for (let w = 0; w < 4; w++) u32[data + w] = u32[address + w]!;
-      u32[data + 4] = index;
+      for (let w = 0; w < 4; w++) u32[data + w] = u32[source + w]!;
+      u32[data + 4] = u32[from + INTERFACE]!;
       u32[h + 10] = PKTINFO6_SPACE;
     } else {
       u32[control] = PKTINFO4_LEN;
       u32[control + 2] = SOL_IP;
       u32[control + 3] = IP_PKTINFO;
-      u32[data] = index;
-      u32[data + 1] = u32[address]!;
+      u32[data] = u32[from + INTERFACE]!;
+      u32[data + 1] = u32[source]!;
       u32[data + 2] = 0;
       u32[h + 10] = PKTINFO4_SPACE;
     }
@@ -146,8 +168,8 @@ export class Messages {
     return this.#slab.u32[((this.#headers + i * HEADER) >>> 2) + 10] !== 0;
   }
 
-  family(i: number): number {
-    return this.#slab.u16[(this.#names + i * NAME) >>> 1] === AF_INET6 ? AF_INET6 : AF_INET;
+  isIpv6(i: number): boolean {
+    return this.#slab.u16[(this.#names + i * NAME) >>> 1] === AF_INET6;
   }
 
   /** Sends datagrams [first, first + n): how many went, or -1 (errno) when the first of them failed. Never blocks. */

@@ -1,7 +1,6 @@
 // The UDP sockets of a device: IPv4 and IPv6 on one port (udp(7), ip(7), ipv6(7)). Messages go through messages.ts.
 import { closeSync } from "node:fs";
 import { TortieError } from "../base/errors.ts";
-import { AF_INET, AF_INET6, SOCKADDR_IN, SOCKADDR_IN6 } from "./endpoint.ts";
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } from "./errno.ts";
 import { bind, check, SysError } from "./ffi.ts";
 
@@ -10,6 +9,11 @@ const bindSocket = bind("int bind(int, void *, unsigned int)");
 const getsockname = bind("int getsockname(int, void *, void *)");
 const setsockopt = bind("int setsockopt(int, int, int, void *, unsigned int)");
 
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+/** Lengths of struct sockaddr_in and sockaddr_in6. */
+export const SOCKADDR_IN = 16;
+export const SOCKADDR_IN6 = 28;
 const DGRAM_NONBLOCK_CLOEXEC = 2 | 0x800 | 0x80000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;

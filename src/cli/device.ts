@@ -1,0 +1,94 @@
+// tortie device: a userspace WireGuard device, started and stopped as wireguard-go is. The command line, environment and exit codes are its.
+import { resolve } from "node:path";
+import { messageOf, TortieError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { reportFailure, reportReady, startInBackground } from "../sys/background.ts";
+import { VERSION } from "./help.ts";
+import { onAction, program, runProgram } from "./program.ts";
+
+const LEVELS = ["silent", "error", "info", "verbose"] as const;
+type Level = (typeof LEVELS)[number];
+
+/** LOG_LEVEL as wireguard-go reads it; "debug" is its older word for verbose. */
+function levelOf(text: string | undefined): Level {
+  const named = text === "debug" ? "verbose" : text;
+  return LEVELS.find((l) => l === named) ?? "info";
+}
+
+async function logFor(name: string, level: Level): Promise<Log> {
+  const { pino } = await import("pino");
+  const logger = pino({ level: level === "verbose" ? "debug" : level, base: { interface: name } }, pino.destination({ dest: 2, sync: true }));
+  return {
+    debug: (message, fields) => logger.debug(fields ?? {}, message),
+    info: (message, fields) => logger.info(fields ?? {}, message),
+    warn: (message, fields) => logger.warn(fields ?? {}, message),
+    error: (message, fields) => logger.error(fields ?? {}, message),
+  };
+}
+
+/** A descriptor number from the environment. */
+function descriptor(name: string): number | undefined {
+  const text = process.env[name];
+  if (text === undefined || text === "") return undefined;
+  if (!/^[0-9]{1,6}$/.test(text)) throw new TortieError(`Cannot use ${name}="${text}": it must be the number of an open file descriptor`);
+  return Number(text);
+}
+
+// An inspector or a heap snapshot would hand out every key.
+const REVEALING = /^--(inspect|heapsnapshot|heap-prof|report-|diagnostic-dir|abort-on-uncaught)/;
+function refuseInspection(): void {
+  const words = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? "").split(/\s+/)];
+  const found = words.find((w) => REVEALING.test(w));
+  if (found === undefined || process.env.TORTIE_DEBUG) return;
+  throw new TortieError(`Cannot start a device under "${found}": it would reveal the keys`, { hint: "With TORTIE_DEBUG=1 it starts all the same." });
+}
+
+async function foreground(name: string): Promise<number> {
+  try {
+    refuseInspection();
+    // SIGUSR1 opens Node's inspector unless somebody listens.
+    process.on("SIGUSR1", () => {});
+    const stop = new Promise<string>((done) => {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => done(signal));
+    });
+    const { runDevice } = await import("../runtime/run.ts");
+    await runDevice({
+      name,
+      log: await logFor(name, levelOf(process.env.LOG_LEVEL)),
+      tunFd: descriptor("WG_TUN_FD"),
+      uapiFd: descriptor("WG_UAPI_FD"),
+      keylogFile: process.env.WG_KEYLOGFILE ?? process.env.WGKEYLOGFILE,
+      ready: reportReady,
+      stop,
+    });
+    return 0;
+  } catch (thrown) {
+    reportFailure(messageOf(thrown), thrown instanceof TortieError ? thrown.hint : "");
+    throw thrown;
+  }
+}
+
+async function background(name: string): Promise<number> {
+  const env: NodeJS.ProcessEnv = { ...process.env, WG_PROCESS_FOREGROUND: "1" };
+  for (const key of ["WG_KEYLOGFILE", "WGKEYLOGFILE"]) if (env[key]) env[key] = resolve(env[key]);
+  const level = process.env.LOG_LEVEL;
+  await startInBackground(["device", "--foreground", name], { env, output: level !== undefined && levelOf(level) !== "silent" });
+  return 0;
+}
+
+export async function main(args: string[]): Promise<number> {
+  const command = program("tortie device", "A userspace WireGuard device: it serves /var/run/wireguard/INTERFACE.sock, so wg(8) works on it", [
+    "tortie device wg0                   start in the background; wg, ip addr and ip link work on wg0",
+    "tortie device -f wg0                stay in the foreground",
+    "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
+    "LOG_LEVEL=verbose tortie device -f wg0",
+    "WG_KEYLOGFILE=/root/keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
+  ])
+    .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")
+    .option("-f, --foreground", "do not go to the background (also with WG_PROCESS_FOREGROUND=1)")
+    .argument("<interface>", "name of the link; a persistent TUN of that name is used and left, else one is made");
+  onAction(command, (name: string, options: { foreground?: boolean }) =>
+    options.foreground === true || process.env.WG_PROCESS_FOREGROUND === "1" ? foreground(name) : background(name),
+  );
+  return runProgram(command, args);
+}

@@ -1,0 +1,26 @@
+// A key log in a file, for Wireshark: one write per record, appended, so that a reader never sees half of one.
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { TortieError } from "../base/errors.ts";
+
+export interface KeylogFile {
+  /** The lines of one record. Throws when the disk is full: the caller goes on without. */
+  write(lines: Uint8Array): void;
+  close(): void;
+}
+
+/** Opens or makes `path` (0600). Refuses one that others can read, and what is no regular file. Throws TortieError. */
+export function openKeylogFile(path: string): KeylogFile {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK, 0o600);
+  } catch (cause) {
+    throw new TortieError(`Cannot write the key log "${path}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
+  }
+  const status = fstatSync(fd);
+  const problem = !status.isFile() ? "it is no regular file" : (status.mode & 0o077) !== 0 ? "others than its owner can read or write it" : undefined;
+  if (problem !== undefined) {
+    closeSync(fd);
+    throw new TortieError(`Cannot write the key log "${path}": ${problem}`, { hint: `chmod 600 ${path}, or name a file that does not exist.` });
+  }
+  return { write: (lines) => void writeSync(fd, lines), close: () => closeSync(fd) };
+}

@@ -1,0 +1,277 @@
+// A live device on its control thread: the protocol's control half, its sockets, its link, and what the UAPI asks of it. Effects are carried out here.
+import { isZero, toBase64, wipe } from "../base/bytes.ts";
+import type { Cidr } from "../base/cidr.ts";
+import type { Log } from "../base/log.ts";
+import { wake } from "../sys/eventfd.ts";
+import { SysError } from "../sys/ffi.ts";
+import { interfaceIndex, interfaceName } from "../sys/ifindex.ts";
+import {
+  Errno,
+  type DeviceState,
+  type Endpoint as UapiEndpoint,
+  type Outcome,
+  type PeerState,
+  type UapiDevice,
+  type UapiPeer,
+} from "../uapi/types.ts";
+import type { Device, Effect, Endpoint, Moment, Peer } from "../wireguard/index.ts";
+import { Keylog, type KeylogSink, staticLines } from "./keylog.ts";
+import type { Sockets } from "./sockets.ts";
+
+const errnoOf = (thrown: unknown): number => (thrown instanceof SysError ? thrown.errno : Errno.EIO);
+/** First characters of a public key: enough to tell peers apart in a log. */
+const short = (key: Uint8Array): string => toBase64(key).slice(0, 8);
+
+export type LiveParts = {
+  readonly device: Device;
+  readonly sockets: Sockets;
+  readonly wakeFd: number;
+  readonly log: Log;
+  /** The moment it is. */
+  readonly moment: () => Moment;
+  /** Something was changed: look at the timers. */
+  readonly changed: () => void;
+};
+
+export class LiveDevice implements UapiDevice {
+  readonly #parts: LiveParts;
+  readonly #keylog = new Keylog();
+  #port = 0;
+  #mark = 0;
+  #up = false;
+
+  constructor(parts: LiveParts) {
+    this.#parts = parts;
+  }
+
+  /** Carries out what the protocol answered, in its order. */
+  perform(effects: readonly Effect[]): void {
+    const { sockets, wakeFd, log } = this.#parts;
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "send":
+          if (!sockets.send(effect.to, effect.message)) log.debug("a handshake message could not be sent");
+          break;
+        case "wake":
+          wake(wakeFd);
+          break;
+        case "keylog":
+          this.#keylog.record(effect.record);
+          break;
+        case "established":
+          log.debug("session established", { peer: short(effect.peer), initiator: effect.initiator });
+          break;
+        case "gave-up":
+          log.info("no answer to 20 handshake initiations", { peer: short(effect.peer) });
+          break;
+      }
+    }
+  }
+
+  #do(effects: readonly Effect[]): number {
+    this.perform(effects);
+    this.#parts.changed();
+    return Errno.OK;
+  }
+
+  get up(): boolean {
+    return this.#up;
+  }
+  get listening(): boolean {
+    return this.#parts.sockets.isOpen;
+  }
+
+  /** The link went up or down. Up without a socket (the port is taken) is tried again by calling this again. */
+  setUp(up: boolean): void {
+    const { device, sockets, log, moment } = this.#parts;
+    if (up && !sockets.isOpen) {
+      try {
+        this.#port = sockets.open(this.#port);
+      } catch (thrown) {
+        log.error("Cannot open the UDP sockets", { port: this.#port, error: String(thrown) });
+        return;
+      }
+    }
+    if (up !== this.#up) {
+      this.#up = up;
+      log.debug(up ? "interface up" : "interface down");
+      this.#do(up ? device.up(moment()) : device.down(moment()));
+    }
+    if (!up) sockets.close();
+  }
+
+  setMtu(mtu: number): void {
+    this.#parts.device.setMtu(mtu);
+  }
+
+  // --- UapiDevice ---
+
+  state(): DeviceState {
+    return { privateKey: this.#parts.device.privateKey(), listenPort: this.#port, fwmark: this.#mark, peers: this.#peerStates() };
+  }
+
+  *#peerStates(): Generator<PeerState> {
+    for (const peer of this.#parts.device.peers()) yield peerState(peer);
+  }
+
+  setPrivateKey(key: Uint8Array): Outcome {
+    const { device, moment } = this.#parts;
+    try {
+      const result = this.#do(device.setPrivateKey(key, moment()));
+      if (this.#keylog.wanted) this.#writeStatic();
+      return result;
+    } finally {
+      wipe(key);
+    }
+  }
+
+  setListenPort(port: number): Outcome {
+    const { sockets, device } = this.#parts;
+    if (port === this.#port && port !== 0) return Errno.OK;
+    try {
+      this.#port = sockets.isOpen ? sockets.open(port) : port;
+    } catch (thrown) {
+      return errnoOf(thrown);
+    }
+    device.clearSources();
+    return Errno.OK;
+  }
+
+  setFwmark(mark: number): Outcome {
+    try {
+      this.#parts.sockets.setMark(mark);
+    } catch (thrown) {
+      return errnoOf(thrown);
+    }
+    this.#mark = mark;
+    this.#parts.device.clearSources();
+    return Errno.OK;
+  }
+
+  replacePeers(): Outcome {
+    const { device, moment } = this.#parts;
+    const all = Array.from(device.peers());
+    for (const peer of all) this.perform(device.removePeer(peer, moment()));
+    return Errno.OK;
+  }
+
+  peer(publicKey: Uint8Array, updateOnly: boolean): UapiPeer | undefined | number {
+    const { device } = this.#parts;
+    const known = device.peer(publicKey);
+    if (known) return new LivePeer(this.#parts, known, false, (e) => this.#do(e));
+    if (updateOnly) return undefined;
+    const made = device.addPeer(publicKey);
+    if (made === "full") return ENOSPC;
+    if (made && this.#keylog.wanted) this.#keylog.write(staticLines(undefined, [made.publicKey]));
+    return made && new LivePeer(this.#parts, made, true, (e) => this.#do(e));
+  }
+
+  handshake(publicKeys: readonly Uint8Array[]): Outcome {
+    const { device, moment } = this.#parts;
+    const named = publicKeys.map((key) => device.peer(key));
+    if (named.includes(undefined)) return Errno.ENOENT;
+    const peers = named.length > 0 ? (named as Peer[]) : [...device.peers()];
+    for (const peer of peers) this.#do(device.forceHandshake(peer, moment()));
+    return Errno.OK;
+  }
+
+  keylog(write: KeylogSink): () => void {
+    const { device, log } = this.#parts;
+    const stop = this.#keylog.add(write);
+    device.keylog = true;
+    log.warn("session keys are being handed out: whoever has them reads this device's traffic");
+    write(this.#static());
+    return () => {
+      stop();
+      device.keylog = this.#keylog.wanted;
+      log.info("a key log reader is gone", { still: this.#keylog.wanted });
+    };
+  }
+
+  #static(): Uint8Array {
+    const { device } = this.#parts;
+    const key = device.privateKey();
+    const lines = staticLines(
+      key,
+      [...device.peers()].map((p) => p.publicKey),
+    );
+    wipe(key);
+    return lines;
+  }
+
+  #writeStatic(): void {
+    this.#keylog.write(this.#static());
+  }
+}
+
+const ENOSPC = 28;
+
+function peerState(peer: Peer): PeerState {
+  const endpoint = peer.endpoint();
+  const zone = endpoint?.scope ? { zone: interfaceName(endpoint.scope) } : {};
+  return {
+    publicKey: peer.publicKey,
+    presharedKey: peer.presharedKey(),
+    endpoint: endpoint && { ip: endpoint.ip, port: endpoint.port, ...zone },
+    lastHandshakeSec: Math.floor(peer.lastHandshake / 1000),
+    lastHandshakeNsec: Math.floor((peer.lastHandshake % 1000) * 1e6),
+    txBytes: peer.txBytes(),
+    rxBytes: peer.rxBytes(),
+    persistentKeepalive: peer.persistentKeepalive,
+    allowedIps: peer.allowedIps(),
+  };
+}
+
+class LivePeer implements UapiPeer {
+  readonly created: boolean;
+  readonly #parts: LiveParts;
+  readonly #peer: Peer;
+  readonly #do: (effects: readonly Effect[]) => number;
+
+  constructor(parts: LiveParts, peer: Peer, created: boolean, perform: (effects: readonly Effect[]) => number) {
+    this.#parts = parts;
+    this.#peer = peer;
+    this.created = created;
+    this.#do = perform;
+  }
+
+  setPresharedKey(key: Uint8Array): Outcome {
+    this.#parts.device.setPresharedKey(this.#peer, key);
+    wipe(key);
+    return Errno.OK;
+  }
+
+  setEndpoint(endpoint: UapiEndpoint): Outcome {
+    const scope = endpoint.zone === undefined ? 0 : interfaceIndex(endpoint.zone);
+    if (scope === undefined || endpoint.port === 0 || isZero(endpoint.ip)) return Errno.EINVAL;
+    const to: Endpoint = { ip: endpoint.ip, port: endpoint.port, scope };
+    this.#parts.device.setEndpoint(this.#peer, to);
+    return Errno.OK;
+  }
+
+  setPersistentKeepalive(seconds: number): Outcome {
+    return this.#do(this.#parts.device.setPersistentKeepalive(this.#peer, seconds, this.#parts.moment()));
+  }
+
+  replaceAllowedIps(): Outcome {
+    this.#parts.device.clearAllowedIps(this.#peer);
+    return Errno.OK;
+  }
+
+  addAllowedIp(cidr: Cidr): Outcome {
+    return this.#parts.device.addAllowedIp(this.#peer, cidr) ? Errno.OK : ENOSPC;
+  }
+
+  removeAllowedIp(cidr: Cidr): Outcome {
+    this.#parts.device.removeAllowedIp(this.#peer, cidr);
+    return Errno.OK;
+  }
+
+  remove(): Outcome {
+    return this.#do(this.#parts.device.removePeer(this.#peer, this.#parts.moment()));
+  }
+
+  done(): void {
+    this.#do(this.#parts.device.configured(this.#peer, this.#parts.moment()));
+  }
+}

@@ -1,0 +1,95 @@
+// The control thread's side of the UDP sockets: opening, changing port and mark while the worker uses them, and sending handshake messages.
+import { wake } from "../sys/eventfd.ts";
+import { errno } from "../sys/ffi.ts";
+import { Messages } from "../sys/messages.ts";
+import type { Slab } from "../sys/slab.ts";
+import { closeUdp, markUdp, openUdp, type UdpSockets } from "../sys/udp.ts";
+import { EAGAIN, ENOBUFS } from "../sys/errno.ts";
+import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "../wireguard/index.ts";
+import { Mail } from "./plan.ts";
+
+const LONGEST_MESSAGE = 256;
+/** The worker answers within microseconds; it may be in the middle of a round. */
+const PATIENCE_MS = 1000;
+
+/** Tells the worker that descriptors in the mailbox changed, and waits until it no longer uses the old ones. */
+export function announceDescriptors(mail: Int32Array, wakeFd: number): void {
+  const version = Atomics.add(mail, Mail.DESCRIPTORS, 1) + 1;
+  wake(wakeFd);
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    const seen = Atomics.load(mail, Mail.DESCRIPTORS_SEEN);
+    const left = end - Date.now();
+    if (seen === version || left <= 0) return;
+    Atomics.wait(mail, Mail.DESCRIPTORS_SEEN, seen, left);
+  }
+}
+
+export class Sockets {
+  readonly #slab: Slab;
+  readonly #wakeFd: number;
+  readonly #messages: Messages;
+  readonly #message: number;
+  readonly #endpoint: number;
+  #open: UdpSockets | undefined;
+  #mark = 0;
+
+  constructor(slab: Slab, wakeFd: number) {
+    this.#slab = slab;
+    this.#wakeFd = wakeFd;
+    this.#messages = new Messages(slab, 1);
+    this.#message = slab.take(LONGEST_MESSAGE);
+    this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
+  }
+
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** Listens on `port` (0: any) instead of where it listened; what could not be opened changes nothing. The real port. Throws SysError. */
+  open(port: number): number {
+    const fresh = openUdp(port);
+    try {
+      if (this.#mark !== 0) markUdp(fresh, this.#mark);
+    } catch (thrown) {
+      closeUdp(fresh);
+      throw thrown;
+    }
+    this.#replace(fresh);
+    return fresh.port;
+  }
+
+  close(): void {
+    this.#replace(undefined);
+  }
+
+  #replace(fresh: UdpSockets | undefined): void {
+    const old = this.#open;
+    this.#open = fresh;
+    Atomics.store(this.#slab.i32, Mail.UDP4, fresh?.v4 ?? -1);
+    Atomics.store(this.#slab.i32, Mail.UDP6, fresh?.v6 ?? -1);
+    announceDescriptors(this.#slab.i32, this.#wakeFd);
+    if (old) closeUdp(old);
+  }
+
+  /** SO_MARK, now and for sockets opened later; 0: none. Throws SysError. */
+  setMark(mark: number): void {
+    if (this.#open) markUdp(this.#open, mark);
+    this.#mark = mark;
+  }
+
+  /** Sends one handshake message. False: the kernel did not take it; the protocol's timers see to that. */
+  send(to: Endpoint, message: Uint8Array): boolean {
+    const fd = to.ip.length === 4 ? this.#open?.v4 : this.#open?.v6;
+    if (fd === undefined || fd < 0) return false;
+    this.#slab.u8.set(message, this.#message);
+    writeEndpoint(this.#slab.u8, this.#slab.u32, this.#endpoint, to);
+    this.#messages.setData(0, this.#message, message.length);
+    this.#messages.setDestination(0, this.#endpoint);
+    if (this.#messages.send(fd, 0, 1) === 1) return true;
+    const e = errno();
+    if (e === EAGAIN || e === ENOBUFS || !this.#messages.hasSource(0)) return false;
+    // The address it was heard on may be gone: let the kernel choose.
+    this.#messages.clearSource(0);
+    return this.#messages.send(fd, 0, 1) === 1;
+  }
+}

@@ -1,0 +1,99 @@
+// A "machine" for tests: a network and mount namespace of its own with a private /run, held by a process that ends when the test process does, so
+// that nothing is left behind whatever happens.
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { promisify } from "node:util";
+import { TORTIE } from "../peers.ts";
+
+const start = promisify(execFile);
+/** Until `check` answers; the last error after `ms`. */
+export async function eventually<T>(check: () => T | Promise<T>, ms = 5000): Promise<T> {
+  for (const end = Date.now() + ms; ;) {
+    try {
+      return await check();
+    } catch (e) {
+      if (Date.now() > end) throw e;
+    }
+    await new Promise((r) => setTimeout(r, 20));
+  }
+}
+
+export type Spawned = { readonly child: ChildProcess; readonly output: () => string; readonly exit: Promise<number | null> };
+
+export class Host {
+  readonly #holder: ChildProcess;
+  readonly #children: Spawned[] = [];
+  private constructor(holder: ChildProcess) {
+    this.#holder = holder;
+  }
+
+  static async create(): Promise<Host> {
+    const script = "mount --make-rprivate / && mount -t tmpfs tmpfs /run && ip link set lo up && echo ready && exec cat";
+    const holder = spawn("unshare", ["-n", "-m", "sh", "-c", script], { stdio: ["pipe", "pipe", "inherit"] });
+    await once(holder.stdout, "data");
+    return new Host(holder);
+  }
+
+  get pid(): number {
+    return this.#holder.pid!;
+  }
+
+  #enter(command: readonly string[]): string[] {
+    return ["-t", String(this.pid), "-n", "-m", "--", ...command];
+  }
+
+  /** Runs a command to its end; throws with its words when it fails. */
+  run(...command: string[]): string {
+    return execFileSync("nsenter", this.#enter(command), { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+  }
+
+  async runAsync(...command: string[]): Promise<string> {
+    return (await start("nsenter", this.#enter(command), { timeout: 60_000 })).stdout;
+  }
+
+  /** With text on its standard input. */
+  feed(input: string, ...command: string[]): string {
+    return execFileSync("nsenter", this.#enter(command), { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 });
+  }
+
+  spawn(command: readonly string[], env: NodeJS.ProcessEnv = {}): Spawned {
+    const child = spawn("nsenter", this.#enter(command), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+    let output = "";
+    child.stdout.on("data", (d: Buffer) => (output += d.toString()));
+    child.stderr.on("data", (d: Buffer) => (output += d.toString()));
+    const spawned = { child, output: () => output, exit: once(child, "exit").then(([code]) => code as number | null) };
+    this.#children.push(spawned);
+    return spawned;
+  }
+
+  /** Starts a device of `program` ("tortie" or the path of a wireguard-go) in the foreground; resolves when its socket stands. */
+  async device(program: string, name: string, env: NodeJS.ProcessEnv = {}): Promise<Spawned> {
+    const command = program === "tortie" ? [process.execPath, TORTIE, "device", "-f", name] : [program, "-f", name];
+    const spawned = this.spawn(command, { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1", ...env });
+    await eventually(() => {
+      if (spawned.child.exitCode !== null) throw new Error(`the device ended: ${spawned.output()}`);
+      this.run("test", "-S", `/var/run/wireguard/${name}.sock`);
+    });
+    return spawned;
+  }
+
+  /** Joins two hosts by a veth pair; the names are per host. */
+  static join(a: Host, aName: string, aAddresses: readonly string[], b: Host, bName: string, bAddresses: readonly string[]): void {
+    a.run("ip", "link", "add", aName, "type", "veth", "peer", "name", bName, "netns", String(b.pid));
+    for (const [host, name, addresses] of [
+      [a, aName, aAddresses],
+      [b, bName, bAddresses],
+    ] as const) {
+      for (const address of addresses) host.run("ip", "addr", "add", address, "dev", name, ...(address.includes(":") ? ["nodad"] : []));
+      host.run("ip", "link", "set", name, "up");
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { child } of this.#children) if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    await Promise.all(this.#children.map((c) => c.exit));
+    const ended = once(this.#holder, "exit");
+    this.#holder.stdin!.end();
+    await ended;
+  }
+}
