@@ -27,6 +27,8 @@ export function bindAsync(prototype: string): (...args: (number | string | null 
 }
 /** Address of a typed array's first byte. Stable only for memory that never moves: a shared WebAssembly.Memory, or a Buffer of its own. */
 export const address = (view: ArrayBufferView): number => Number(koffi.address(view));
+/** Memory of the kernel's (a mapping) as a buffer. It must not be touched any more once it is unmapped. */
+export const viewAt = (at: number, bytes: number): ArrayBuffer => koffi.view(at, bytes);
 /** errno of the last call on this thread; read it at once. */
 export const errno = (): number => koffi.errno();
 
