@@ -16,8 +16,8 @@ export type Tunnel = {
   readonly a: End;
   readonly b: End;
   /** Sets keys, peers, addresses and brings both links up. Again after a restart of a device. */
-  configure(which?: readonly End[]): void;
-  close(): Promise<void>;
+  readonly configure: (which?: readonly End[]) => void;
+  readonly close: () => Promise<void>;
 };
 export type TunnelOptions = {
   /** "tortie", or the path of a wireguard-go. */
