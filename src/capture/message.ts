@@ -73,25 +73,27 @@ export function infoOf(m: WireGuardMessage): string {
 
 /**
  * The messages in one captured "datagram": more than one when the sender left the cutting to the network card (UDP_SEGMENT) and the capture saw it
- * before. The next message is where the same type and receiver stand again with the counter one higher (section 5.4).
+ * before. The next message is where the same eight bytes of type and receiver stand again, with the next counter (section 5.4). An equal counter is
+ * taken too: it is a fault of the sender that is worth to be seen, and eight equal bytes are no accident.
  */
 export function splitSegments(bytes: Uint8Array): Uint8Array[] {
   if (bytes.length < 2 * KEEPALIVE_LENGTH || bytes[0] !== MessageType.DATA) return [bytes];
   const head = bytes.subarray(0, 8);
-  const isNext = (at: number, after: bigint): boolean =>
-    at + 16 <= bytes.length && equal(bytes.subarray(at, at + 8), head) && counterAt(bytes, at) === after + 1n;
-  const first = counterAt(bytes, 0);
+  const follows = (at: number, before: number): boolean => {
+    if (at + KEEPALIVE_LENGTH > bytes.length || !equal(bytes.subarray(at, at + 8), head)) return false;
+    const step = counterAt(bytes, at) - counterAt(bytes, before);
+    return step === 1n || step === 0n;
+  };
   let size = 0;
   for (let at = KEEPALIVE_LENGTH; at + KEEPALIVE_LENGTH <= bytes.length && size === 0; at++) {
-    if (bytes[at] === 4 && bytes[at + 4] === bytes[4] && isNext(at, first)) size = at;
+    if (bytes[at] === MessageType.DATA && bytes[at + 4] === bytes[4] && follows(at, 0)) size = at;
   }
   if (size === 0) return [bytes];
   const parts: Uint8Array[] = [];
   let at = 0;
-  let counter = first;
-  for (; isNext(at + size, counter); at += size, counter++) parts.push(bytes.subarray(at, at + size));
+  for (; follows(at + size, at); at += size) parts.push(bytes.subarray(at, at + size));
   const rest = bytes.subarray(at);
   // All but the last have the same size; anything else is no super-datagram.
-  return rest.length > size && rest.length >= size + KEEPALIVE_LENGTH ? [bytes] : [...parts, rest];
+  return rest.length > size ? [bytes] : [...parts, rest];
 }
 const counterAt = (b: Uint8Array, at: number): bigint => BigInt(readU32(b, at + 8)) | (BigInt(readU32(b, at + 12)) << 32n);

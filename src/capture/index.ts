@@ -1,0 +1,24 @@
+// Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
+export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";
+export {
+  formatKeyLog,
+  handshakeRecord,
+  type HandshakeRecord,
+  type KeyLog,
+  keyLogOf,
+  type KeyLogProblem,
+  KeyLogReader,
+  mergeKeyLogs,
+  parseKeyLog,
+  secretsOf,
+} from "./keylog.ts";
+export { infoOf, isKeepalive, MESSAGE_NAMES, parseMessage, splitSegments, type WireGuardMessage } from "./message.ts";
+export type * from "./packet.ts";
+export { SECRETS_WIREGUARD } from "./packet.ts";
+export { type CaptureFile, CaptureReader, collect, readCapture, type ReaderOptions } from "./reader.ts";
+export { Secrets } from "./secrets.ts";
+export type { DirectionCounts, Session, UdpEndpoint, Way } from "./session.ts";
+export { linesOf, summarize, type Summary } from "./summary.ts";
+export { type Opened, type TrackedMessage, type TrackedPacket, Tracker, type TrackerOptions } from "./tracker.ts";
+export { dissect, type Dissection, treeLines, type TreeNode, valuesOf } from "./tree.ts";
+export { type CaptureWriter, type NewInterface, type NewPacket, PcapngWriter, PcapWriter, type Sink } from "./writer.ts";
