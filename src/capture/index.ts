@@ -1,4 +1,5 @@
 // Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
+export { dissect, type Dissection, valuesOf } from "./dissect.ts";
 export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";
 export {
   formatKeyLog,
@@ -20,5 +21,5 @@ export { Secrets } from "./secrets.ts";
 export type { DirectionCounts, Session, UdpEndpoint, Way } from "./session.ts";
 export { linesOf, summarize, type Summary } from "./summary.ts";
 export { type Opened, type TrackedMessage, type TrackedPacket, Tracker, type TrackerOptions } from "./tracker.ts";
-export { dissect, type Dissection, treeLines, type TreeNode, valuesOf } from "./tree.ts";
+export { treeLines, type TreeNode } from "./tree.ts";
 export { type CaptureWriter, type NewInterface, type NewPacket, PcapngWriter, PcapWriter, type Sink } from "./writer.ts";

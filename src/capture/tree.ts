@@ -1,11 +1,4 @@
-// The tree of a packet: every field with Wireshark's name, its value as tshark -T fields prints it, and where its bytes are (section 2.6, 8.2).
-import { formatEndpoint } from "../base/ip.ts";
-import { linkName } from "../packet/link.ts";
-import { formatTime } from "./moment.ts";
-import { layerNodes } from "./tree-layers.ts";
-import { messageNode } from "./tree-wireguard.ts";
-import type { Secrets } from "./secrets.ts";
-import type { TrackedMessage, TrackedPacket } from "./tracker.ts";
+// The tree of a packet: nodes with Wireshark's field names, values as tshark -T fields prints them, and where the bytes are (sections 2.6, 8.2).
 
 export type TreeNode = {
   /** The line a person reads. */
@@ -36,65 +29,6 @@ export const field = (
   value: typeof value === "boolean" ? (value ? "1" : "0") : String(value),
   ...(children.length > 0 ? { children } : {}),
 });
-
-export type Dissection = {
-  readonly outer: readonly TreeNode[];
-  /** One tree for each WireGuard message that opened. */
-  readonly inner: readonly { readonly message: TrackedMessage; readonly tree: readonly TreeNode[] }[];
-};
-
-/** `first`: time of the capture's first packet. */
-export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dissection {
-  const p = t.packet;
-  const bytes = t.whole ?? p.data;
-  const protocols = [...t.layers.map((l) => l.kind), ...t.messages.slice(0, 1).map(() => "wg")].filter((k) => k !== "data" && k !== "quote");
-  const frame = node(`Frame ${p.number}: ${p.originalLength} bytes on wire, ${p.data.length} bytes captured`, [
-    field("frame.interface_name", "Interface", p.iface.name ?? String(p.iface.id), `${p.iface.name ?? p.iface.id} (${linkName(p.iface.link)})`),
-    ...(p.time === undefined
-      ? [node("Arrival time: not in the file")]
-      : [
-          field(
-            "frame.time_epoch",
-            "Arrival time",
-            formatTime(p.time),
-            `${new Date(Number(p.time / 1_000_000n)).toISOString()} (${formatTime(p.time)})`,
-          ),
-          field("frame.time_relative", "Time since first frame", formatTime(p.time - (first ?? p.time))),
-        ]),
-    field("frame.number", "Frame number", p.number),
-    field("frame.len", "Frame length", p.originalLength),
-    field("frame.cap_len", "Capture length", p.data.length),
-    ...(p.direction ? [field("frame.p2p_dir", "Direction", p.direction === "in" ? 1 : 0, p.direction)] : []),
-    ...p.comments.map((c) => field("frame.comment", "Comment", c)),
-    field("frame.protocols", "Protocols in frame", protocols.join(":")),
-  ]);
-  const outer: TreeNode[] = [frame];
-  if (t.whole) outer.push(node(`[Reassembled from fragments: ${t.whole.length} bytes of IP]`));
-  outer.push(...layerNodes(t.layers, bytes, t.messages.length > 0));
-  for (const m of t.messages) outer.push(messageNode(m, secrets));
-  const inner = t.messages
-    .filter((m) => m.opened && m.opened.bytes.length > 0)
-    .map((m) => ({ message: m, tree: [whence(m), ...layerNodes(m.opened!.layers, m.opened!.bytes, false, "inner")] }));
-  return { outer, inner };
-}
-
-const whence = (m: TrackedMessage): TreeNode =>
-  node(
-    `Decrypted packet: ${m.opened!.bytes.length} bytes and ${m.opened!.padding} of padding, from ${formatEndpoint(m.src.ip, m.src.port)}, session ${m.session!.number}` +
-      `${m.opened!.authenticated ? "" : " [unauthenticated: the packet was cut when captured]"}`,
-  );
-
-/** All values of a field in a packet, outermost first: `-e` and display filters. */
-export function valuesOf(d: Dissection, name: string): string[] {
-  const found: string[] = [];
-  const walk = (n: TreeNode): void => {
-    if (n.field === name && n.value !== undefined) found.push(n.value);
-    n.children?.forEach(walk);
-  };
-  d.outer.forEach(walk);
-  d.inner.forEach((i) => i.tree.forEach(walk));
-  return found;
-}
 
 /** The tree as lines of text, two blanks a level. */
 export function treeLines(nodes: readonly TreeNode[], depth = 0): string[] {
