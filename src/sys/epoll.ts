@@ -1,5 +1,5 @@
 // epoll(7) for a thread that blocks in it. Events land in the slab; nothing is allocated per wait.
-import { closeSync } from "node:fs";
+import { closeFd } from "./descriptor.ts";
 import { bind, check, errno } from "./ffi.ts";
 import { EINTR } from "./errno.ts";
 import type { Slab } from "./slab.ts";
@@ -64,6 +64,6 @@ export class Epoll {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    closeFd(this.#fd);
   }
 }

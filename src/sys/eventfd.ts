@@ -1,5 +1,5 @@
 // eventfd(2): how one thread wakes another that blocks in epoll.
-import { closeSync } from "node:fs";
+import { closeFd } from "./descriptor.ts";
 import { bind, check } from "./ffi.ts";
 
 const create = bind("int eventfd(unsigned int, int)");
@@ -20,4 +20,4 @@ export function drain(fd: number, scratch: number): void {
   read(fd, scratch, 8);
 }
 
-export const closeEventfd = (fd: number): void => closeSync(fd);
+export const closeEventfd = (fd: number): void => void closeFd(fd);

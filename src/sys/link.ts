@@ -1,6 +1,7 @@
 // A link's state: up or down, MTU, and word of changes. Asked in the network namespace where the link is now: a TUN link may be moved away from the
 // namespace of its sockets (the usual way to give a container a tunnel), and the descriptor goes on working.
 import { closeSync, openSync } from "node:fs";
+import { closeFd } from "./descriptor.ts";
 import { bind, check } from "./ffi.ts";
 import { nameRequest } from "./ifreq.ts";
 import { tunNamespace } from "./tun.ts";
@@ -49,7 +50,7 @@ export class LinkWatch {
         check(setns(here, CLONE_NEWNET), "return to the own network namespace");
         closeSync(here);
       }
-      if (there !== undefined) closeSync(there);
+      if (there !== undefined) closeFd(there);
     }
   }
 
@@ -74,7 +75,7 @@ export class LinkWatch {
   }
 
   close(): void {
-    closeSync(this.#ask);
-    closeSync(this.changes);
+    closeFd(this.#ask);
+    closeFd(this.changes);
   }
 }

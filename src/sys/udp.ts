@@ -1,5 +1,5 @@
 // The UDP sockets of a device: IPv4 and IPv6 on one port (udp(7), ip(7), ipv6(7)). Messages go through messages.ts.
-import { closeSync } from "node:fs";
+import { closeFd } from "./descriptor.ts";
 import { TortieError } from "../base/errors.ts";
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } from "./errno.ts";
 import { bind, check, SysError } from "./ffi.ts";
@@ -57,7 +57,7 @@ function open(family: number, port: number): { fd: number; port: number } {
     check(getsockname(fd, local, new Uint32Array([local.length])), "read the port");
     return { fd, port: view.getUint16(2) };
   } catch (thrown) {
-    closeSync(fd);
+    closeFd(fd);
     throw thrown;
   }
 }
@@ -71,7 +71,7 @@ export function openUdp(port: number): UdpSockets {
     } catch (thrown) {
       if (thrown instanceof SysError && (thrown.errno === EAFNOSUPPORT || thrown.errno === EADDRNOTAVAIL))
         return { v4: v4.fd, v6: -1, port: v4.port };
-      closeSync(v4.fd);
+      closeFd(v4.fd);
       if (port !== 0 || !(thrown instanceof SysError) || thrown.errno !== EADDRINUSE) throw thrown;
     }
   }
@@ -88,5 +88,5 @@ export function markUdp(sockets: UdpSockets, mark: number): void {
 }
 
 export function closeUdp(sockets: UdpSockets): void {
-  for (const fd of [sockets.v4, sockets.v6]) if (fd >= 0) closeSync(fd);
+  for (const fd of [sockets.v4, sockets.v6]) if (fd >= 0) closeFd(fd);
 }

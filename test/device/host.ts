@@ -2,6 +2,7 @@
 // that nothing is left behind whatever happens.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createConnection } from "node:net";
 import { promisify } from "node:util";
 import { TORTIE } from "../peers.ts";
 
@@ -66,13 +67,21 @@ export class Host {
     return spawned;
   }
 
-  /** Starts a device of `program` ("tortie" or the path of a wireguard-go) in the foreground; resolves when its socket stands. */
+  /** Path, as this process sees it, of a device's control socket. (/var/run is a link, which would lead out of the host.) */
+  controlSocket(name: string): string {
+    return `/proc/${this.pid}/root/run/wireguard/${name}.sock`;
+  }
+
+  /** Starts a device of `program` ("tortie" or the path of a wireguard-go) in the foreground; resolves when its socket listens. */
   async device(program: string, name: string, env: NodeJS.ProcessEnv = {}): Promise<Spawned> {
     const command = program === "tortie" ? [process.execPath, TORTIE, "device", "-f", name] : [program, "-f", name];
     const spawned = this.spawn(command, { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1", ...env });
     await eventually(() => {
       if (spawned.child.exitCode !== null) throw new Error(`the device ended: ${spawned.output()}`);
-      this.run("test", "-S", `/var/run/wireguard/${name}.sock`);
+      return new Promise<void>((resolve, reject) => {
+        const probe = createConnection(this.controlSocket(name), () => (probe.destroy(), resolve()));
+        probe.on("error", reject);
+      });
     });
     return spawned;
   }

@@ -1,5 +1,5 @@
 // How a device starts and ends: as wireguard-go does, so that wg-quick and people's habits work.
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeRoot, describeWith, TORTIE } from "../peers.ts";
 import { eventually, Host, type Spawned } from "./host.ts";
@@ -70,7 +70,7 @@ describeRoot("tortie device", () => {
 
   test("in the background, returns 0 when the socket listens", async () => {
     host.run(process.execPath, TORTIE, "device", "wg0");
-    expect(statSync(`/proc/${host.pid}/root${SOCKET}`).mode & 0o777).toBe(0o700);
+    expect(statSync(host.controlSocket("wg0")).mode & 0o777).toBe(0o700);
     host.run("ip", "link", "set", "wg0", "up");
     host.run("rm", SOCKET);
     await eventually(() => expect(linkExists(host)).toBe(false));
@@ -103,7 +103,7 @@ describeRoot("tortie device", () => {
   });
 
   test("a link that is no TUN is refused in one sentence", () => {
-    host.run("ip", "link", "add", "wg0", "type", "dummy");
+    host.run("ip", "link", "add", "wg0", "type", "veth", "peer", "name", "other");
     const refused = failure(() => host.run(process.execPath, TORTIE, "device", "-f", "wg0"));
     expect([refused.status, refused.stderr]).toEqual([1, 'Cannot make the link "wg0": a link of that name exists and is no plain TUN link\n']);
   });
@@ -155,7 +155,6 @@ describeRoot("tortie device", () => {
 
   describeWith(["wg-quick"], "with wg-quick", () => {
     test("wg-quick up and down work with tortie as the userspace implementation", async () => {
-      if (!existsSync("/usr/bin/wg-quick")) return;
       host.run("sh", "-c", `printf '#!/bin/sh\nexec ${process.execPath} ${TORTIE} device "$@"\n' > /run/impl && chmod +x /run/impl`);
       host.run(
         "sh",

@@ -19,7 +19,7 @@ async function withTunnel(options: TunnelOptions, body: (t: Tunnel) => unknown):
 /** One request on the control socket; the whole answer. */
 function uapi(end: End, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection(`/proc/${end.host.pid}/root/var/run/wireguard/${IF}.sock`);
+    const socket = createConnection(end.host.controlSocket(IF));
     let text = "";
     socket.on("error", reject);
     socket.on("data", (d: Buffer) => {
