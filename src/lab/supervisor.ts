@@ -1,5 +1,5 @@
 // Inside the lab: builds the cluster, starts the API server and the agents, keeps them running. Its network is the router's. When it ends the lab ends.
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../base/errors.ts";
@@ -47,9 +47,7 @@ export async function supervise(main: string): Promise<never> {
 
 async function build(main: string): Promise<never> {
   const from = performance.now();
-  const stage = (name: string): void => report({ stage: name, ms: Math.round(performance.now() - from) });
   installPrograms(main, process.env);
-
   const members = new Map<string, Member>();
   await Promise.all([...CLUSTER.nodes, ...CLUSTER.pods].map(async ({ name }) => members.set(name, await startMember(name, process.env))));
   const lost = Promise.race(
@@ -57,9 +55,13 @@ async function build(main: string): Promise<never> {
       throw new TortieError(`Cannot go on: the process that held ${name} ended (${await member.ended})`);
     }),
   );
-  // Awaited only at the end; until then a loss shows as whatever fails by it.
-  lost.catch(() => {});
-  const pid = (name: string): number => members.get(name)!.pid;
+  await Promise.race([populate(main, (name) => members.get(name)!.pid, from), lost]);
+  report({ ready: true, ms: Math.round(performance.now() - from) });
+  return await lost;
+}
+
+async function populate(main: string, pid: (name: string) => number, from: number): Promise<void> {
+  const stage = (name: string): void => report({ stage: name, ms: Math.round(performance.now() - from) });
   await apply(routerSetup(CLUSTER, new Map(CLUSTER.nodes.map((n) => [n.name, pid(n.name)]))), process.pid);
   const server = startServer(main);
   await Promise.all(CLUSTER.nodes.map((n) => apply(nodeSetup(n), pid(n.name))));
@@ -78,8 +80,6 @@ async function build(main: string): Promise<never> {
 
   const nodes: LabNode[] = CLUSTER.nodes.map((n) => ({ name: n.name, address: n.address, pid: pid(n.name), wires: [WIRE] }));
   writeFileSync(INSIDE.inventory, JSON.stringify({ nodes, pods } satisfies Inventory));
-  report({ ready: true, ms: Math.round(performance.now() - from) });
-  return await lost;
 }
 
 async function startServer(main: string): Promise<RestClient> {
@@ -108,9 +108,15 @@ async function startServer(main: string): Promise<RestClient> {
       await client.list(FELIX_CONFIGURATION);
       return client;
     } catch (thrown) {
-      if (Date.now() > end) throw new TortieError(`Cannot start the API server: ${messageOf(thrown)}`, { cause: thrown });
+      if (Date.now() > end) throw new TortieError(`Cannot start the API server: ${messageOf(thrown)}`, { hint: lastLines("server"), cause: thrown });
     }
   }
+}
+
+/** The end of a daemon's log: it goes with the lab. */
+function lastLines(name: string): string {
+  const text = readFileSync(`${INSIDE.logs}/${name}`, "utf8");
+  return `The last lines of its log:\n${text.trimEnd().split("\n").slice(-12).join("\n")}`;
 }
 
 /** Writes a file into a member's own file system. */
@@ -153,7 +159,7 @@ async function agentsReported(client: RestClient): Promise<void> {
     if (missing.length === 0) return;
     if (Date.now() > end)
       throw new TortieError(`Cannot start the lab: no word from the agent of ${missing.map((n) => n.name).join(", ")}`, {
-        hint: `Their logs are in ${INSIDE.logs} of the lab.`,
+        hint: lastLines(`agent-${missing[0]!.name}`),
       });
   }
 }
