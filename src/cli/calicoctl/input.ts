@@ -13,6 +13,7 @@ const DOCUMENT_LIMIT = 10 << 20;
 export const fileError = (why: string): TortieError => new TortieError(`failed to execute command: ${why}`);
 
 function filesOf(path: string, recursive: boolean): string[] {
+  if (path === "-") return [path];
   let names: string[];
   try {
     if (!statSync(path).isDirectory()) return [path];
@@ -39,13 +40,16 @@ function valuesOf(text: string, where: string): unknown[] {
   if (text.length > DOCUMENT_LIMIT) throw fileError(`${where} exceeds ${DOCUMENT_LIMIT} bytes`);
   return parseAllDocuments(text, { uniqueKeys: true, prettyErrors: true }).map((document) => {
     const [error] = document.errors;
-    if (error) throw fileError(`${where}: ${error.message.trim()}`);
+    if (error) throw fileError(`${where}: ${error.message.split("\n", 1)[0]!.replace(/:$/, "")}`);
     visit(document, (_, node) => {
       if (isAlias(node)) throw fileError(`${where}: YAML aliases are not supported`);
     });
     return document.toJS() as unknown;
   });
 }
+
+/** The values of all documents in `path`: a file, - for standard input, a directory. */
+export const readDocuments = (path: string, recursive: boolean): unknown[] => filesOf(path, recursive).flatMap((file) => valuesOf(read(file), file));
 
 const isMap = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
 
@@ -79,7 +83,7 @@ export function readItems(
   options: { recursive: boolean; skipEmpty: boolean; namespace: string | undefined },
   check: (item: Item) => void = () => {},
 ): Item[] {
-  const items = filesOf(path, options.recursive).flatMap((file) => valuesOf(read(file), file).flatMap(itemsOf));
+  const items = readDocuments(path, options.recursive).flatMap(itemsOf);
   if (items.length === 0 && !options.skipEmpty) {
     const isDirectory = path !== "-" && statSync(path).isDirectory();
     throw new TortieError(isDirectory ? `no resources specified in directory ${path}` : `no resources specified in file ${path}`);

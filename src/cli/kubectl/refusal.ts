@@ -1,0 +1,19 @@
+// The server's refusals as kubectl prints them.
+import { messageOf, TortieError } from "../../base/errors.ts";
+import { ApiError } from "../../client/error.ts";
+
+/** What kubectl says of an ApiError; other errors stay. */
+export function refusal(thrown: unknown): unknown {
+  if (!(thrown instanceof ApiError)) return thrown;
+  const { details } = thrown.status;
+  if (thrown.code === 401) return new TortieError(`error: You must be logged in to the server (${thrown.message})`, { cause: thrown });
+  if (thrown.reason === "Invalid" && details?.kind) {
+    const causes = (details.causes ?? []).map((c) => (c.field ? `${c.field}: ${c.message ?? ""}` : (c.message ?? "")));
+    const list = causes.length > 1 ? `\n${causes.map((c) => `* ${c}`).join("\n")}` : (causes[0] ?? thrown.message);
+    return new TortieError(`The ${details.kind} "${details.name ?? ""}" is invalid: ${list}`, { cause: thrown });
+  }
+  return new TortieError(`Error from server${thrown.reason === "" ? "" : ` (${thrown.reason})`}: ${thrown.message}`, { cause: thrown });
+}
+
+/** The sentence for stderr. */
+export const refusalText = (thrown: unknown): string => messageOf(refusal(thrown));
