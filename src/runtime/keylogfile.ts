@@ -1,6 +1,9 @@
 // A key log in a file, for Wireshark: one write per record, appended, so that a reader never sees half of one.
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
-import { TortieError } from "../base/errors.ts";
+import { wipe } from "../base/bytes.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { KeylogSink } from "./keylog.ts";
 
 export interface KeylogFile {
   /** The lines of one record. Throws when the disk is full: the caller goes on without. */
@@ -23,4 +26,21 @@ export function openKeylogFile(path: string): KeylogFile {
     throw new TortieError(`Cannot write the key log "${path}": ${problem}`, { hint: `chmod 600 ${path}, or name a file that does not exist.` });
   }
   return { write: (lines) => void writeSync(fd, lines), close: () => closeSync(fd) };
+}
+
+/** Writes the key log of `device` to the file at `path`. The result ends it. Throws TortieError. */
+export function logToFile(path: string, device: { keylog(write: KeylogSink): () => void }, log: Log): () => void {
+  const file = openKeylogFile(path);
+  const stop = device.keylog((lines) => {
+    try {
+      file.write(lines);
+    } catch (thrown) {
+      log.error("the key log could not be written", { path, why: messageOf(thrown) });
+    }
+    wipe(lines);
+  });
+  return () => {
+    stop();
+    file.close();
+  };
 }

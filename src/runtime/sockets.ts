@@ -1,41 +1,24 @@
 // The control thread's side of the UDP sockets: opening, changing port and mark while the worker uses them, and sending handshake messages.
-import { wake } from "../sys/eventfd.ts";
 import { errno } from "../sys/ffi.ts";
 import { Messages } from "../sys/messages.ts";
 import type { Slab } from "../sys/slab.ts";
 import { closeUdp, markUdp, openUdp, type UdpSockets } from "../sys/udp.ts";
 import { EAGAIN, ENOBUFS } from "../sys/errno.ts";
 import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "../wireguard/index.ts";
+import { announceDescriptors } from "./dataworker.ts";
 import { Mail } from "./plan.ts";
 
 const LONGEST_MESSAGE = 256;
-/** The worker answers within microseconds; it may be in the middle of a round. */
-const PATIENCE_MS = 1000;
-
-/** Tells the worker that descriptors in the mailbox changed, and waits until it no longer uses the old ones. */
-export function announceDescriptors(mail: Int32Array, wakeFd: number): void {
-  const version = Atomics.add(mail, Mail.DESCRIPTORS, 1) + 1;
-  wake(wakeFd);
-  for (const end = Date.now() + PATIENCE_MS; ;) {
-    const seen = Atomics.load(mail, Mail.DESCRIPTORS_SEEN);
-    const left = end - Date.now();
-    if (seen === version || left <= 0) return;
-    Atomics.wait(mail, Mail.DESCRIPTORS_SEEN, seen, left);
-  }
-}
-
 export class Sockets {
   readonly #slab: Slab;
-  readonly #wakeFd: number;
   readonly #messages: Messages;
   readonly #message: number;
   readonly #endpoint: number;
   #open: UdpSockets | undefined;
   #mark = 0;
 
-  constructor(slab: Slab, wakeFd: number) {
+  constructor(slab: Slab) {
     this.#slab = slab;
-    this.#wakeFd = wakeFd;
     this.#messages = new Messages(slab, 1);
     this.#message = slab.take(LONGEST_MESSAGE);
     this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
@@ -67,7 +50,7 @@ export class Sockets {
     this.#open = fresh;
     Atomics.store(this.#slab.i32, Mail.UDP4, fresh?.v4 ?? -1);
     Atomics.store(this.#slab.i32, Mail.UDP6, fresh?.v6 ?? -1);
-    announceDescriptors(this.#slab.i32, this.#wakeFd);
+    announceDescriptors(this.#slab.i32);
     if (old) closeUdp(old);
   }
 

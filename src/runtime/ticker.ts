@@ -1,17 +1,23 @@
-// When the control thread takes its turns: at once when the worker says so, and every TICK ms while the device is up, for the protocol's timers.
+// When the control thread takes its turns: at once when the worker says so; else as often as the protocol's timers need it.
 
-/** The timers are in seconds with 333 ms of jitter; what must be quick comes as a signal. */
-const TICK = 25;
+/** The timers are in seconds with 333 ms of jitter; what must be quick comes as a signal. While packets flow … */
+const BUSY_MS = 25;
+/** … and while nothing does. */
+const QUIET_MS = 100;
+
+/** After a turn: when the next one is due. */
+export type Pace = "busy" | "quiet" | "none";
 
 export class Ticker {
-  readonly #turn: () => boolean;
+  readonly #turn: () => Pace;
   #timer: NodeJS.Timeout | undefined;
+  #wait = 0;
   #again = false;
   #inTurn = false;
   #stopped = false;
 
-  /** `turn`: one turn of the control thread; true: there are timers to watch. */
-  constructor(turn: () => boolean) {
+  /** `turn`: one turn of the control thread. */
+  constructor(turn: () => Pace) {
     this.#turn = turn;
   }
 
@@ -25,9 +31,9 @@ export class Ticker {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#inTurn = true;
-    let timersRun: boolean;
+    let pace: Pace;
     try {
-      timersRun = this.#turn();
+      pace = this.#turn();
     } finally {
       this.#inTurn = false;
     }
@@ -35,14 +41,19 @@ export class Ticker {
       this.#again = false;
       // Other events have their turn in between.
       setImmediate(() => this.now());
-    }
-    if (timersRun) this.soon();
+    } else if (pace !== "none") this.#after(pace === "busy" ? BUSY_MS : QUIET_MS);
   }
 
-  /** A turn within TICK ms. */
+  /** A turn within BUSY_MS. */
   soon(): void {
-    if (this.#stopped || this.#inTurn) return;
-    this.#timer ??= setTimeout(() => this.now(), TICK);
+    if (this.#inTurn || (this.#timer && this.#wait === BUSY_MS)) return;
+    clearTimeout(this.#timer);
+    this.#after(BUSY_MS);
+  }
+
+  #after(ms: number): void {
+    this.#wait = ms;
+    if (!this.#stopped) this.#timer = setTimeout(() => this.now(), ms);
   }
 
   stop(): void {

@@ -44,7 +44,7 @@ describe("Messages", () => {
     writeEndpoint(slab.u8, slab.u32, at, { ip: new Uint8Array([192, 0, 2, 7]), port: 0x1234 });
     messages.setDestination(0, at);
     // Header (64), iovec (16), name.
-    expect([...slab.u8.slice(80, 88)]).toEqual([2, 0, 0x12, 0x34, 192, 0, 2, 7]);
+    expect(Array.from(slab.u8.slice(80, 88))).toEqual([2, 0, 0x12, 0x34, 192, 0, 2, 7]);
   });
 });
 
