@@ -11,12 +11,12 @@ export type Pinged = {
 
 /** Reads the output of ping(8): one entry a summary line, in order. */
 export function readPing(output: string): Pinged[] {
-  const first = [...output.matchAll(/icmp_seq=1 .*time=([0-9.]+) ms/g)].map((m) => Number(m[1]));
-  return [...output.matchAll(/([0-9]+) packets transmitted, ([0-9]+) (?:packets )?received/g)].map((m, i) => ({
-    sent: Number(m[1]),
-    received: Number(m[2]),
-    first: first[i],
-  }));
+  let from = 0;
+  return [...output.matchAll(/([0-9]+) packets transmitted, ([0-9]+) (?:packets )?received/g)].map((m) => {
+    const first = /icmp_seq=1 .*time=([0-9.]+) ms/.exec(output.slice(from, m.index))?.[1];
+    from = m.index;
+    return { sent: Number(m[1]), received: Number(m[2]), first: first === undefined ? undefined : Number(first) };
+  });
 }
 
 /** A pseudo-terminal, as a person's; what is typed comes from standard input. */
