@@ -1,6 +1,6 @@
 // A link's state: up or down, MTU, and word of changes. Asked in the network namespace where the link is now: a TUN link may be moved away from the
 // namespace of its sockets (the usual way to give a container a tunnel), and the descriptor goes on working.
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { closeFd } from "./descriptor.ts";
 import { bind, check } from "./ffi.ts";
 import { nameRequest } from "./ifreq.ts";
@@ -27,6 +27,36 @@ const IFF_UP = 1;
 
 export type LinkState = { readonly up: boolean; readonly mtu: number };
 
+function subscribe(): number {
+  const fd = check(socket(AF_NETLINK, SOCK_RAW | NONBLOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
+  const local = new Uint8Array(12);
+  const view = new DataView(local.buffer);
+  view.setUint16(0, AF_NETLINK, true);
+  view.setUint32(8, RTMGRP_LINK, true);
+  check(bindSocket(fd, local, local.length), "subscribe to link changes");
+  return fd;
+}
+
+/** Runs `body` in the namespace of descriptor `there`, which is closed; undefined: in our own. */
+function inNamespace<T>(there: number | undefined, body: () => T): T {
+  if (there === undefined) return body();
+  const here = openSync("/proc/thread-self/ns/net", "r");
+  try {
+    // Entering takes CAP_SYS_ADMIN, which a device that stays in one namespace need not have.
+    if (fstatSync(here).ino === fstatSync(there).ino) return body();
+    check(setns(there, CLONE_NEWNET), "enter the link's network namespace");
+    try {
+      // Only this thread changed its namespace, and nothing else runs on it before it is back.
+      return body();
+    } finally {
+      check(setns(here, CLONE_NEWNET), "return to the own network namespace");
+    }
+  } finally {
+    closeSync(here);
+    closeFd(there);
+  }
+}
+
 export class LinkWatch {
   /** A netlink socket that becomes readable when any link of the namespace changes. Non-blocking; its messages need not be understood. */
   readonly changes: number;
@@ -34,24 +64,10 @@ export class LinkWatch {
 
   /** In the namespace of the TUN behind `tunFd`. Throws SysError. */
   constructor(tunFd: number) {
-    const there = tunNamespace(tunFd);
-    const here = there === undefined ? undefined : openSync("/proc/thread-self/ns/net", "r");
-    try {
-      // Only this thread changes its namespace, and nothing else runs on it before it is back.
-      if (there !== undefined) check(setns(there, CLONE_NEWNET), "enter the link's network namespace");
-      this.#ask = check(socket(AF_INET, SOCK_DGRAM | NONBLOCK_CLOEXEC, 0), "open a socket");
-      this.changes = check(socket(AF_NETLINK, SOCK_RAW | NONBLOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
-      const local = new Uint8Array(12);
-      new DataView(local.buffer).setUint16(0, AF_NETLINK, true);
-      new DataView(local.buffer).setUint32(8, RTMGRP_LINK, true);
-      check(bindSocket(this.changes, local, local.length), "subscribe to link changes");
-    } finally {
-      if (here !== undefined) {
-        check(setns(here, CLONE_NEWNET), "return to the own network namespace");
-        closeSync(here);
-      }
-      if (there !== undefined) closeFd(there);
-    }
+    [this.#ask, this.changes] = inNamespace(tunNamespace(tunFd), () => [
+      check(socket(AF_INET, SOCK_DGRAM | NONBLOCK_CLOEXEC, 0), "open a socket"),
+      subscribe(),
+    ]);
   }
 
   /** State of the link, or undefined when it is not in this namespace (any more). */
