@@ -1,0 +1,83 @@
+// Who speaks first. WireGuard starts no handshake without traffic, and two first messages that cross cost seconds: so the side with the lower public key
+// speaks as soon as it has programmed the peer, the other only if there is still no handshake a while later. A few more tries cover a peer that
+// learns of us late; after them the device's own timers and traffic are enough.
+import { fromBase64, toBase64, wipe } from "../../base/bytes.ts";
+import { messageOf } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { UapiConnection } from "../../uapi/client.ts";
+
+/** Milliseconds after programming. */
+const FIRST: readonly number[] = [0, 1_000, 2_000, 4_000];
+const SECOND: readonly number[] = [300, 1_500, 3_000, 6_000];
+
+/** Byte order of keys; base64's own order differs. */
+export function isLower(a: string, b: string): boolean {
+  const [x, y] = [fromBase64(a)!, fromBase64(b)!];
+  const at = x.findIndex((v, i) => v !== y[i]);
+  return at >= 0 && x[at]! < y[at]!;
+}
+
+export class Greeter {
+  readonly #connection: () => UapiConnection | undefined;
+  readonly #log: Log;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  constructor(connection: () => UapiConnection | undefined, log: Log) {
+    this.#connection = connection;
+    this.#log = log;
+  }
+
+  /** Peers (base64 keys) were just programmed. `speakFirst`: they know us already, as after the device's restart: no need to wait for anybody. */
+  greet(peers: readonly string[], own: string, speakFirst: boolean): void {
+    const first = peers.filter((p) => speakFirst || isLower(own, p));
+    this.#plan(first, FIRST);
+    this.#plan(
+      peers.filter((p) => !first.includes(p)),
+      SECOND,
+    );
+  }
+
+  /** Forgets what was planned. */
+  stop(): void {
+    for (const t of this.#timers) clearTimeout(t);
+    this.#timers.clear();
+  }
+
+  #plan(peers: readonly string[], delays: readonly number[]): void {
+    if (peers.length === 0) return;
+    for (const ms of delays) {
+      if (ms === 0) {
+        void this.#speak(peers);
+        continue;
+      }
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        void this.#remind(peers);
+      }, ms);
+      this.#timers.add(timer.unref());
+    }
+  }
+
+  /** Speaks to those that have not answered yet. */
+  async #remind(peers: readonly string[]): Promise<void> {
+    try {
+      const state = await this.#connection()?.get();
+      if (!state) return;
+      wipe(state.privateKey);
+      const silent = state.peers.filter((p) => p.lastHandshakeSec === 0).map((p) => toBase64(p.publicKey));
+      await this.#speak(peers.filter((p) => silent.includes(p)));
+    } catch (thrown) {
+      this.#log.debug("cannot read the device", { error: messageOf(thrown) });
+    }
+  }
+
+  async #speak(peers: readonly string[]): Promise<void> {
+    if (peers.length === 0) return;
+    try {
+      await this.#connection()?.handshake(peers.map((p) => fromBase64(p)!));
+    } catch (thrown) {
+      // Another WireGuard implementation does not know the request: its own timers must do.
+      this.#log.debug("cannot start a handshake", { error: messageOf(thrown) });
+    }
+  }
+}

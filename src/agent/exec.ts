@@ -1,0 +1,144 @@
+// One command in a pod: found by the pid that holds the pod's namespaces, entered with nsenter, its end told as a Kubernetes Status.
+import { readFileSync } from "node:fs";
+import { messageOf } from "../base/errors.ts";
+import { fromUtf8 } from "../base/bytes.ts";
+import { enter } from "../sys/ns.ts";
+import { type Session, startSession } from "../sys/session.ts";
+import type { ExecOrder } from "./open.ts";
+import { podPidFile } from "./paths.ts";
+
+type Status = {
+  kind: "Status";
+  apiVersion: "v1";
+  metadata: Record<string, never>;
+  status: "Success" | "Failure";
+  reason?: string;
+  message?: string;
+  code?: number;
+  details?: { causes: { reason: string; message: string }[] };
+};
+
+export type ExecutionEvents = {
+  /** Resolves when the data has left; output waits for it. */
+  readonly output: (channel: 1 | 2, data: Uint8Array) => Promise<void>;
+  /** Called once. */
+  readonly ended: (status: Status) => void;
+};
+
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Output that is still in a pipe when the program ends is waited for this long: a child in the background may hold it open. */
+const DRAIN_MS = 500;
+
+const failure = (message: string): Status => ({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Failure",
+  reason: "InternalError",
+  message,
+  code: 500,
+});
+
+/** What the API says of an exit code. */
+export const exitStatus = (code: number): Status =>
+  code === 0
+    ? { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success" }
+    : {
+        kind: "Status",
+        apiVersion: "v1",
+        metadata: {},
+        status: "Failure",
+        reason: "NonZeroExitCode",
+        message: `command terminated with non-zero exit code: exit status ${code}`,
+        details: { causes: [{ reason: "ExitCode", message: String(code) }] },
+      };
+
+function podPid(order: ExecOrder): number | undefined {
+  try {
+    const text = readFileSync(podPidFile(order.namespace, order.pod), "utf8").trim();
+    return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export class Execution {
+  readonly #order: ExecOrder;
+  readonly #events: ExecutionEvents;
+  #session: Session | undefined;
+
+  constructor(order: ExecOrder, events: ExecutionEvents) {
+    this.#order = order;
+    this.#events = events;
+  }
+
+  start(): void {
+    const { namespace, pod, command, tty } = this.#order;
+    const pid = podPid(this.#order);
+    if (pid === undefined) return this.#events.ended(failure(`pod "${namespace}/${pod}" does not run on this node`));
+    const env = { PATH: process.env.PATH ?? PATH, HOME: "/root", HOSTNAME: pod, ...(tty ? { TERM: "xterm" } : {}) };
+    try {
+      this.#session = startSession({ argv: [...enter(pid, ["net", "mount", "uts"]), ...command], env, tty });
+    } catch (thrown) {
+      return this.#events.ended(failure(messageOf(thrown)));
+    }
+    if (!this.#order.stdin && !tty) this.#session.end();
+    void this.#run(this.#session);
+  }
+
+  async #run(session: Session): Promise<void> {
+    const flows = [this.#forward(session.stdout, 1), ...(session.stderr ? [this.#forward(session.stderr, 2)] : [])];
+    let status: Status;
+    try {
+      status = exitStatus(await session.exit);
+    } catch (thrown) {
+      status = failure(messageOf(thrown));
+    }
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([Promise.all(flows), new Promise((resolve) => (timer = setTimeout(resolve, DRAIN_MS)))]);
+    clearTimeout(timer);
+    // What the command left in the background must not outlive the stream.
+    session.kill();
+    session.close();
+    this.#events.ended(status);
+  }
+
+  async #forward(from: NodeJS.ReadableStream, channel: 1 | 2): Promise<void> {
+    const wanted = channel === 1 ? this.#order.stdout : this.#order.stderr;
+    try {
+      for await (const chunk of from) if (wanted) await this.#events.output(channel, chunk as Buffer);
+    } catch {
+      // the terminal was closed
+    }
+  }
+
+  /** Something came for this stream. */
+  input(channel: number, payload: Uint8Array): void {
+    const session = this.#session;
+    if (!session) return;
+    if (channel === 0) session.write(payload);
+    if (channel === 4) {
+      const size = parseSize(fromUtf8(payload));
+      if (size) session.resize(size.columns, size.rows);
+    }
+    // The other side closed a channel: its number. Standard input, or everything.
+    if (channel === 255) {
+      if (payload[0] === 0) session.end();
+      else session.kill();
+    }
+  }
+
+  kill(): void {
+    this.#session?.kill();
+  }
+}
+
+function parseSize(text: string): { columns: number; rows: number } | undefined {
+  try {
+    const { Width, Height } = JSON.parse(text) as { Width: unknown; Height: unknown };
+    const good = [Width, Height].every((n) => Number.isInteger(n) && (n as number) >= 0 && (n as number) <= 0xffff);
+    return good ? { columns: Width as number, rows: Height as number } : undefined;
+  } catch {
+    return undefined;
+  }
+}

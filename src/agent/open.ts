@@ -1,0 +1,40 @@
+// What a server may ask of an agent on the stream. Pure; nothing of it is trusted to be well formed.
+
+export type ExecOrder = {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly command: readonly string[];
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+};
+
+/** A DNS subdomain name: it becomes part of a path. */
+const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+
+/** The order, or the reason why it is none. */
+export function parseOpen(text: string): ExecOrder | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return "the order is not JSON";
+  }
+  if (typeof value !== "object" || value === null) return "the order is not an object";
+  const { type, namespace, pod, command, tty, stdin, stdout, stderr } = value as Record<string, unknown>;
+  if (type !== "exec") return "this node knows no order but exec";
+  if (typeof namespace !== "string" || !NAME.test(namespace)) return "namespace: not a name";
+  if (typeof pod !== "string" || !NAME.test(pod)) return "pod: not a name";
+  if (!Array.isArray(command) || command.length === 0 || !command.every((w) => typeof w === "string" && !w.includes("\0")))
+    return "command: not a list of words";
+  return {
+    namespace,
+    pod,
+    command: command as string[],
+    tty: tty === true,
+    stdin: stdin === true,
+    stdout: stdout !== false,
+    stderr: stderr !== false,
+  };
+}

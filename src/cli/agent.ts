@@ -1,0 +1,72 @@
+// tortie agent: the agent of one node.
+import { hostname } from "node:os";
+import { messageOf } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { findEndpoint } from "./connect.ts";
+import { onAction, program, runProgram } from "./program.ts";
+
+/** A stop takes no longer than this, whatever hangs. */
+const STOP_MS = 5_000;
+const LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
+
+async function logFor(node: string): Promise<Log> {
+  const { pino } = await import("pino");
+  const level = LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info";
+  const logger = pino({ level, base: { node } }, pino.destination({ dest: 2, sync: true }));
+  return {
+    debug: (message, fields) => logger.debug(fields ?? {}, message),
+    info: (message, fields) => logger.info(fields ?? {}, message),
+    warn: (message, fields) => logger.warn(fields ?? {}, message),
+    error: (message, fields) => logger.error(fields ?? {}, message),
+  };
+}
+
+type Options = { node?: string; kubeconfig?: string; deviceCommand?: string };
+
+async function start(options: Options): Promise<number> {
+  const node = options.node ?? hostname().toLowerCase();
+  const [{ Agent }, { Stream }, { connectTo }, log, endpoint] = await Promise.all([
+    import("../agent/agent.ts"),
+    import("../agent/stream.ts"),
+    import("../client/node.ts"),
+    logFor(node),
+    findEndpoint({ kubeconfig: options.kubeconfig }),
+  ]);
+  const client = connectTo(endpoint);
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => {
+      log.info("stopping; the device and its routes stay", { signal });
+      stop.abort();
+      setTimeout(() => process.exit(0), STOP_MS).unref();
+    });
+  const deviceCommand = options.deviceCommand?.split(" ").filter((w) => w !== "") ?? [
+    process.execPath,
+    ...process.execArgv,
+    process.argv[1]!,
+    "device",
+    "--foreground",
+  ];
+  const stream = new Stream({ endpoint, node, log });
+  const streaming = stream.run(stop.signal).catch((thrown: unknown) => log.error("the stream to the server ended", { error: messageOf(thrown) }));
+  try {
+    await new Agent({ node, client, log, deviceCommand }).run(stop.signal);
+  } catch (thrown) {
+    if (!stop.signal.aborted) throw thrown;
+  }
+  await streaming;
+  await client.close();
+  return 0;
+}
+
+export async function main(args: string[]): Promise<number> {
+  const command = program("tortie agent", "The agent of one node: turns resources into a device, addresses, routes and a rule, and reports back", [
+    "tortie agent --node k8s-w1 --kubeconfig /var/lib/tortie/agent.kubeconfig",
+    'tortie agent --node k8s-w1 --kubeconfig FILE --device-command "wireguard-go -f"',
+  ])
+    .option("--node <name>", "name of this node (default: the host's name)")
+    .option("--kubeconfig <file>", "where the API is, and who this node is")
+    .option("--device-command <words>", "program that is the WireGuard device; the interface's name is put behind it (default: tortie device -f)");
+  onAction(command, start);
+  return runProgram(command, args);
+}
