@@ -1,5 +1,7 @@
 // Nodes and pods as processes: each holds a network, mount and UTS namespace and does nothing. Runs inside the lab.
 import { spawn } from "node:child_process";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { TortieError } from "../base/errors.ts";
 import { run } from "../sys/exec.ts";
 import { enter } from "../sys/ns.ts";
@@ -34,4 +36,12 @@ export function startMember(name: string, env: NodeJS.ProcessEnv): Promise<Membe
 export async function apply(setup: Setup, pid: number): Promise<void> {
   const [file, ...args] = [...enter(pid, ["net"]), "sh", "-es"];
   await run(file, args, { input: toScript(setup) });
+}
+
+/** Writes a file into a member's own file system. */
+export function place(pid: number, path: string, text: string): void {
+  const there = `/proc/${pid}/root${path}`;
+  mkdirSync(dirname(there), { recursive: true });
+  writeFileSync(there, text, { mode: 0o600 });
+  chmodSync(there, 0o600);
 }
