@@ -140,12 +140,21 @@ function diagnose(s: Session, secrets: Secrets): Diagnosis | undefined {
   const twoEphemeral = secrets.ephemeral(two.ephemeral) !== undefined;
   const ephemerals = oneEphemeral || twoEphemeral;
   if (!s.responderStatic) {
+    const statics = realStatics(s, secrets);
+    const initiatorOnly = s.initiatorStatic && secrets.static(s.initiatorStatic)?.privateKey;
+    const own = initiatorOnly
+      ? ` The static private key of the initiator, ${key(s.initiatorStatic, secrets)}, opens nothing of a handshake that it sent itself.`
+      : "";
+    const unknown =
+      statics === 0
+        ? "no static key is at hand, neither private nor public"
+        : `the responder's static public key is not known: the mac1 of packet ${frameOne} fits none of the ${statics} static keys at hand`;
     return {
       code: "D4",
-      why: `the responder's static public key is not known: the mac1 of packet ${frameOne} fits none of the ${secrets.statics().length} static keys at hand`,
+      why: ephemerals ? unknown : `${unknown}.${own} ${FORWARD_SECRECY}`,
       needs: ephemerals
         ? `The line REMOTE_STATIC_PUBLIC_KEY = … with the public key of ${at(s.responder)}.`
-        : `The keys of these two nodes. ${NEEDS_LOG}`,
+        : `An ephemeral private key of this handshake, and with it the keys of these two nodes. ${NEEDS_LOG}`,
     };
   }
   if (!ephemerals) {
@@ -174,6 +183,12 @@ function diagnose(s: Session, secrets: Secrets): Diagnosis | undefined {
     needs: `The static private key of the ${side}${s.initiatorStatic && side === "initiator" ? `, ${key(s.initiatorStatic, secrets)}` : side === "responder" ? `, ${key(s.responderStatic, secrets)}` : ""}.`,
   };
 }
+
+/** Static keys at hand, without what is only the public half of an ephemeral that was given as a key. */
+const realStatics = (s: Session, secrets: Secrets): number => {
+  const shown = new Set([s.initiation, s.response].map((m) => (m ? toBase64(m.message.ephemeral) : "")));
+  return secrets.statics().filter((k) => !(k.privateKey && shown.has(toBase64(k.privateKey)))).length;
+};
 
 const indexes = (s: Session): string =>
   [s.responderIndex, s.initiatorIndex]

@@ -1,0 +1,40 @@
+// Secrets for the commands: from files or standard input only, never from the command line, where every process of the machine could read them.
+import { readFile } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import { fromUtf8, wipe } from "../../base/bytes.ts";
+import { TortieError } from "../../base/errors.ts";
+import { type KeyLog, KeyLogReader, keyLogOf } from "../../capture/keylog.ts";
+import type { SecretsBlock } from "../../capture/packet.ts";
+import { Secrets } from "../../capture/secrets.ts";
+import { nodeCrypto } from "../../crypto/node.ts";
+
+const MAX_FILE = 16 << 20;
+
+/** Reads a key file, or standard input for "-". Throws TortieError, which never holds a key. */
+export async function readKeys(path: string): Promise<KeyLog> {
+  if (/^[A-Za-z0-9+/_-]{43}=?$|^[0-9a-fA-F]{64}$/.test(path)) {
+    throw new TortieError("Cannot take a key from the command line: other users of this machine can read it there", {
+      hint: "Write it into a file (mode 0600) and give the file's name, or give - and the key on standard input. This one should be replaced.",
+    });
+  }
+  const bytes =
+    path === "-"
+      ? await buffer(process.stdin)
+      : await readFile(path).catch((e: NodeJS.ErrnoException) => {
+          const why = e.code === "ENOENT" ? "there is no such file" : e.code === "EISDIR" ? "it is a directory" : e.message;
+          throw new TortieError(`Cannot read the keys "${path}": ${why}`, { cause: e });
+        });
+  if (bytes.length > MAX_FILE) throw new TortieError(`Cannot read the keys "${path}": the file is larger than ${MAX_FILE} bytes`);
+  const reader = new KeyLogReader();
+  reader.add(fromUtf8(bytes));
+  wipe(bytes);
+  return reader.log;
+}
+
+/** The secrets of a capture file's own key blocks and of key files together. */
+export function secretsFrom(blocks: readonly SecretsBlock[], logs: readonly KeyLog[]): Secrets {
+  const secrets = new Secrets(nodeCrypto);
+  const own = keyLogOf(blocks);
+  for (const log of [...logs, ...(own ? [own] : [])]) secrets.add(log);
+  return secrets;
+}
