@@ -4,6 +4,9 @@ import { messagesOf, talk, wireFile } from "./capture.ts";
 import { INTERFACE } from "./devices.ts";
 import type { Walk } from "./walk.ts";
 
+/** The node's own, kept by its agent for a device that must come back with the same key. */
+const STATIC_KEY = `/run/tortie/keys/${INTERFACE}.key`;
+
 type DecryptJson = { sessions?: unknown[]; transport?: number; decrypted?: number };
 
 function parse(text: string): DecryptJson {
@@ -17,16 +20,14 @@ function parse(text: string): DecryptJson {
 export async function staticKey(walk: Walk): Promise<void> {
   walk.step("10", "decrypt with the node's static private key only");
   const node = walk.node("k8s-w1");
-  const keys = `${walk.directory}/static.keys`;
-  await walk.type(node, `(umask 077; echo "LOCAL_STATIC_PRIVATE_KEY = $(wg show ${INTERFACE} private-key)" >${keys})`);
-  const got = await walk.type(node, `tortie decrypt ${wireFile(walk)} --keys ${keys}`);
+  const got = await walk.type(node, `tortie decrypt ${wireFile(walk)} --keys ${STATIC_KEY}`);
   const who =
     /k8s-w2/.test(got.output) ||
     got.output.includes((await walk.type(walk.node("k8s-w2"), `wg show ${INTERFACE} public-key`, { quiet: true })).output.trim());
   walk.check(who, "what it opens: who spoke to this node, and when", got.output);
   walk.check(/forward secrecy/i.test(got.output), "what it cannot open, and why: forward secrecy", got.output);
   walk.check(/ephemeral/i.test(got.output), "and what is missing", got.output);
-  const json = parse((await walk.type(node, `tortie decrypt ${wireFile(walk)} --keys ${keys} -o json`, { quiet: true })).output);
+  const json = parse((await walk.type(node, `tortie decrypt ${wireFile(walk)} --keys ${STATIC_KEY} -o json`, { quiet: true })).output);
   walk.check(
     (json.sessions?.length ?? 0) > 0 && (json.transport ?? 0) > 0 && json.decrypted === 0,
     "the same as JSON: sessions, transport > 0, decrypted 0",
@@ -42,7 +43,7 @@ export async function publicEphemeral(walk: Walk): Promise<void> {
   if (!initiation) return void walk.check(false, "the capture holds a handshake initiation");
   await walk.type(
     node,
-    `(umask 077; cat ${walk.directory}/static.keys >${keys}; echo "LOCAL_EPHEMERAL_PRIVATE_KEY = ${toBase64(initiation.ephemeral)}" >>${keys})`,
+    `(umask 077; echo "LOCAL_STATIC_PRIVATE_KEY = $(cat ${STATIC_KEY})" >${keys}; echo "LOCAL_EPHEMERAL_PRIVATE_KEY = ${toBase64(initiation.ephemeral)}" >>${keys})`,
   );
   const got = await walk.type(node, `tortie decrypt ${wireFile(walk)} --keys ${keys}`);
   walk.check(/public/i.test(got.output), "the answer: that is the public half", got.output);
