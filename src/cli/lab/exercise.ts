@@ -23,10 +23,9 @@ export async function exerciseCommand(main: string, options: { save?: string }):
   else removeState();
   const directory = makeScratch();
   let init: ProcessId | undefined;
-  const clear = async (): Promise<void> => {
-    if (init) await killTree(init);
-    rmSync(directory, { recursive: true, force: true });
-  };
+  // Also when the reader of our output goes away; the lab itself ends with this process in any case.
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  const clear = async (): Promise<void> => void (init && (await killTree(init)));
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
