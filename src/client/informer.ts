@@ -42,6 +42,7 @@ class CachingInformer<T extends Resource> implements Informer<T> {
   #synced = false;
   #notifying = false;
   #running: Promise<void> | undefined;
+  #ready: Promise<void> | undefined;
 
   constructor(client: Client, kind: Kind<T>, options: InformerOptions<T>) {
     this.#client = client;
@@ -69,9 +70,10 @@ class CachingInformer<T extends Resource> implements Informer<T> {
     if (signal?.aborted) giveUp();
     signal?.addEventListener("abort", giveUp, { once: true });
     try {
-      await new Promise<void>((resolve) => {
-        this.#running ??= this.#run(resolve).finally(resolve);
+      this.#ready ??= new Promise<void>((resolve) => {
+        this.#running = this.#run(resolve).finally(resolve);
       });
+      await this.#ready;
     } finally {
       signal?.removeEventListener("abort", giveUp);
     }
@@ -113,11 +115,11 @@ class CachingInformer<T extends Resource> implements Informer<T> {
       // 410: the revision is out of the window; 504 and 400: it is not of this store (restored from a backup, made anew).
       if ([410, 504, 400].includes(thrown.code)) this.#revision = undefined;
       if (thrown.code === 410) return this.#log.info("watch is too far behind, listing again", fields);
-      return this.#log.warn("the API server refuses to be watched", fields);
     }
+    const what = thrown instanceof ApiError ? "the API server refuses to be watched" : "lost the API server, trying again";
     // Said once an outage, not at each try.
-    if (failures === 0) this.#log.warn("lost the API server, trying again", fields);
-    else this.#log.debug("still no API server", fields);
+    if (failures === 0) this.#log.warn(what, fields);
+    else this.#log.debug(what, fields);
   }
 
   #selection(): Pick<WatchOptions, "namespace" | "labelSelector" | "fieldSelector"> {

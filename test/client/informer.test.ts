@@ -127,6 +127,14 @@ describe("informer", () => {
     expect(values(things)).toEqual({ a: 1 });
   });
 
+  test("start() may be called again: both wait for the first list", async () => {
+    await server.start();
+    const { things } = watcher();
+    await Promise.all([things.start(), things.start()]);
+    await things.start();
+    expect(server.requests.filter((r) => !r.includes("watch=true")).length).toBe(1);
+  });
+
   test("start() gives up when told to", async () => {
     const { things } = watcher();
     await expect(things.start(AbortSignal.timeout(50))).rejects.toThrow();
