@@ -1,5 +1,6 @@
 // Dissects a packet into its tree, outer and inner, and finds fields in it.
 import { formatEndpoint } from "../base/ip.ts";
+import type { Layer } from "../packet/layer.ts";
 import { linkName } from "../packet/link.ts";
 import { formatTime } from "./moment.ts";
 import type { Secrets } from "./secrets.ts";
@@ -18,7 +19,7 @@ export type Dissection = {
 export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dissection {
   const p = t.packet;
   const bytes = t.whole ?? p.data;
-  const protocols = [...t.layers.map((l) => l.kind), ...t.messages.slice(0, 1).map(() => "wg")].filter((k) => k !== "data" && k !== "quote");
+  const protocols = protocolsOf(t);
   const frame = node(`Frame ${p.number}: ${p.originalLength} bytes on wire, ${p.data.length} bytes captured`, [
     field("frame.interface_name", "Interface", p.iface.name ?? String(p.iface.id), `${p.iface.name ?? p.iface.id} (${linkName(p.iface.link)})`),
     ...(p.time === undefined
@@ -47,6 +48,22 @@ export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dis
     .filter((m) => m.opened && m.opened.bytes.length > 0)
     .map((m) => ({ message: m, tree: [whence(m), ...layerNodes(m.opened!.layers, m.opened!.bytes, false, "inner")] }));
   return { outer, inner };
+}
+
+const STACK: Readonly<Record<string, string>> = {
+  ethernet: "eth:ethertype",
+  vlan: "vlan:ethertype",
+  cooked: "sll:ethertype",
+  ipv4: "ip",
+  extension: "ipv6.ext",
+  fragment: "ipv6.fraghdr",
+};
+/** Wireshark's frame.protocols: "eth:ethertype:ip:udp:wg:ip:icmp:data". */
+function protocolsOf(t: TrackedPacket): string[] {
+  const names = (layers: readonly Layer[]): string[] => layers.filter((l) => l.kind !== "quote").map((l) => STACK[l.kind] ?? l.kind);
+  if (t.messages.length === 0) return names(t.layers);
+  const outer = t.layers.filter((l) => l.kind !== "data");
+  return [...names(outer), "wg", ...names(t.messages[0]!.opened?.layers ?? [])];
 }
 
 const whence = (m: TrackedMessage): TreeNode =>

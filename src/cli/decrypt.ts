@@ -60,7 +60,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
     process.stdout.write(`${resultLines(result).map(printable).join("\n")}\n`);
     if (!options.quiet && opened > 0) process.stdout.write(`\nInner packets\n${innerLines(packets).map(printable).join("\n")}\n`);
   }
-  for (const line of remarks(file, path)) process.stderr.write(`${printable(line)}\n`);
+  for (const line of remarks(file, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
 
   if (options.write !== undefined) {
     const keyLog = options.stripSecrets || options.inner ? undefined : keyLogFor(tracker.sessions, secrets);

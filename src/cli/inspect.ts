@@ -75,7 +75,7 @@ async function inspect(path: string, options: Options): Promise<number> {
   } else {
     for (const t of shown) process.stdout.write(`${render(t, secrets, first, options).join("\n")}\n`);
   }
-  for (const line of remarks(file, path)) process.stderr.write(`${printable(line)}\n`);
+  for (const line of remarks(file, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
   return file.damage.length > 0 ? 1 : 0;
 }
 

@@ -52,11 +52,11 @@ async function* unpacked(source: Readable, path: string): AsyncGenerator<Uint8Ar
   }
 }
 
-/** Lines for standard error: where the file broke, what was odd. Empty for a sound file. */
-export function remarks(file: CaptureFile, path: string): string[] {
+/** Lines for standard error: where the file broke, what was odd. Empty for a sound file. `salvaged`: the reading went on after damage. */
+export function remarks(file: CaptureFile, path: string, salvaged: boolean): string[] {
   const damage = file.damage.map((d) => `"${path}" is damaged at byte ${d.offset}, ${d.block}: ${d.reason}`);
   const read = file.damage.length > 0 ? [`${file.packets.length} ${file.packets.length === 1 ? "packet was" : "packets were"} read.`] : [];
-  const hint = file.damage.length === 1 && file.packets.length > 0 ? ["--salvage goes on after the damage, at the next block that is whole."] : [];
+  const hint = file.damage.length > 0 && !salvaged ? ["--salvage goes on after the damage, at the next block that is whole."] : [];
   const notes = file.notes.slice(0, 20).map((n) => `Note: byte ${n.offset}: ${n.what}`);
   const more = file.notes.length > 20 ? [`Note: ${file.notes.length - 20} more of this kind`] : [];
   return [...damage, ...read, ...hint, ...notes, ...more];
