@@ -1,0 +1,63 @@
+// The lab under random kills: after each the pods reach each other again, and from then on nothing is lost.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { enterMember, environment, type LabNode, type LabPod, nodeOf, podOf } from "../../src/lab/enter.ts";
+import { allHandshaken } from "../../src/lab/exercise/devices.ts";
+import { readPing } from "../../src/lab/exercise/ping.ts";
+import { type LabHandle, startLab } from "../../src/lab/handle.ts";
+import { DAEMONS, killDaemon } from "../../src/lab/kill.ts";
+import { TORTIE } from "../peers.ts";
+import type { Scenario } from "./main.ts";
+import { randomOf } from "./random.ts";
+
+const RECOVERY_MS = 2_000;
+
+async function output(handle: LabHandle, member: LabNode | LabPod, line: string): Promise<string> {
+  const [file, ...args] = enterMember(handle.lab, member);
+  const child = spawn(file, [...args, "sh", "-c", line], { env: environment(process.env, { own: true }) });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  await once(child, "close");
+  return text;
+}
+
+async function lost(handle: LabHandle, count: number): Promise<number> {
+  const pod1 = podOf(handle.lab, "pod1");
+  const texts = await Promise.all(
+    ["pod2", "pod3"].map((p) => output(handle, pod1, `ping -q -i 0.01 -c ${count} -W 2 ${podOf(handle.lab, p).address}`)),
+  );
+  return texts.reduce((sum, text) => {
+    const [ping] = readPing(text);
+    if (!ping) throw new Error(`ping said: ${text}`);
+    return sum + ping.sent - ping.received;
+  }, 0);
+}
+
+export const endurance: Scenario = {
+  name: "the lab under random kills",
+  minutes: 0.5,
+  async run(minutes) {
+    const seed = Date.now() & 0xffffff;
+    const random = randomOf(seed);
+    const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
+    const handle = await startLab({ main: TORTIE, outlives: false });
+    const counts = { agent: 0, device: 0, server: 0 };
+    try {
+      await output(handle, nodeOf(handle.lab, "k8s-m"), `calicoctl patch felixconfiguration default -p '{"spec":{"wireguardEnabled":true}}'`);
+      if ((await allHandshaken(handle.lab, 10_000)) === undefined) throw new Error("encryption did not come up");
+      for (const end = Date.now() + minutes * 60_000; Date.now() < end;) {
+        const daemon = pick(DAEMONS);
+        const node = daemon === "server" ? undefined : pick(handle.lab.nodes).name;
+        const where = `seed ${seed}, kill of ${daemon} ${node ?? ""} after ${JSON.stringify(counts)}`;
+        await killDaemon(handle.lab, daemon, node);
+        counts[daemon]++;
+        await new Promise((r) => setTimeout(r, RECOVERY_MS));
+        const n = await lost(handle, 100);
+        if (n > 0) throw new Error(`${where}: ${n} pings lost later than ${RECOVERY_MS} ms after it`);
+      }
+      return `${counts.agent} agents, ${counts.device} devices, ${counts.server} servers killed; no ping lost later than ${RECOVERY_MS} ms after any (seed ${seed})`;
+    } finally {
+      await handle.stop();
+    }
+  },
+};

@@ -1,0 +1,51 @@
+// What is too long for `npm test`: `npm run test:long -- --minutes N`. Runs the scenarios that fit into the time, side by side where they only wait, and says
+// what it covered; the last result stands in docs/long.md.
+import { writeFileSync } from "node:fs";
+import { release } from "node:os";
+import { parseArgs } from "node:util";
+import { endurance } from "./endurance.ts";
+import { fuzz } from "./fuzz.ts";
+import { idle } from "./idle.ts";
+import { rekey } from "./rekey.ts";
+
+/** Gives one line on what was covered; throws when it failed. */
+export type Scenario = { readonly name: string; readonly minutes: number; readonly run: (minutes: number) => Promise<string> };
+
+const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" }, help: { type: "boolean" }, write: { type: "boolean" } } });
+const minutes = Number(values.minutes);
+if (values.help || !(minutes >= 1)) {
+  process.stdout.write(
+    "npm run test:long -- --minutes N [--write]\n  N: at least 1; 4 and more cover everything. --write: keep the result in docs/long.md\n",
+  );
+  process.exit(values.help ? 0 : 1);
+}
+
+/** `minutes`: what it needs at least. Those that wait run together; then those that need the processor, one after the other. */
+const waiting: readonly Scenario[] = [rekey, idle];
+const busy: readonly Scenario[] = [endurance, fuzz];
+const lines: string[] = [];
+let failed = 0;
+
+async function attempt(scenario: Scenario, available: number): Promise<void> {
+  if (scenario.minutes > available) return void lines.push(`not covered: ${scenario.name} (needs ${scenario.minutes} min)`);
+  try {
+    lines.push(`passed: ${scenario.name}: ${await scenario.run(available)}`);
+  } catch (thrown) {
+    failed++;
+    lines.push(`FAILED: ${scenario.name}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+  process.stdout.write(`${lines.at(-1)}\n`);
+}
+
+const started = Date.now();
+const left = (): number => minutes - (Date.now() - started) / 60_000;
+await Promise.all(waiting.map((s) => attempt(s, minutes)));
+for (const [i, scenario] of busy.entries()) await attempt(scenario, left() / (busy.length - i));
+const took = ((Date.now() - started) / 60_000).toFixed(1);
+const summary = `${lines.filter((l) => l.startsWith("passed")).length} passed, ${failed} failed`;
+process.stdout.write(`${lines.filter((l) => l.startsWith("not covered")).join("\n")}\n${summary} in ${took} min\n`);
+if (values.write) {
+  const text = `# The last long run\n\n\`npm run test:long -- --minutes ${minutes}\`, ${new Date().toISOString().slice(0, 10)}, Node ${process.version}, Linux ${release()}: ${summary} in ${took} min.\n\n${lines.map((l) => `- ${l}`).join("\n")}\n`;
+  writeFileSync(new URL("../../docs/long.md", import.meta.url), text);
+}
+process.exitCode = failed > 0 ? 1 : 0;
