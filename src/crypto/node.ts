@@ -73,14 +73,14 @@ function open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, ad: Uint8A
 export const nodeCrypto: Crypto = {
   name: "node",
   hash,
-  mac: nobleCrypto.mac,
+  mac: (key, ...parts) => nobleCrypto.mac(key, ...parts),
   hmac,
   publicKey: (privateKey) => createPublicKey(privateObject(privateKey)).export({ format: "der", type: "spki" }).subarray(SPKI.length),
   dh,
   seal,
   open,
-  xseal: nobleCrypto.xseal,
-  xopen: nobleCrypto.xopen,
+  xseal: (...a) => nobleCrypto.xseal(...a),
+  xopen: (...a) => nobleCrypto.xopen(...a),
   random: (into) => void randomFillSync(into),
 };
 

@@ -12,7 +12,7 @@ import { directX25519, type X25519 } from "./x25519.ts";
 export function opensslCrypto(): Crypto {
   const curve = directX25519();
   const curveWorks = curve !== undefined && rightX25519(curve);
-  const mac = opensslMac(nobleCrypto.mac);
+  const mac = opensslMac((key, ...parts) => nobleCrypto.mac(key, ...parts));
   return { ...nodeCrypto, ...(curveWorks && curve), ...(mac && rightMac(mac) && { mac }), name: curveWorks ? "openssl (direct)" : "node" };
 }
 

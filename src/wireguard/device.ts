@@ -1,106 +1,239 @@
-// The control half: configuration, handshakes, timers.
+// The control half: who the peers are, and what happens when. It owns the peers and the tables' configuration; the handshakes are in exchange.ts, the
+// timers in timers.ts.
+import { equal, isZero, toHex, wipe } from "../base/bytes.ts";
 import type { Cidr } from "../base/cidr.ts";
+import { AllowedIps } from "./allowedips.ts";
 import type { Crypto } from "./crypto.ts";
-import type { DropReason } from "./drop.ts";
+import { type DropReason, DROPS } from "./drop.ts";
 import type { Effect, Moment } from "./effect.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { Peer } from "./peer.ts";
-import type { Tables } from "./tables.ts";
+import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "./endpoint.ts";
+import { Exchange } from "./exchange.ts";
+import { Keypairs } from "./keypairs.ts";
+import { clamp } from "./noise.ts";
+import { type Peer, PeerState } from "./peer.ts";
+import { Reclaimer } from "./reclaim.ts";
+import { handshakesWaiting } from "./rings.ts";
+import { clearSource, writeLocked } from "./roaming.ts";
+import { keep } from "./secret.ts";
+import { Head, Row, rowOf, type Tables, Want } from "./tables.ts";
+import { Timers } from "./timers.ts";
+import { Indices } from "./indices.ts";
 
 export class Device {
+  readonly #t: Tables;
+  readonly #crypto: Crypto;
+  readonly #peers = new Map<string, PeerState>();
+  readonly #freeSlots: number[];
+  readonly #reclaimer: Reclaimer;
+  readonly #allowedIps: AllowedIps;
+  readonly #keypairs: Keypairs;
+  readonly #indices: Indices<PeerState>;
+  readonly #exchange: Exchange;
+  readonly #timers: Timers;
+
+  /** `tables`: after initTables(). */
+  constructor(tables: Tables, crypto: Crypto) {
+    this.#t = tables;
+    this.#crypto = crypto;
+    this.#freeSlots = Array.from({ length: tables.limits.peers }, (_, i) => tables.limits.peers - 1 - i);
+    this.#reclaimer = new Reclaimer(tables);
+    this.#indices = new Indices(tables, crypto);
+    this.#allowedIps = new AllowedIps(tables, this.#reclaimer);
+    this.#keypairs = new Keypairs(tables, this.#indices, this.#reclaimer);
+    this.#exchange = new Exchange({ tables, crypto, peers: this.#peers, indices: this.#indices, keypairs: this.#keypairs });
+    this.#timers = new Timers(tables, this.#exchange, this.#keypairs);
+  }
+
   /** While true, `keylog` effects are answered. */
-  keylog = false;
-  constructor(_tables: Tables, _crypto: Crypto) {
-    throw new Error("not yet");
+  get keylog(): boolean {
+    return this.#exchange.keylog;
+  }
+  set keylog(on: boolean) {
+    this.#exchange.keylog = on;
   }
   /** 32 bytes, or undefined: none set. */
   get publicKey(): Uint8Array | undefined {
-    throw new Error("not yet");
+    return this.#exchange.identity?.public;
   }
   /** A copy of the (clamped) private key, which the caller wipes. */
   privateKey(): Uint8Array | undefined {
-    throw new Error("not yet");
+    const key = this.#exchange.identity?.private;
+    return key && keep(key);
   }
   /** Sets the private key (clamped here; zeros: none). A peer with this very key is removed. Sessions go on receiving; the next packet out starts anew. */
-  setPrivateKey(_key: Uint8Array, _at: Moment): Effect[] {
-    throw new Error("not yet");
+  setPrivateKey(key: Uint8Array, at: Moment): Effect[] {
+    const fresh = keep(key);
+    if (!isZero(fresh)) clamp(fresh);
+    const old = this.#exchange.identity?.private;
+    if (old && equal(old, fresh)) {
+      wipe(fresh);
+      return [];
+    }
+    const pair = isZero(fresh) ? undefined : { private: fresh, public: this.#crypto.publicKey(fresh) };
+    const ourselves = pair && this.#peers.get(toHex(pair.public));
+    if (ourselves) this.#remove(ourselves);
+    this.#exchange.setIdentity(pair);
+    for (const peer of this.#peers.values()) {
+      this.#keypairs.stopSending(peer.slot);
+      this.#exchange.want(peer, Want.FLUSH);
+    }
+    return this.#exchange.take(at);
   }
+
   /** In the order in which they were added. */
   peers(): Iterable<Peer> {
-    throw new Error("not yet");
+    return this.#peers.values();
   }
-  peer(_publicKey: Uint8Array): Peer | undefined {
-    throw new Error("not yet");
+  peer(publicKey: Uint8Array): Peer | undefined {
+    return this.#peers.get(toHex(publicKey));
   }
   /** A new peer; the one there is; undefined when the key is our own; "full". */
-  addPeer(_publicKey: Uint8Array): Peer | undefined | "full" {
-    throw new Error("not yet");
+  addPeer(publicKey: Uint8Array): Peer | undefined | "full" {
+    const known = this.#peers.get(toHex(publicKey));
+    if (known) return known;
+    const own = this.#exchange.identity?.public;
+    if (own && equal(own, publicKey)) return undefined;
+    this.#reclaimer.collect();
+    const slot = this.#freeSlots.pop();
+    if (slot === undefined) return "full";
+    const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, allowedIps: this.#allowedIps });
+    const row = rowOf(this.#t, slot);
+    this.#t.i32.fill(0, row, row + Row.WORDS);
+    Atomics.store(this.#t.i32, row + Row.STATE, 1);
+    this.#exchange.introduce(peer);
+    this.#peers.set(toHex(publicKey), peer);
+    return peer;
   }
-  removePeer(_peer: Peer, _at: Moment): Effect[] {
-    throw new Error("not yet");
+  removePeer(peer: Peer, at: Moment): Effect[] {
+    this.#remove(peer as PeerState);
+    return this.#exchange.take(at);
   }
   /** For the next handshake. Zeros: none. */
-  setPresharedKey(_peer: Peer, _key: Uint8Array): void {
-    throw new Error("not yet");
+  setPresharedKey(peer: Peer, key: Uint8Array): void {
+    (peer as PeerState).psk.set(key);
   }
-  setEndpoint(_peer: Peer, _endpoint: Endpoint): void {
-    throw new Error("not yet");
+  setEndpoint(peer: Peer, endpoint: Endpoint): void {
+    writeLocked(this.#t, peer.slot, (at) => writeEndpoint(this.#t.u8, this.#t.u32, at, endpoint));
   }
   /** Seconds, 0: off. From 0 to n a keepalive is sent at once when the device is up. */
-  setPersistentKeepalive(_peer: Peer, _seconds: number, _at: Moment): Effect[] {
-    throw new Error("not yet");
+  setPersistentKeepalive(peer: Peer, seconds: number, at: Moment): Effect[] {
+    const state = peer as PeerState;
+    const on = state.persistentKeepalive === 0 && seconds > 0 && this.#exchange.up;
+    state.persistentKeepalive = seconds;
+    if (on) {
+      state.lastTraversal = at.now;
+      this.#exchange.want(state, Want.KEEPALIVE);
+    }
+    return this.#exchange.take(at);
   }
   /** Adds or takes over the prefix. False: no room. */
-  addAllowedIp(_peer: Peer, _prefix: Cidr): boolean {
-    throw new Error("not yet");
+  addAllowedIp(peer: Peer, prefix: Cidr): boolean {
+    return this.#allowedIps.add(peer.slot, prefix);
   }
   /** Removes the prefix if it is exactly this peer's. */
-  removeAllowedIp(_peer: Peer, _prefix: Cidr): void {
-    throw new Error("not yet");
+  removeAllowedIp(peer: Peer, prefix: Cidr): void {
+    this.#allowedIps.remove(peer.slot, prefix);
   }
-  clearAllowedIps(_peer: Peer): void {
-    throw new Error("not yet");
+  clearAllowedIps(peer: Peer): void {
+    this.#allowedIps.clear(peer.slot);
   }
   /** After a peer was configured: sends what is staged. */
-  configured(_peer: Peer, _at: Moment): Effect[] {
-    throw new Error("not yet");
+  configured(peer: Peer, at: Moment): Effect[] {
+    if (this.#exchange.up) this.#exchange.want(peer as PeerState, Want.FLUSH);
+    return this.#exchange.take(at);
   }
   /** The inner MTU, for padding. */
-  setMtu(_mtu: number): void {
-    throw new Error("not yet");
+  setMtu(mtu: number): void {
+    Atomics.store(this.#t.i32, this.#t.head + Head.MTU, mtu);
   }
   /** The kernel's routes or addresses changed, or fwmark or port did: forget the cached source of every peer. */
   clearSources(): void {
-    throw new Error("not yet");
+    for (const peer of this.#peers.values()) clearSource(this.#t, peer.slot);
   }
-  up(_at: Moment): Effect[] {
-    throw new Error("not yet");
+
+  up(at: Moment): Effect[] {
+    if (this.#exchange.up) return [];
+    Atomics.store(this.#t.i32, this.#t.head + Head.UP, 1);
+    for (const peer of this.#peers.values()) {
+      peer.lastTraversal = at.now;
+      this.#exchange.want(peer, peer.persistentKeepalive > 0 ? Want.KEEPALIVE : Want.FLUSH);
+    }
+    return this.#exchange.take(at);
   }
-  down(_at: Moment): Effect[] {
-    throw new Error("not yet");
+  down(at: Moment): Effect[] {
+    Atomics.store(this.#t.i32, this.#t.head + Head.UP, 0);
+    for (const peer of this.#peers.values()) this.#silence(peer);
+    return this.#exchange.take(at);
   }
   /** Timers and what the data half asks for: every 10 to 25 ms while up, and when Head.SIGNAL changed. */
-  tick(_at: Moment): Effect[] {
-    throw new Error("not yet");
+  tick(at: Moment): Effect[] {
+    this.#reclaimer.collect();
+    for (const peer of this.#peers.values()) this.#timers.run(peer, at);
+    return this.#exchange.take(at);
   }
   /** Handles queued handshake messages: when Head.SIGNAL changed. Call again at once while `backlog` is true. */
-  receive(_at: Moment): Effect[] {
-    throw new Error("not yet");
+  receive(at: Moment): Effect[] {
+    this.#exchange.receive(at);
+    return this.#exchange.take(at);
   }
   /** There are more handshake messages than one receive() takes. */
   get backlog(): boolean {
-    throw new Error("not yet");
+    return handshakesWaiting(this.#t) > 0;
   }
   /** A fresh initiation now, whatever the rate limit. Nothing when there is no endpoint, no key, or the device is down. */
-  forceHandshake(_peer: Peer, _at: Moment): Effect[] {
-    throw new Error("not yet");
+  forceHandshake(peer: Peer, at: Moment): Effect[] {
+    this.#exchange.initiate(peer as PeerState, at, { retry: false, force: true });
+    return this.#exchange.take(at);
   }
   /** Drops so far by reason, both halves. */
   drops(): Record<DropReason, number> {
-    throw new Error("not yet");
+    return Object.fromEntries(DROPS.map((name, i) => [name, this.#t.f64[this.#t.drops + i]! + this.#exchange.drops[i]!])) as Record<
+      DropReason,
+      number
+    >;
   }
-  /** Wipes every secret. The device is of no use afterwards. */
+  /** What is held in the tables, for leak checks. */
+  usage(): { peers: number; keypairs: number; indices: number; nodes: number; waiting: number } {
+    this.#reclaimer.collect();
+    return {
+      peers: this.#t.limits.peers - this.#freeSlots.length,
+      keypairs: this.#keypairs.inUse,
+      indices: this.#indices.size,
+      nodes: this.#allowedIps.nodesInUse,
+      waiting: this.#reclaimer.waiting,
+    };
+  }
+  /** Wipes every secret. The device is of no use afterwards; the data half must have stopped. */
   close(): void {
-    throw new Error("not yet");
+    for (const peer of this.#peers.values()) {
+      this.#silence(peer);
+      peer.wipe();
+    }
+    this.#exchange.setIdentity(undefined);
+    const t = this.#t;
+    t.i32.fill(0, t.keypairs, t.indices);
+    t.u8.fill(0, 4 * t.staged, t.end);
+  }
+
+  #remove(peer: PeerState): void {
+    const row = rowOf(this.#t, peer.slot);
+    Atomics.store(this.#t.i32, row + Row.STATE, 0);
+    this.#allowedIps.clear(peer.slot);
+    this.#silence(peer);
+    peer.wipe();
+    this.#peers.delete(toHex(peer.publicKey));
+    writeLocked(this.#t, peer.slot, (at) => this.#t.u8.fill(0, at, at + 4 * ENDPOINT_WORDS));
+    // The data half empties its staging list first.
+    this.#reclaimer.retire(() => {
+      if (Atomics.load(this.#t.i32, row + Row.WANTS) !== 0 || Atomics.load(this.#t.i32, row + Row.STAGED_COUNT) !== 0) return false;
+      return this.#freeSlots.push(peer.slot) > 0;
+    });
+  }
+  // No timer, no session, nothing staged.
+  #silence(peer: PeerState): void {
+    this.#timers.stop(peer);
+    this.#exchange.forget(peer);
+    this.#keypairs.clear(peer.slot);
+    this.#exchange.want(peer, Want.PURGE);
   }
 }

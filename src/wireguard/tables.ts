@@ -73,6 +73,8 @@ export const Row = {
   STAGED_FIRST: 12,
   STAGED_LAST: 13,
   STAGED_COUNT: 14,
+  /** D: stamp of the last time that Ask.HANDSHAKE raised the signal. */
+  ASKED: 15,
   /** C+D: odd while the endpoint is being written. Even and unchanged: a socket address made from it is still good. */
   ENDPOINT_VERSION: 16,
   ENDPOINT: 17, // .. 28, see endpoint.ts

@@ -1,0 +1,303 @@
+// Handshakes: what is sent and what happens to handshake messages that arrive (whitepaper sections 5.4.2 to 5.4.5 and 5.4.7). A message changes nothing
+// until it is authenticated; the one place of each change is marked "commit".
+import { equal, toHex, wipe } from "../base/bytes.ts";
+import { CROSSING_TIME, INITIATION_INTERVAL, RECEIVE_BUDGET, REKEY_TIMEOUT, TIMER_JITTER, UNDER_LOAD_TIME, ZERO_KEYS_TIME } from "./constants.ts";
+import { CookieChecker, cookieReceiver } from "./cookie.ts";
+import type { Crypto } from "./crypto.ts";
+import { Drop, DROPS } from "./drop.ts";
+import type { Effect, Moment } from "./effect.ts";
+import { type Endpoint, readEndpoint } from "./endpoint.ts";
+import { makeInitiation, makeResponse, openInitiation, openResponse, openTimestamp } from "./handshake.ts";
+import type { Indices } from "./indices.ts";
+import type { Keypairs } from "./keypairs.ts";
+import { MessageType, readU32, Response } from "./messages.ts";
+import { generate, type Pair, PROLOGUE, type Start, start } from "./noise.ts";
+import type { PeerState } from "./peer.ts";
+import { RateLimiter } from "./ratelimit.ts";
+import { firstHandshake, handshakesWaiting, pushWant, releaseHandshake } from "./rings.ts";
+import { learnEndpoint } from "./roaming.ts";
+import { secret } from "./secret.ts";
+import { Ask, Cell, Head, Row, type Tables, Want } from "./tables.ts";
+import { compareStamps, nextTai64n, tai64n } from "./tai64n.ts";
+
+type Parts = {
+  readonly tables: Tables;
+  readonly crypto: Crypto;
+  readonly peers: ReadonlyMap<string, PeerState>;
+  readonly indices: Indices<PeerState>;
+  readonly keypairs: Keypairs;
+};
+
+export class Exchange {
+  keylog = false;
+  /** Dropped handshake messages by reason. */
+  readonly drops: number[] = DROPS.map(() => 0);
+  readonly #p: Parts;
+  readonly #start: Start;
+  readonly #limiter = new RateLimiter();
+  #identity: Pair | undefined;
+  #checker: CookieChecker | undefined;
+  #loadedUntil = -Infinity;
+  #effects: Effect[] = [];
+  #wake = false;
+
+  constructor(parts: Parts) {
+    this.#p = parts;
+    this.#start = start(parts.crypto, PROLOGUE);
+  }
+  get identity(): Pair | undefined {
+    return this.#identity;
+  }
+  get up(): boolean {
+    return this.#p.tables.i32[this.#p.tables.head + Head.UP] === 1;
+  }
+
+  /** The effects since the last call. */
+  take(_at: Moment): Effect[] {
+    const effects = this.#effects;
+    if (this.#wake) effects.push({ kind: "wake" });
+    this.#effects = [];
+    this.#wake = false;
+    return effects;
+  }
+  want(peer: PeerState, bits: number): void {
+    pushWant(this.#p.tables, peer.slot, bits);
+    this.#wake = true;
+  }
+  gaveUp(peer: PeerState): void {
+    this.#effects.push({ kind: "gave-up", peer: peer.publicKey });
+  }
+  /** Uniform in 0 .. 333 ms. */
+  jitter(): number {
+    const four = new Uint8Array(4);
+    this.#p.crypto.random(four);
+    return (readU32(four, 0) / 2 ** 32) * TIMER_JITTER;
+  }
+
+  setIdentity(pair: Pair | undefined): void {
+    wipe(this.#identity?.private);
+    this.#checker?.wipe();
+    this.#identity = pair;
+    this.#checker = pair && new CookieChecker(this.#p.crypto, pair.public);
+    for (const peer of this.#p.peers.values()) {
+      this.forget(peer);
+      this.introduce(peer);
+    }
+  }
+  /** Precomputes what a peer's handshakes need. */
+  introduce(peer: PeerState): void {
+    wipe(peer.ss);
+    const ss = this.#identity && this.#p.crypto.dh(this.#identity.private, peer.publicKey);
+    if (ss) {
+      peer.ss = secret();
+      peer.ss.set(ss);
+      wipe(ss);
+    } else peer.ss = undefined;
+    peer.jitter = this.jitter();
+  }
+  /** Ends the peer's handshake that is under way; the next may start at once. */
+  forget(peer: PeerState): void {
+    this.#endInitiation(peer);
+    peer.lastHandshakeSent = -Infinity;
+  }
+
+  /** Sends an initiation, unless one was sent in the last 5 s (`force`: even then). A retry counts towards giving up. */
+  initiate(peer: PeerState, { now, wall }: Moment, how: { retry: boolean; force?: boolean }): void {
+    if (!how.retry) peer.attempts = 0;
+    const local = this.#identity;
+    const to = peer.endpoint();
+    if (!local || !peer.ss || !to || !this.up) return;
+    if (how.force !== true && now - peer.lastHandshakeSent < REKEY_TIMEOUT) return;
+    this.#endInitiation(peer);
+    const clock = tai64n(wall);
+    peer.lastStamp = compareStamps(clock, peer.lastStamp) > 0 ? clock : nextTai64n(peer.lastStamp);
+    const index = this.#p.indices.allocate(peer);
+    const ephemeral = generate(this.#p.crypto, peer.ephemeral);
+    const made = makeInitiation(this.#p.crypto, this.#start, {
+      index,
+      local,
+      ephemeral,
+      remote: peer.publicKey,
+      ss: peer.ss,
+      timestamp: peer.lastStamp,
+    });
+    if (!made) return this.#p.indices.release(index);
+    peer.cookies.fill(made.message, now);
+    peer.initiator = made.initiator;
+    peer.initiation = made.message;
+    peer.lastInitiationSent = now;
+    peer.retransmit = now + REKEY_TIMEOUT + this.jitter();
+    this.#logKeys(local, peer, ephemeral);
+    this.#sendTo(peer, to, made.message, now);
+  }
+
+  /** Handles what waits in the ring, up to a budget. */
+  receive(at: Moment): void {
+    const t = this.#p.tables;
+    const waiting = handshakesWaiting(t);
+    // An eighth full: from now on senders must prove their address before we calculate for them.
+    if (waiting >= t.limits.handshakeCells / 8) this.#loadedUntil = at.now + UNDER_LOAD_TIME;
+    for (let i = Math.min(waiting, RECEIVE_BUDGET); i > 0; i--) {
+      const cell = firstHandshake(t);
+      const message = t.u8.slice(4 * (cell + Cell.MESSAGE), 4 * (cell + Cell.MESSAGE) + t.i32[cell + Cell.LENGTH]!);
+      const from = readEndpoint(t.u8, t.u32, 4 * (cell + Cell.ENDPOINT));
+      const reason = from ? this.#handle(message, from, cell + Cell.ENDPOINT, at) : Drop.MALFORMED;
+      releaseHandshake(t);
+      if (reason !== 0) this.drops[reason]!++;
+    }
+  }
+  /** First data arrived under the session that the peer started. */
+  confirmed(peer: PeerState, at: Moment): void {
+    this.#p.keypairs.sweep(peer.slot);
+    this.#complete(peer, at, false);
+  }
+
+  // 0, or why it was dropped.
+  #handle(message: Uint8Array, from: Endpoint, record: number, at: Moment): number {
+    if (!this.#identity || !this.#checker || !this.up) return Drop.NO_PRIVATE_KEY;
+    const type = readU32(message, 0);
+    if (type === MessageType.COOKIE) return this.#cookie(message, at);
+    if (!this.#checker.mac1Valid(message)) return Drop.BAD_MAC1;
+    if (at.now < this.#loadedUntil) {
+      if (!this.#checker.mac2Valid(message, from, at.now)) {
+        this.#effects.push({ kind: "send", to: from, message: this.#checker.reply(message, from, at.now) });
+        return Drop.COOKIE_DEMANDED;
+      }
+      if (!this.#limiter.allow(from.ip, at.now)) return Drop.RATE_LIMITED;
+    }
+    return type === MessageType.INITIATION
+      ? this.#initiation(this.#identity, message, record, at)
+      : this.#response(this.#identity, message, record, at);
+  }
+
+  #cookie(message: Uint8Array, at: Moment): number {
+    const peer = this.#p.indices.owner(cookieReceiver(message));
+    const outcome = peer?.cookies.consume(message, at.now) ?? "unexpected";
+    return outcome === "taken" ? 0 : outcome === "bad" ? Drop.BAD_COOKIE : Drop.UNEXPECTED_COOKIE;
+  }
+
+  #initiation(local: Pair, message: Uint8Array, record: number, at: Moment): number {
+    const { crypto, peers, indices, keypairs, tables } = this.#p;
+    const opened = openInitiation(crypto, this.#start, local, message);
+    if (!opened) return Drop.BAD_INITIATION;
+    const peer = peers.get(toHex(opened.remote));
+    if (!peer?.ss) {
+      opened.transcript.wipe();
+      return Drop.UNKNOWN_PEER;
+    }
+    const stamp = openTimestamp(opened, peer.ss, message);
+    if (!stamp) return Drop.BAD_INITIATION;
+    const refused =
+      compareStamps(stamp, peer.greatestStamp) <= 0
+        ? Drop.REPLAYED_INITIATION
+        : at.now - peer.lastInitiationReceived < INITIATION_INTERVAL
+          ? Drop.INITIATION_FLOOD
+          : 0;
+    if (refused !== 0) {
+      opened.transcript.wipe();
+      return refused;
+    }
+    // Commit: it is genuine and new.
+    peer.greatestStamp = stamp;
+    peer.lastInitiationReceived = at.now;
+    this.#received(peer, message.length, record, at);
+    const to = readEndpoint(tables.u8, tables.u32, 4 * record)!;
+    if (peer.initiator && peer.initiation && at.now - peer.lastInitiationSent < CROSSING_TIME && lower(local.public, peer.publicKey)) {
+      // The two crossed, and ours wins. If it was lost, the other side would wait 5 s for nothing: it gets the same message again.
+      opened.transcript.wipe();
+      this.#sendTo(peer, to, peer.initiation, at.now);
+      return Drop.CROSSED_INITIATION;
+    }
+    const ephemeral = generate(crypto, secret());
+    const index = indices.allocate(peer);
+    const made = makeResponse(crypto, opened, { index, ephemeral, psk: peer.psk });
+    if (!made) {
+      wipe(ephemeral.private);
+      indices.release(index);
+      return Drop.BAD_INITIATION;
+    }
+    if (!keypairs.install(peer.slot, made.keys, { local: index, remote: opened.sender, initiator: false, now: at.now })) {
+      wipe(ephemeral.private);
+      indices.release(index);
+      return Drop.NO_SLOT;
+    }
+    peer.cookies.fill(made.message, at.now);
+    peer.zeroKeys = at.now + ZERO_KEYS_TIME;
+    // Our own initiation gives way, but a response to it is still welcome: a peer that does not know our rule may have let it win.
+    if (peer.retransmit !== Infinity) peer.retransmit = at.now + REKEY_TIMEOUT + this.jitter();
+    this.#logKeys(local, peer, ephemeral);
+    wipe(ephemeral.private);
+    this.#sendTo(peer, to, made.message, at.now);
+    return 0;
+  }
+
+  #response(local: Pair, message: Uint8Array, record: number, at: Moment): number {
+    const peer = this.#p.indices.owner(readU32(message, Response.RECEIVER));
+    const initiator = peer?.initiator;
+    if (!peer || !initiator || initiator.index !== readU32(message, Response.RECEIVER)) return Drop.UNEXPECTED_RESPONSE;
+    const keys = openResponse(this.#p.crypto, initiator, { local, psk: peer.psk }, message);
+    if (!keys) return Drop.BAD_RESPONSE;
+    // Commit. The index goes from the handshake to the keypair.
+    const remote = readU32(message, Response.SENDER);
+    if (!this.#p.keypairs.install(peer.slot, keys, { local: initiator.index, remote, initiator: true, now: at.now })) return Drop.NO_SLOT;
+    initiator.transcript.wipe();
+    peer.initiator = undefined;
+    this.#received(peer, message.length, record, at);
+    peer.zeroKeys = at.now + ZERO_KEYS_TIME;
+    this.#complete(peer, at, true);
+    // What waits, or a keepalive: it proves to the responder that we have the keys.
+    this.want(peer, Want.KEEPALIVE);
+    return 0;
+  }
+
+  #complete(peer: PeerState, at: Moment, initiator: boolean): void {
+    this.#endInitiation(peer);
+    peer.retransmit = Infinity;
+    peer.attempts = 0;
+    peer.lastHandshake = Math.max(peer.lastHandshake, at.wall);
+    Atomics.and(this.#p.tables.i32, peer.row + Row.ASKS, ~Ask.HANDSHAKE);
+    this.#effects.push({ kind: "established", peer: peer.publicKey, initiator });
+  }
+  #endInitiation(peer: PeerState): void {
+    if (peer.initiator) {
+      this.#p.indices.release(peer.initiator.index);
+      peer.initiator.transcript.wipe();
+    }
+    wipe(peer.ephemeral);
+    peer.initiator = undefined;
+    peer.initiation = undefined;
+  }
+  // Any handshake message of the peer is a sign of life.
+  #received(peer: PeerState, bytes: number, record: number, at: Moment): void {
+    peer.handshakeRxBytes += bytes;
+    peer.lastTraversal = at.now;
+    learnEndpoint(this.#p.tables, peer.slot, record);
+    Atomics.store(this.#p.tables.i32, peer.row + Row.FIRST_DATA_SENT, 0);
+  }
+  #sendTo(peer: PeerState, to: Endpoint, message: Uint8Array, now: number): void {
+    peer.handshakeTxBytes += message.length;
+    peer.lastHandshakeSent = now;
+    peer.lastTraversal = now;
+    Atomics.store(this.#p.tables.i32, peer.row + Row.FIRST_DATA_RECEIVED, 0);
+    this.#effects.push({ kind: "send", to, message, peer: peer.publicKey });
+  }
+  #logKeys(local: Pair, peer: PeerState, ephemeral: Pair): void {
+    if (!this.keylog) return;
+    this.#effects.push({
+      kind: "keylog",
+      record: {
+        localStaticPrivate: local.private.slice(),
+        remoteStaticPublic: peer.publicKey,
+        localEphemeralPrivate: ephemeral.private.slice(),
+        presharedKey: peer.psk.slice(),
+      },
+    });
+  }
+}
+
+/** Bytewise. */
+function lower(a: Uint8Array, b: Uint8Array): boolean {
+  if (equal(a, b)) return false;
+  const i = a.findIndex((x, n) => x !== b[n]);
+  return a[i]! < b[i]!;
+}

@@ -1,0 +1,48 @@
+// The 32-bit indices by which messages name a handshake or a keypair of ours. They are random, so that they tell nothing. Of those we choose one whose
+// low bits are free in the shared table: then a look-up is a single probe, and removal leaves nothing behind. A quarter of the table is used at most.
+import type { Crypto } from "./crypto.ts";
+import { readU32 } from "./messages.ts";
+import type { Tables } from "./tables.ts";
+
+export class Indices<Owner> {
+  readonly #t: Tables;
+  readonly #crypto: Crypto;
+  readonly #owners = new Map<number, Owner>();
+  /** Places in the table that are taken, by handshakes too. */
+  readonly #taken: Uint8Array;
+
+  constructor(tables: Tables, crypto: Crypto) {
+    this.#t = tables;
+    this.#crypto = crypto;
+    this.#taken = new Uint8Array(tables.indexCount);
+  }
+  get size(): number {
+    return this.#owners.size;
+  }
+  allocate(owner: Owner): number {
+    const four = new Uint8Array(4);
+    for (;;) {
+      this.#crypto.random(four);
+      const index = readU32(four, 0);
+      if (this.#taken[this.#place(index)] !== 0) continue;
+      this.#taken[this.#place(index)] = 1;
+      this.#owners.set(index, owner);
+      return index;
+    }
+  }
+  owner(index: number): Owner | undefined {
+    return this.#owners.get(index);
+  }
+  /** From now on data messages with this index belong to the keypair. */
+  publish(index: number, keypair: number): void {
+    Atomics.store(this.#t.i32, this.#t.indices + this.#place(index), keypair + 1);
+  }
+  release(index: number): void {
+    if (!this.#owners.delete(index)) return;
+    Atomics.store(this.#t.i32, this.#t.indices + this.#place(index), 0);
+    this.#taken[this.#place(index)] = 0;
+  }
+  #place(index: number): number {
+    return index & (this.#t.indexCount - 1);
+  }
+}
