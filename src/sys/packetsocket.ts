@@ -1,4 +1,40 @@
-// Live capture: AF_PACKET sockets with a TPACKET_V3 ring (packet(7), the kernel's Documentation/networking/packet_mmap.rst).
+// Live capture: AF_PACKET sockets (packet(7)) with a ring. Nothing slips in before the filter is in place: the socket is bound last.
+import { closeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TortieError } from "../base/errors.ts";
+import { compileFilter } from "../capture/filter/index.ts";
+import type { Program } from "../capture/filter/types.ts";
+import { address, bind, check, SysError } from "./ffi.ts";
+import { ENODEV } from "./errno.ts";
+import { capturableInterface, type CapturableInterface } from "./interfaces.ts";
+import { readable } from "./poller.ts";
+import { Ring, type RingPacket } from "./ring.ts";
+
+export { type CapturableInterface, capturableInterfaces } from "./interfaces.ts";
+
+const socket = bind("int socket(int, int, int)");
+const bindSocket = bind("int bind(int, void *, unsigned int)");
+const setsockopt = bind("int setsockopt(int, int, int, void *, unsigned int)");
+const getsockopt = bind("int getsockopt(int, int, int, void *, void *)");
+
+const AF_PACKET = 17;
+const SOCK_RAW = 3;
+const SOCK_DGRAM = 2;
+const NONBLOCK_CLOEXEC = 0x80800;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_ATTACH_FILTER = 26;
+const SOL_PACKET = 263;
+const PACKET_ADD_MEMBERSHIP = 1;
+const PACKET_STATISTICS = 6;
+const PACKET_MR_PROMISC = 1;
+const ETH_P_ALL = 3;
+/** sockaddr_ll.sll_pkttype */
+const PACKET_OTHERHOST = 3;
+const PACKET_OUTGOING = 4;
+const POLLERR = 8;
+const RETURN = 6;
+const LINUX_SLL2 = 276;
 
 /** A packet that was seen on an interface. */
 export type LivePacket = {
@@ -33,7 +69,7 @@ export type PacketSocketOptions = {
 export interface PacketSocket {
   /** 1 EN10MB, 101 RAW or 276 LINUX_SLL2. */
   readonly linkType: number;
-  /** Batches as they come, until close(). To be iterated once. Throws SysError when the interface goes down for good. */
+  /** Batches as they come, until close(). To be iterated once. Throws TortieError when the interface is gone. */
   packets(): AsyncIterable<readonly LivePacket[]>;
   /** Since the start. `received` counts what passed the filter, `dropped` what of it found no room. */
   statistics(): { readonly received: number; readonly dropped: number };
@@ -41,10 +77,211 @@ export interface PacketSocket {
   close(): Promise<void>;
 }
 
-export type CapturableInterface = {
-  readonly name: string;
-  readonly index: number;
+/** struct sock_filter and sock_fprog (linux/filter.h). */
+function attach(fd: number, program: Program): void {
+  const code = new DataView(Buffer.allocUnsafeSlow(program.length * 8).buffer);
+  for (const [i, { code: op, jt, jf, k }] of program.entries()) {
+    code.setUint16(i * 8, op, true);
+    code.setUint8(i * 8 + 2, jt);
+    code.setUint8(i * 8 + 3, jf);
+    code.setUint32(i * 8 + 4, k, true);
+  }
+  const fprog = new DataView(new ArrayBuffer(16));
+  fprog.setUint16(0, program.length, true);
+  fprog.setBigUint64(8, BigInt(address(new Uint8Array(code.buffer))), true);
+  check(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(fprog.buffer), 16), "attach the capture filter");
+}
+
+const constant = (k: number): Program => [{ code: RETURN, jt: 0, jf: 0, k }];
+
+/** sockaddr_ll of an interface; index 0 is all of them. */
+function linkAddress(index: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(20));
+  view.setUint16(0, AF_PACKET, true);
+  view.setUint16(2, ETH_P_ALL);
+  view.setInt32(4, index, true);
+  return new Uint8Array(view.buffer);
+}
+
+const ANY: CapturableInterface = { name: "any", index: 0, linkType: LINUX_SLL2, up: true, loopback: false };
+
+/** Starts a capture; needs CAP_NET_RAW. Throws TortieError. */
+export async function openPacketSocket(options: PacketSocketOptions): Promise<PacketSocket> {
+  const { filter = "", snapLength = 262_144, bufferBytes = 8 << 20, retireMs = 50 } = options;
+  let link: CapturableInterface;
+  try {
+    link = options.interface === "any" ? ANY : capturableInterface(options.interface);
+  } catch (e) {
+    if (!(e instanceof SysError && e.errno === ENODEV)) throw e;
+    throw new TortieError(`Cannot capture on "${options.interface}": there is no such interface here`, { cause: e });
+  }
+  const wireguardPorts = options.wireguardPorts ? { wireguardPorts: options.wireguardPorts } : {};
+  const program = filter === "" ? constant(snapLength) : compileFilter(filter, link.linkType, { snapLength, live: true, ...wireguardPorts });
+  let fd = -1;
+  try {
+    const cooked = link.linkType === LINUX_SLL2;
+    // Protocol 0 receives nothing until bind().
+    fd = check(socket(AF_PACKET, (cooked ? SOCK_DGRAM : SOCK_RAW) | NONBLOCK_CLOEXEC, 0), "open a packet socket");
+    attach(fd, program);
+    const ring = new Ring(fd, bufferBytes, retireMs);
+    const local = linkAddress(link.index);
+    check(bindSocket(fd, local, local.length), `listen on "${link.name}"`);
+    if (options.promiscuous && link.index !== 0) {
+      const membership = new Uint8Array(16);
+      new DataView(membership.buffer).setInt32(0, link.index, true);
+      new DataView(membership.buffer).setUint16(4, PACKET_MR_PROMISC, true);
+      check(setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership, 16), "receive other hosts' packets");
+    }
+    return new Capture(fd, ring, link, retireMs);
+  } catch (e) {
+    if (fd >= 0) closeSync(fd);
+    if (!(e instanceof SysError)) throw e;
+    const hint = e.code === "EPERM" ? "Capturing needs root, or the capability CAP_NET_RAW." : "";
+    throw new TortieError(`Cannot capture on "${link.name}": ${e.message}`, { cause: e, hint });
+  }
+}
+
+class Capture implements PacketSocket {
   readonly linkType: number;
-  readonly up: boolean;
-  readonly loopback: boolean;
-};
+  readonly #fd: number;
+  readonly #ring: Ring;
+  readonly #link: CapturableInterface;
+  readonly #retireMs: number;
+  readonly #stop = new AbortController();
+  #received = 0;
+  #dropped = 0;
+  #iterating = false;
+  #open = true;
+  readonly #ended: Promise<void>;
+  #end: () => void = () => {};
+
+  constructor(fd: number, ring: Ring, link: CapturableInterface, retireMs: number) {
+    this.linkType = link.linkType;
+    this.#fd = fd;
+    this.#ring = ring;
+    this.#link = link;
+    this.#retireMs = retireMs;
+    this.#ended = new Promise((resolve) => (this.#end = resolve));
+  }
+
+  async *packets(): AsyncGenerator<readonly LivePacket[], void, undefined> {
+    if (this.#iterating) throw new TortieError("Cannot read a capture twice");
+    this.#iterating = true;
+    try {
+      let last = false;
+      for (;;) {
+        const batch = this.#open ? this.#batch() : undefined;
+        if (batch) {
+          if (batch.length > 0) yield batch;
+        } else if (last || !this.#open) return;
+        else if (this.#stop.signal.aborted) {
+          // The kernel hands the unfinished block over when its time is up.
+          await sleep(this.#retireMs + 20);
+          last = true;
+        } else {
+          const events = await readable(this.#fd, this.#stop.signal);
+          if ((events & POLLERR) !== 0) this.#failed();
+        }
+      }
+    } finally {
+      this.#release();
+    }
+  }
+
+  #batch(): LivePacket[] | undefined {
+    const packets = this.#ring.take();
+    if (!packets) return undefined;
+    const batch: LivePacket[] = [];
+    for (const packet of packets) {
+      const live = this.#copy(packet);
+      if (live) batch.push(live);
+    }
+    this.#ring.release();
+    return batch;
+  }
+
+  #copy(p: RingPacket): LivePacket | undefined {
+    const type = p.address.getUint8(10);
+    // The loopback interface shows each packet as it leaves and as it arrives; once is enough, as for libpcap.
+    if (type === PACKET_OUTGOING && this.#link.loopback) return undefined;
+    const extra = this.linkType === LINUX_SLL2 ? cookedHeader(p.address) : vlanTag(p);
+    const data = new Uint8Array(p.data.length + extra.bytes.length);
+    data.set(p.data.subarray(0, extra.at));
+    data.set(extra.bytes, extra.at);
+    data.set(p.data.subarray(extra.at), extra.at + extra.bytes.length);
+    return {
+      timeNs: p.timeNs,
+      data,
+      originalLength: p.originalLength + extra.bytes.length,
+      direction: type === PACKET_OUTGOING ? "out" : type === PACKET_OTHERHOST ? "other" : "in",
+      interfaceIndex: p.address.getInt32(4, true),
+    };
+  }
+
+  /** An interface that is down may come up again; one that is gone will not. */
+  #failed(): void {
+    const value = new Int32Array(1);
+    getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, value, new Uint32Array([4]));
+    if (this.#link.index === 0) return;
+    try {
+      if (capturableInterface(this.#link.name).index === this.#link.index) return;
+    } catch {
+      // Not there any more: said below.
+    }
+    throw new TortieError(`Cannot go on capturing on "${this.#link.name}": the interface is gone`);
+  }
+
+  statistics(): { received: number; dropped: number } {
+    if (this.#open) this.#count();
+    return { received: this.#received, dropped: this.#dropped };
+  }
+
+  /** Reading the kernel's counters resets them. */
+  #count(): void {
+    const stats = new Uint32Array(3);
+    if (getsockopt(this.#fd, SOL_PACKET, PACKET_STATISTICS, stats, new Uint32Array([12])) < 0) return;
+    this.#received += stats[0]!;
+    this.#dropped += stats[1]!;
+  }
+
+  async close(): Promise<void> {
+    if (this.#open && !this.#stop.signal.aborted) {
+      attach(this.#fd, constant(0)); // what comes from now on is not asked for
+      this.#count();
+      this.#stop.abort();
+    }
+    if (!this.#iterating) this.#release();
+    await this.#ended;
+  }
+
+  #release(): void {
+    if (!this.#open) return;
+    this.#count();
+    this.#open = false;
+    this.#stop.abort();
+    this.#ring.unmap();
+    closeSync(this.#fd);
+    this.#end();
+  }
+}
+
+const NOTHING = { at: 0, bytes: new Uint8Array(0) };
+
+/** The 802.1Q tag, which the kernel took out of the data. */
+function vlanTag(p: RingPacket): { at: number; bytes: Uint8Array } {
+  if (!p.vlan || p.data.length < 12) return NOTHING;
+  const { tpid, tci } = p.vlan;
+  return { at: 12, bytes: new Uint8Array([tpid >> 8, tpid, tci >> 8, tci]) };
+}
+
+/** The LINUX_SLL2 header (www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html) of a sockaddr_ll. */
+function cookedHeader(a: DataView): { at: number; bytes: Uint8Array } {
+  const out = new DataView(new ArrayBuffer(20));
+  out.setUint16(0, a.getUint16(2)); // protocol
+  out.setUint32(4, a.getInt32(4, true)); // interface
+  out.setUint16(8, a.getUint16(8, true)); // ARPHRD_
+  out.setUint8(10, a.getUint8(10)); // packet type
+  out.setUint8(11, a.getUint8(11)); // address length
+  for (let i = 0; i < 8; i++) out.setUint8(12 + i, a.getUint8(12 + i));
+  return { at: 0, bytes: new Uint8Array(out.buffer) };
+}
