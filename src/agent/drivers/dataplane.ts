@@ -48,7 +48,7 @@ export class Dataplane {
 
   constructor(options: DataplaneOptions) {
     this.#options = options;
-    this.#greeter = new Greeter(() => this.#device?.connection, options.log);
+    this.#greeter = new Greeter(options.log);
   }
 
   /** Links and addresses as last read. */
@@ -197,7 +197,7 @@ export class Dataplane {
       if (todo) await connection.set(todo.config);
       this.#view = want;
       // A device without a key is a new one. If the peers know our key they may still send under sessions that died with the old device.
-      if (todo && todo.added.length > 0) this.#greeter.greet(todo.added, publicKey, known && have.publicKey === undefined);
+      if (todo && todo.added.length > 0) this.#greeter.greet(e.interface, todo.added, publicKey, known && have.publicKey === undefined);
     } finally {
       wipe(key);
     }

@@ -4,7 +4,7 @@
 import { fromBase64, toBase64, wipe } from "../../base/bytes.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import type { UapiConnection } from "../../uapi/client.ts";
+import { connect, type UapiConnection } from "../../uapi/client.ts";
 
 /** Milliseconds after programming. */
 const FIRST: readonly number[] = [0, 1_000, 2_000, 4_000];
@@ -18,20 +18,19 @@ export function isLower(a: string, b: string): boolean {
 }
 
 export class Greeter {
-  readonly #connection: () => UapiConnection | undefined;
   readonly #log: Log;
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  constructor(connection: () => UapiConnection | undefined, log: Log) {
-    this.#connection = connection;
+  constructor(log: Log) {
     this.#log = log;
   }
 
-  /** Peers (base64 keys) were just programmed. `speakFirst`: they know us already, as after the device's restart: no need to wait for anybody. */
-  greet(peers: readonly string[], own: string, speakFirst: boolean): void {
+  /** Peers (base64 keys) of a device were just programmed. `speakFirst`: they know us already, as after the device's restart: no need to wait. */
+  greet(device: string, peers: readonly string[], own: string, speakFirst: boolean): void {
     const first = peers.filter((p) => speakFirst || isLower(own, p));
-    this.#plan(first, FIRST);
+    this.#plan(device, first, FIRST);
     this.#plan(
+      device,
       peers.filter((p) => !first.includes(p)),
       SECOND,
     );
@@ -43,41 +42,41 @@ export class Greeter {
     this.#timers.clear();
   }
 
-  #plan(peers: readonly string[], delays: readonly number[]): void {
+  #plan(device: string, peers: readonly string[], delays: readonly number[]): void {
     if (peers.length === 0) return;
     for (const ms of delays) {
       if (ms === 0) {
-        void this.#speak(peers);
+        void this.#speak(device, peers, false);
         continue;
       }
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
-        void this.#remind(peers);
+        void this.#speak(device, peers, true);
       }, ms);
       this.#timers.add(timer.unref());
     }
   }
 
-  /** Speaks to those that have not answered yet. */
-  async #remind(peers: readonly string[]): Promise<void> {
+  /** On a connection of its own: a device that does not know the request closes it. `silent`: only to peers that have not answered yet. */
+  async #speak(device: string, peers: readonly string[], silent: boolean): Promise<void> {
     try {
-      const state = await this.#connection()?.get();
-      if (!state) return;
-      wipe(state.privateKey);
-      const silent = state.peers.filter((p) => p.lastHandshakeSec === 0).map((p) => toBase64(p.publicKey));
-      await this.#speak(peers.filter((p) => silent.includes(p)));
+      const connection = await connect(device);
+      try {
+        const to = silent ? await unanswered(connection, peers) : peers;
+        if (to.length > 0) await connection.handshake(to.map((p) => fromBase64(p)!));
+      } finally {
+        connection.close();
+      }
     } catch (thrown) {
-      this.#log.debug("cannot read the device", { error: messageOf(thrown) });
-    }
-  }
-
-  async #speak(peers: readonly string[]): Promise<void> {
-    if (peers.length === 0) return;
-    try {
-      await this.#connection()?.handshake(peers.map((p) => fromBase64(p)!));
-    } catch (thrown) {
-      // Another WireGuard implementation does not know the request: its own timers must do.
+      // Another WireGuard implementation: its own timers must do.
       this.#log.debug("cannot start a handshake", { error: messageOf(thrown) });
     }
   }
+}
+
+async function unanswered(connection: UapiConnection, peers: readonly string[]): Promise<string[]> {
+  const state = await connection.get();
+  wipe(state.privateKey);
+  const silent = new Set(state.peers.filter((p) => p.lastHandshakeSec === 0).map((p) => toBase64(p.publicKey)));
+  return peers.filter((p) => silent.has(p));
 }
