@@ -1,6 +1,7 @@
 // A live device on its control thread: the protocol's control half, its sockets, its link, and what the UAPI asks of it. Effects are carried out here.
 import { isZero, toBase64, wipe } from "../base/bytes.ts";
 import type { Cidr } from "../base/cidr.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { wake } from "../sys/eventfd.ts";
 import { SysError } from "../sys/ffi.ts";
@@ -25,12 +26,15 @@ const short = (key: Uint8Array): string => toBase64(key).slice(0, 8);
 export type LiveParts = {
   readonly device: Device;
   readonly sockets: Sockets;
+  readonly tunFd: number;
   readonly wakeFd: number;
   readonly log: Log;
   /** The moment it is. */
   readonly moment: () => Moment;
   /** Something was changed: look at the timers. */
   readonly changed: () => void;
+  /** Look at the link now: who asks for a handshake has perhaps just brought it up. */
+  readonly lookAtLink: () => void;
 };
 
 export class LiveDevice implements UapiDevice {
@@ -39,6 +43,7 @@ export class LiveDevice implements UapiDevice {
   #port = 0;
   #mark = 0;
   #up = false;
+  #complained = false;
 
   constructor(parts: LiveParts) {
     this.#parts = parts;
@@ -77,27 +82,42 @@ export class LiveDevice implements UapiDevice {
   get up(): boolean {
     return this.#up;
   }
-  get listening(): boolean {
-    return this.#parts.sockets.isOpen;
+  /** The link is up, and the port could not be had. */
+  get waitsForPort(): boolean {
+    return this.#complained;
   }
 
-  /** The link went up or down. Up without a socket (the port is taken) is tried again by calling this again. */
+  /** The link is up or down. Up without a socket (the port is taken) is tried again by calling this again. */
   setUp(up: boolean): void {
+    if (up === this.#up) return;
+    if (up) this.#bringUp();
+    else this.#takeDown();
+  }
+
+  #bringUp(): void {
+    const { device, sockets, tunFd, log, moment } = this.#parts;
+    try {
+      this.#port = sockets.open(this.#port);
+    } catch (thrown) {
+      if (!this.#complained) log.error("Cannot open the UDP sockets", { port: this.#port, why: messageOf(thrown) });
+      this.#complained = true;
+      return;
+    }
+    this.#complained = false;
+    this.#up = true;
+    log.debug("interface up", { port: this.#port });
+    // The worker sees no packet before the protocol is up: the first one of a fresh link must not be dropped.
+    const effects = device.up(moment());
+    sockets.publish(tunFd);
+    this.#do(effects);
+  }
+
+  #takeDown(): void {
     const { device, sockets, log, moment } = this.#parts;
-    if (up && !sockets.isOpen) {
-      try {
-        this.#port = sockets.open(this.#port);
-      } catch (thrown) {
-        log.error("Cannot open the UDP sockets", { port: this.#port, error: String(thrown) });
-        return;
-      }
-    }
-    if (up !== this.#up) {
-      this.#up = up;
-      log.debug(up ? "interface up" : "interface down");
-      this.#do(up ? device.up(moment()) : device.down(moment()));
-    }
-    if (!up) sockets.close();
+    this.#up = false;
+    log.debug("interface down");
+    sockets.close();
+    this.#do(device.down(moment()));
   }
 
   setMtu(mtu: number): void {
@@ -126,10 +146,11 @@ export class LiveDevice implements UapiDevice {
   }
 
   setListenPort(port: number): Outcome {
-    const { sockets, device } = this.#parts;
+    const { sockets, device, tunFd } = this.#parts;
     if (port === this.#port && port !== 0) return Errno.OK;
     try {
-      this.#port = sockets.isOpen ? sockets.open(port) : port;
+      this.#port = this.#up ? sockets.open(port) : port;
+      if (this.#up) sockets.publish(tunFd);
     } catch (thrown) {
       return errnoOf(thrown);
     }
@@ -167,7 +188,8 @@ export class LiveDevice implements UapiDevice {
   }
 
   handshake(publicKeys: readonly Uint8Array[]): Outcome {
-    const { device, moment } = this.#parts;
+    const { device, moment, lookAtLink } = this.#parts;
+    lookAtLink();
     const named = publicKeys.map((key) => device.peer(key));
     if (named.includes(undefined)) return Errno.ENOENT;
     const peers = named.length > 0 ? (named as Peer[]) : [...device.peers()];

@@ -77,14 +77,14 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => link.close());
   const made = !tun.persistent && options.tunFd === undefined;
   if (made) link.setMtu(DEFAULT_MTU);
-  mail[Mail.TUN] = tun.fd;
+  mail[Mail.TUN] = -1;
   mail[Mail.WAKE] = wakeFd;
   mail[Mail.UDP4] = -1;
   mail[Mail.UDP6] = -1;
   Atomics.store(mail, Mail.DESCRIPTORS, 1);
 
   const sockets = new Sockets(slab);
-  const liveDevice = new LiveDevice({ device, sockets, wakeFd, log, moment, changed: () => ticker.soon() });
+  const liveDevice = new LiveDevice({ device, sockets, tunFd: tun.fd, wakeFd, log, moment, changed: () => ticker.soon(), lookAtLink });
   let lost: () => void;
   const linkLost = new Promise<string>((resolve) => (lost = () => resolve("its link was deleted")));
 
@@ -99,11 +99,11 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   function turn(): Pace {
     Atomics.store(mail, Mail.TOLD, 0);
     const changed = Atomics.exchange(mail, Mail.LINK_CHANGED, 0) === 1 || Atomics.load(mail, Mail.TUN_GONE) === 1;
-    if (changed || (liveDevice.up && !liveDevice.listening)) lookAtLink();
+    if (changed || liveDevice.waitsForPort) lookAtLink();
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
     if (device.backlog) ticker.now();
-    if (!liveDevice.up) return "none";
+    if (!liveDevice.up) return liveDevice.waitsForPort ? "quiet" : "none";
     const before = rounds;
     rounds = Atomics.load(mail, Mail.ROUNDS);
     return rounds === before ? "quiet" : "busy";

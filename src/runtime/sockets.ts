@@ -15,6 +15,7 @@ export class Sockets {
   readonly #message: number;
   readonly #endpoint: number;
   #open: UdpSockets | undefined;
+  #old: UdpSockets | undefined;
   #mark = 0;
 
   constructor(slab: Slab) {
@@ -24,11 +25,7 @@ export class Sockets {
     this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
   }
 
-  get isOpen(): boolean {
-    return this.#open !== undefined;
-  }
-
-  /** Listens on `port` (0: any) instead of where it listened; what could not be opened changes nothing. The real port. Throws SysError. */
+  /** Opens sockets on `port` (0: any), for publish(). Those in use so far stay, also when it fails. The real port. Throws SysError. */
   open(port: number): number {
     const fresh = openUdp(port);
     try {
@@ -37,21 +34,27 @@ export class Sockets {
       closeUdp(fresh);
       throw thrown;
     }
-    this.#replace(fresh);
+    this.#old = this.#open;
+    this.#open = fresh;
     return fresh.port;
   }
 
-  close(): void {
-    this.#replace(undefined);
+  /** The worker uses what is open now, and this TUN (-1: none); the old sockets are closed. */
+  publish(tun: number): void {
+    const mail = this.#slab.i32;
+    Atomics.store(mail, Mail.TUN, tun);
+    Atomics.store(mail, Mail.UDP4, this.#open?.v4 ?? -1);
+    Atomics.store(mail, Mail.UDP6, this.#open?.v6 ?? -1);
+    announceDescriptors(mail);
+    if (this.#old) closeUdp(this.#old);
+    this.#old = undefined;
   }
 
-  #replace(fresh: UdpSockets | undefined): void {
-    const old = this.#open;
-    this.#open = fresh;
-    Atomics.store(this.#slab.i32, Mail.UDP4, fresh?.v4 ?? -1);
-    Atomics.store(this.#slab.i32, Mail.UDP6, fresh?.v6 ?? -1);
-    announceDescriptors(this.#slab.i32);
-    if (old) closeUdp(old);
+  /** Takes everything away from the worker. */
+  close(): void {
+    this.#old = this.#open;
+    this.#open = undefined;
+    this.publish(-1);
   }
 
   /** SO_MARK, now and for sockets opened later; 0: none. Throws SysError. */

@@ -54,7 +54,9 @@ export class Host {
 
   /** With text on its standard input. */
   feed(input: string, ...command: string[]): string {
-    return execFileSync("nsenter", this.#enter(command), { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 });
+    // A pipe: /dev/stdin of the socket that Node gives cannot be opened.
+    const piped = ["sh", "-c", 'cat | "$@"', "sh", ...command];
+    return execFileSync("nsenter", this.#enter(piped), { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 });
   }
 
   spawn(command: readonly string[], env: NodeJS.ProcessEnv = {}): Spawned {
