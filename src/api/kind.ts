@@ -24,6 +24,8 @@ export interface Kind<T extends Resource = Resource> {
   readonly hasStatus: boolean;
   /** Core kinds allow strategic merge patches and store metadata through /status (apiserver.md 3.6, 3.9). */
   readonly builtIn: boolean;
+  /** A status sent with a create is kept (Node), not dropped. */
+  readonly keepsStatusOnCreate?: true;
   readonly categories: readonly string[];
   /** The structure: JSON Schema of the whole object. Unknown fields are refused or pruned by it. */
   readonly schema: Schema;

@@ -99,6 +99,7 @@ export const NODE: Kind<Node> = {
   namespaced: false,
   hasStatus: true,
   builtIn: true,
+  keepsStatusOnCreate: true,
   categories: [],
   schema: resource("A machine of the cluster.", { spec, status }),
   defaults: noDefaults,

@@ -32,7 +32,9 @@ export function checkStructure(schema: Schema, value: JsonValue): Checked {
       if (typeof v !== "string" && !Number.isInteger(v)) wrongType(path, "integer,string", v);
       return v;
     }
-    switch (s.type) {
+    const { type } = s;
+    if (type === undefined) return v;
+    switch (type) {
       case "object":
         return isObject(v) ? walkObject(s, v, path) : wrongType(path, "object", v);
       case "array":
@@ -43,14 +45,12 @@ export function checkStructure(schema: Schema, value: JsonValue): Checked {
         return v;
       case "integer":
       case "number":
-        if (typeof v !== "number" || (s.type === "integer" && !Number.isSafeInteger(v))) return wrongType(path, s.type, v);
+        if (typeof v !== "number" || (type === "integer" && !Number.isSafeInteger(v))) return wrongType(path, type, v);
         if (s.minimum !== undefined && v < s.minimum) bad(path, v, `should be greater than or equal to ${s.minimum}`);
         if (s.maximum !== undefined && v > s.maximum) bad(path, v, `should be less than or equal to ${s.maximum}`);
         return v;
       case "boolean":
         return typeof v === "boolean" ? v : wrongType(path, "boolean", v);
-      default:
-        return v;
     }
   }
 

@@ -1,0 +1,66 @@
+// What a writer sent: JSON or YAML into an object, with the keys that stood twice. Texts of the errors as Kubernetes'.
+import type { Kind } from "../api/kind.ts";
+import { apiVersionOf } from "../api/kind.ts";
+import { isObject, type JsonObject, type JsonValue, type Parsed, parseJson } from "../api/json.ts";
+import { badRequest, unsupportedMediaType } from "../api/status.ts";
+import { messageOf } from "../base/errors.ts";
+
+/** Bytes that a request may have. */
+export const BODY_LIMIT: number = 3 * 1024 * 1024;
+
+export const mediaType = (header: string | undefined): string => (header ?? "application/json").split(";")[0]!.trim().toLowerCase();
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Throws SyntaxError. */
+export async function parseText(bytes: Uint8Array, yaml: boolean): Promise<Parsed> {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw new SyntaxError("the text is not UTF-8");
+  }
+  return yaml ? parseYaml(text) : parseJson(text);
+}
+
+async function parseYaml(text: string): Promise<Parsed> {
+  // Loaded only now: most bodies are JSON.
+  const { parseDocument } = await import("yaml");
+  const document = parseDocument(text, { uniqueKeys: true, logLevel: "silent", schema: "core" });
+  const duplicate = document.errors.find((e) => e.code === "DUPLICATE_KEY");
+  if (duplicate) throw new SyntaxError(duplicate.message.split("\n")[0]);
+  if (document.errors[0]) throw new SyntaxError(document.errors[0].message.split("\n")[0]);
+  const value = document.toJS({ maxAliasCount: 100 }) as JsonValue;
+  // Once more as JSON: the same limits on depth and keys, and no dates or other types of YAML.
+  return parseJson(JSON.stringify(value));
+}
+
+export type Decoded = { readonly object: JsonObject; readonly duplicates: readonly string[] };
+
+/** An object of `kind`, as a create or an update sends it; apiVersion and kind are filled in or must fit. Throws ApiError. */
+export async function decodeObject(kind: Kind, bytes: Uint8Array, contentType: string | undefined): Promise<Decoded> {
+  const type = mediaType(contentType);
+  if (type !== "application/json" && type !== "application/yaml") throw unsupportedMediaType(["application/json", "application/yaml"]);
+  const wanted = `the object provided is unrecognized (must be of type ${kind.kind})`;
+  let parsed: Parsed;
+  try {
+    parsed = await parseText(bytes, type === "application/yaml");
+  } catch (thrown) {
+    throw badRequest(`${wanted}: couldn't get version/kind; json parse error: ${messageOf(thrown)}`);
+  }
+  const object = parsed.value;
+  if (!isObject(object)) throw badRequest(`${wanted}: couldn't get version/kind; json parse error: the body is not an object`);
+  return { object: typed(kind, object), duplicates: parsed.duplicates };
+}
+
+/** `object` with apiVersion and kind, which must be those of `kind` where they are given. Throws ApiError. */
+export function typed(kind: Kind, object: JsonObject): JsonObject {
+  const apiVersion = apiVersionOf(kind);
+  if (object.kind !== undefined && object.kind !== kind.kind)
+    throw badRequest(`the object provided is of kind ${JSON.stringify(object.kind)}, must be of kind ${kind.kind}`);
+  if (object.apiVersion !== undefined && object.apiVersion !== apiVersion)
+    throw badRequest(
+      `the API version in the data (${JSON.stringify(object.apiVersion).replaceAll('"', "")}) does not match the expected API version (${apiVersion})`,
+    );
+  return { ...object, apiVersion, kind: kind.kind };
+}

@@ -1,0 +1,51 @@
+// One server a directory: the store has one writer. The holder's pid and start time stand in DIR/holder; a holder that is gone counts for nothing, so a
+// kill -9 leaves nothing to clean up.
+import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { TortieError } from "../base/errors.ts";
+
+/** "PID STARTED" of a process, or undefined when there is none. Field 22 of /proc/PID/stat tells apart processes that had the same pid. */
+function identify(pid: number | string): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const after = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return `${pid} ${after[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes the directory; the result gives it back. Throws TortieError when another process has it. */
+export function holdDirectory(directory: string): () => void {
+  const path = join(directory, "holder");
+  const own = identify(process.pid) ?? `${process.pid} 0`;
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, own, { mode: 0o600 });
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        linkSync(draft, path);
+        return () => unlinkSync(path);
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+      }
+      const holder = read(path);
+      if (holder !== "" && identify(holder.split(" ")[0]!) === holder)
+        throw new TortieError(`Cannot use "${directory}": the server with pid ${holder.split(" ")[0]} uses it`, {
+          hint: "Stop it, or choose another --data.",
+        });
+      unlinkSync(path);
+    }
+    throw new TortieError(`Cannot use "${directory}": another server starts there`);
+  } finally {
+    unlinkSync(draft);
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

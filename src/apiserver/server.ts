@@ -1,0 +1,136 @@
+// The API server assembled: store, handler, TLS and unix socket, streams of the agents. Parts start in this order and stop in reverse.
+import { constants, randomInt, randomUUID } from "node:crypto";
+import { chmodSync, unlinkSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { connect, type ListenOptions } from "node:net";
+import { KINDS } from "../api/kinds.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Store } from "../store/store.ts";
+import { authenticateTls, SOCKET_OWNER } from "./authenticate.ts";
+import type { Authority } from "./authority.ts";
+import { serverNames } from "./authority.ts";
+import { seed } from "./seed.ts";
+import { keepTrimmed } from "./trim.ts";
+import { Handler } from "./handler.ts";
+import { type Carrier, Connections, serve } from "./http.ts";
+import { Registry } from "./registry.ts";
+import { Streams } from "./streams.ts";
+import { upgrades } from "./upgrade.ts";
+
+export type ServerOptions = {
+  readonly store: Store;
+  readonly authority: Authority;
+  /** "192.168.10.1" or "::1"; port 0 takes a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Path of the admin's unix socket. */
+  readonly socket: string;
+  readonly version: string;
+  readonly log: Log;
+  readonly now: () => number;
+};
+export type RunningServer = {
+  /** "https://127.0.0.1:6443" */
+  readonly url: string;
+  readonly socket: string;
+  /** Ends watches and streams, waits for requests under way at most `graceMs`. */
+  stop(graceMs?: number): Promise<void>;
+};
+
+const GRACE_MS = 3000;
+
+/** Starts serving; resolves when both doors are open. Throws TortieError when one cannot be. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { store, authority, log, now } = options;
+  const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below) });
+  await seed(registry, options.version);
+  const audit = (line: object): void => log.info("audit", { ...line });
+  const handler = new Handler({ kinds: KINDS, registry, gitVersion: `v1.36.0+tortie-${options.version}`, now, random: Math.random, log, audit });
+  const connections = new Connections();
+  const streams = new Streams(log);
+  const trimming = keepTrimmed(store, log);
+
+  const identity = authority.issue({ commonName: "tortie-server" }, "server", serverNames(options.listen.host));
+  const tls = createTlsServer({
+    key: identity.key,
+    cert: identity.certificate,
+    ca: authority.caCertificate,
+    requestCert: true,
+    // Decided for each request: /healthz and the like are for everybody.
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.2",
+    // A resumed session would bring its peer's certificate only on some versions of Node.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  });
+  const unix = createServer();
+  const doors: readonly [Server, Carrier["authenticate"]][] = [
+    [tls, authenticateTls],
+    [unix, () => SOCKET_OWNER],
+  ];
+  for (const [server, authenticate] of doors) {
+    serve(server, { handler, connections, authenticate });
+    upgrades(server, { registry, streams, authenticate, audit });
+  }
+  await listen(tls, options.listen, `${options.listen.host}:${options.listen.port}`);
+  await takeSocket(options.socket);
+  await listen(unix, { path: options.socket }, options.socket);
+  chmodSync(options.socket, 0o600);
+
+  const bound = tls.address();
+  const port = typeof bound === "object" && bound ? bound.port : options.listen.port;
+  const { host } = options.listen;
+  const shown = host === "0.0.0.0" ? "127.0.0.1" : host === "::" || host === "" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return {
+    url: `https://${shown}:${port}`,
+    socket: options.socket,
+    async stop(graceMs = GRACE_MS) {
+      clearInterval(trimming);
+      const closed = doors.map(([server]) => new Promise<void>((resolve) => server.close(() => resolve())));
+      connections.endAll();
+      streams.close();
+      for (const [server] of doors) server.closeIdleConnections();
+      const late = setTimeout(() => {
+        for (const [server] of doors) server.closeAllConnections();
+      }, graceMs);
+      await Promise.all(closed);
+      clearTimeout(late);
+      await store.close();
+    },
+  };
+}
+
+function listen(server: Server, where: ListenOptions, shown: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(
+        new TortieError(`Cannot listen on ${shown}: ${cause.code === "EADDRINUSE" ? "something else listens there" : messageOf(cause)}`, {
+          hint: cause.code === "EADDRINUSE" ? "Stop the other server, or choose another --listen or --socket." : "",
+          cause,
+        }),
+      ),
+    );
+    // Nobody else may connect in the moment before the mode is set.
+    const mask = process.umask(0o177);
+    server.listen(where, resolve);
+    process.umask(mask);
+  });
+}
+
+/** A socket that a killed server left is removed; one that answers is not ours to take. */
+async function takeSocket(path: string): Promise<void> {
+  const answers = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+  if (answers) throw new TortieError(`Cannot listen on ${path}: another server listens there`, { hint: "Stop it, or choose another --socket." });
+  try {
+    unlinkSync(path);
+  } catch {
+    // There was none.
+  }
+}

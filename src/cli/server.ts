@@ -1,0 +1,122 @@
+// `tortie server`: the API server as a daemon, and `tortie server issue`: credentials for a node's agent.
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { openAuthority } from "../apiserver/authority.ts";
+import { ADMINS, NODES } from "../apiserver/authorize.ts";
+import { writeKubeconfig } from "../apiserver/kubeconfig.ts";
+import { nameProblem } from "../api/names.ts";
+import { TortieError } from "../base/errors.ts";
+import { VERSION } from "./help.ts";
+import { onAction, program, runProgram, withExamples } from "./program.ts";
+
+type ServeOptions = { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: string };
+type IssueOptions = { data: string; node: string; server: string; kubeconfig: string };
+
+/** "192.168.10.1:6443", "[::1]:6443", ":6443". */
+function parseListen(text: string): { host: string; port: number } {
+  const m = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]*)):([0-9]{1,5})$/.exec(text);
+  if (!m || Number(m[3]) > 65535)
+    throw new TortieError(`Cannot listen on "${text}": it must be HOST:PORT`, { hint: "For example 127.0.0.1:6443, [::1]:6443 or 0.0.0.0:6443." });
+  const host = m[1] ?? m[2]!;
+  return { host: host === "" ? "0.0.0.0" : host, port: Number(m[3]) };
+}
+
+async function serve(options: ServeOptions): Promise<number> {
+  // Whatever this process makes is its owner's alone: keys, store, socket.
+  process.umask(0o077);
+  const listen = parseListen(options.listen);
+  const data = resolve(options.data);
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const [{ pino }, { startServer }, { openLmdbStore }, { holdDirectory }] = await Promise.all([
+    import("pino"),
+    import("../apiserver/server.ts"),
+    import("../store/lmdb.ts"),
+    import("../apiserver/hold.ts"),
+  ]);
+  const release = holdDirectory(data);
+  const logger = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+  const log = {
+    debug: (message: string, fields?: object) => logger.debug(fields ?? {}, message),
+    info: (message: string, fields?: object) => logger.info(fields ?? {}, message),
+    warn: (message: string, fields?: object) => logger.warn(fields ?? {}, message),
+    error: (message: string, fields?: object) => logger.error(fields ?? {}, message),
+  };
+  const authority = openAuthority(data, Date.now, { create: true });
+  const store = await openLmdbStore(join(data, "store"), Date.now);
+  const server = await startServer({
+    store,
+    authority,
+    listen,
+    socket: resolve(options.socket ?? join(data, "server.sock")),
+    version: VERSION,
+    log,
+    now: Date.now,
+  });
+  if (options.kubeconfig !== undefined)
+    writeKubeconfig(options.kubeconfig, {
+      server: server.url,
+      caCertificate: authority.caCertificate,
+      user: "tortie-admin",
+      identity: authority.issue({ commonName: "tortie-admin", organizations: [ADMINS] }, "client"),
+    });
+  const stopped = new Promise<NodeJS.Signals>((done) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, done);
+  });
+  process.stdout.write(
+    `ready: ${server.url} and unix:${server.socket}${options.kubeconfig === undefined ? "" : `; admin kubeconfig ${options.kubeconfig}`}\n`,
+  );
+  log.info("stopping", { signal: await stopped });
+  await server.stop();
+  release();
+  return 0;
+}
+
+function issue(options: IssueOptions): number {
+  process.umask(0o077);
+  const problem = nameProblem(options.node, "subdomain");
+  if (problem !== undefined) throw new TortieError(`Cannot issue a certificate for node "${options.node}": ${problem}`);
+  const authority = openAuthority(resolve(options.data), Date.now, { create: false });
+  const user = `system:node:${options.node}`;
+  writeKubeconfig(options.kubeconfig, {
+    server: options.server,
+    caCertificate: authority.caCertificate,
+    user,
+    identity: authority.issue({ commonName: user, organizations: [NODES] }, "client"),
+  });
+  process.stdout.write(`wrote ${options.kubeconfig} for node ${options.node}\n`);
+  return 0;
+}
+
+export async function main(args: string[]): Promise<number> {
+  const command: Command = program("tortie server", "the API server: a Kubernetes-style API on TLS and on a unix socket, over an embedded store", [
+    "tortie server --data /var/lib/tortie --listen 192.168.10.1:6443 --kubeconfig admin.kubeconfig",
+    "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
+  ])
+    .option("--data <dir>", "directory of the store and of the certificate authority")
+    .option("--listen <host:port>", "address of the TLS port", "127.0.0.1:6443")
+    .option("--kubeconfig <file>", "write a kubeconfig for an admin here")
+    .option("--socket <path>", "path of the admin's unix socket (default: DIR/server.sock)")
+    .option("--log-level <level>", "debug, info, warn, error or silent", "info")
+    .option("--foreground", "stay in the foreground (always so)");
+  onAction(command, (options: Partial<ServeOptions> & { listen: string; logLevel: string }) => {
+    if (options.data === undefined)
+      throw new TortieError("Cannot start the server: --data is missing", { hint: "tortie server --help explains it." });
+    return serve({ ...options, data: options.data });
+  });
+  const issuing = withExamples(command.command("issue").description("write a kubeconfig with a certificate for one node's agent"), [
+    "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
+  ])
+    .requiredOption("--node <name>", "name of the node")
+    .requiredOption("--server <url>", "URL of the API server, as the node reaches it")
+    .requiredOption("--kubeconfig <file>", "file to write");
+  // --data also stands before the word issue; commander gives it to whichever it is written after.
+  issuing.option("--data <dir>", "directory of the server");
+  onAction(issuing, (options: Partial<IssueOptions>) => {
+    const data = options.data ?? (command.opts().data as string | undefined);
+    if (data === undefined) throw new TortieError("Cannot issue a certificate: --data is missing", { hint: "It is the --data of the server." });
+    return issue({ ...(options as IssueOptions), data });
+  });
+  command.enablePositionalOptions();
+  return runProgram(command, args);
+}

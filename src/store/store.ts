@@ -1,0 +1,79 @@
+// What a store of the API offers: keys, revisions, transactions, and every change in order. The shape is etcd's, so that an etcd can stand behind it.
+// Only a store assigns revisions: whole numbers that grow by one a transaction, over all keys, and are never used twice, also after a restart.
+
+export type Stored = {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Revision of the transaction that wrote it. */
+  readonly revision: number;
+};
+/** One key's change. `value` is undefined when the key was deleted; `previous` is what it had before. */
+export type Change = {
+  readonly key: string;
+  readonly revision: number;
+  readonly value: Uint8Array | undefined;
+  readonly previous: Stored | undefined;
+};
+
+/** Holds when `key` was last written at `revision`; 0: when it does not exist. */
+export type Condition = { readonly key: string; readonly revision: number };
+/** undefined deletes. */
+export type Write = { readonly key: string; readonly value: Uint8Array | undefined };
+export type Transaction = { readonly conditions: readonly Condition[]; readonly writes: readonly Write[] };
+/** Done at a revision, or refused because of the first condition that does not hold, with what is there instead. */
+export type Committed =
+  | { readonly done: true; readonly revision: number }
+  | { readonly done: false; readonly key: string; readonly current: Stored | undefined };
+
+export type RangeOptions = {
+  /** At most so many items. @default all */
+  limit?: number;
+  /** Only keys after this one. */
+  startAfter?: string;
+  /** The state at this revision. Throws CompactedError when it is no longer known. @default the latest */
+  atRevision?: number;
+};
+export type Range = {
+  readonly items: readonly Stored[];
+  /** Keys in the range beyond these items. */
+  readonly remaining: number;
+  /** The revision that the answer is about. */
+  readonly revision: number;
+};
+
+/** The history before `compacted` is gone. */
+export class CompactedError extends Error {
+  readonly asked: number;
+  readonly compacted: number;
+  constructor(asked: number, compacted: number) {
+    super(`too old resource version: ${asked} (${compacted})`);
+    this.name = "CompactedError";
+    this.asked = asked;
+    this.compacted = compacted;
+  }
+}
+
+/** The changes of one transaction under the watched prefix, in order. Must not throw. */
+export type Listener = (changes: readonly Change[]) => void;
+
+export interface Store {
+  /** Every change up to here is readable and was given to the watchers. */
+  readonly revision: number;
+  /** Changes after this revision are still known. */
+  readonly compacted: number;
+  /** Why the store takes no more writes, or undefined. */
+  readonly failure: Error | undefined;
+  get(key: string): Promise<Stored | undefined>;
+  /** Items whose key starts with `prefix`, in the order of their keys. */
+  range(prefix: string, options?: RangeOptions): Promise<Range>;
+  /** Resolves when the transaction is on disk (or was refused). Rejects when the disk failed: then nothing more is written until the next start. */
+  commit(transaction: Transaction): Promise<Committed>;
+  /** Calls `listener` with each change after revision `after`; the result ends it. Throws CompactedError. */
+  watch(prefix: string, after: number, listener: Listener): () => void;
+  /** The newest revision whose history may go: older than `ageMs`, with `keep` transactions after it; younger where there are more than `most`. */
+  compactable(ageMs: number, keep: number, most: number): number | undefined;
+  /** Forgets the history up to and including `revision`. */
+  compact(revision: number): Promise<void>;
+  /** Waits for writes under way. */
+  close(): Promise<void>;
+}
