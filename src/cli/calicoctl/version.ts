@@ -6,8 +6,8 @@ import type { Client } from "../../client/types.ts";
 import { VERSION } from "../help.ts";
 
 const CLIENT = `v${VERSION}`;
-/** "v3.32.0-0.dev" -> "3.32.0". */
-const stripped = (version: string): string => version.replace(/^v/, "").replace(/-.*$/, "");
+/** "v3.32.0-0.dev" -> "3.32.0"; our server says "tortie-v0.1.0". */
+const stripped = (version: string): string => version.replace(/^(tortie-)?v/, "").replace(/-.*$/, "");
 
 /** True for a cluster that our own server runs: of Calico's own clusters every version is as good as any other. */
 const isOurs = (c: ClusterInformation): boolean => (c.spec?.clusterType ?? "").split(",").includes("tortie");
