@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
 import { NODE_ENCRYPTION } from "../api/nodeencryption.ts";
+import { openAuthority } from "../apiserver/authority.ts";
+import { NODES } from "../apiserver/authorize.ts";
+import { kubeconfigText } from "../apiserver/kubeconfig.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { connectToSocket } from "../client/node.ts";
 import type { RestClient } from "../client/rest.ts";
-import { run } from "../sys/exec.ts";
 import { enter } from "../sys/ns.ts";
 import { environment, INSIDE, NODE_KUBECONFIG } from "./enter.ts";
 import { guard } from "./guard.ts";
@@ -33,6 +35,8 @@ export async function startServer(main: string): Promise<RestClient> {
   for (const end = Date.now() + PATIENCE_MS; ; await sleep(20)) {
     try {
       await client.list(FELIX_CONFIGURATION);
+      // Written last.
+      readFileSync(INSIDE.kubeconfig);
       return client;
     } catch (thrown) {
       if (Date.now() > end) throw new TortieError(`Cannot start the API server: ${messageOf(thrown)}`, { hint: lastLines("server"), cause: thrown });
@@ -46,12 +50,20 @@ function lastLines(name: string): string {
   return `The last lines of its log:\n${text.trimEnd().split("\n").slice(-12).join("\n")}`;
 }
 
-/** Starts a node's agent with an identity of its own, and keeps it running. `pid` holds the node. */
-export async function startAgent(main: string, node: NodeModel, pid: number, adminKubeconfig: string): Promise<void> {
-  place(pid, NODE_KUBECONFIG, adminKubeconfig);
-  place(pid, AGENT_KUBECONFIG, "");
-  const identity = ["--node", node.name, "--server", SERVER_URL, "--kubeconfig", `/proc/${pid}/root${AGENT_KUBECONFIG}`];
-  await run(process.execPath, [main, "server", "issue", "--data", INSIDE.serverData, ...identity]);
+/** Starts the nodes' agents, each with an identity of its own, and keeps them running. `pid`: the process that holds a member. */
+export function startAgents(main: string, pid: (name: string) => number): void {
+  const adminKubeconfig = readFileSync(INSIDE.kubeconfig, "utf8");
+  const authority = openAuthority(INSIDE.serverData, Date.now, { create: false });
+  for (const node of CLUSTER.nodes) {
+    const user = `system:node:${node.name}`;
+    const identity = authority.issue({ commonName: user, organizations: [NODES] }, "client");
+    place(pid(node.name), NODE_KUBECONFIG, adminKubeconfig);
+    place(pid(node.name), AGENT_KUBECONFIG, kubeconfigText({ server: SERVER_URL, caCertificate: authority.caCertificate, user, identity }));
+    guardAgent(main, node, pid(node.name));
+  }
+}
+
+function guardAgent(main: string, node: NodeModel, pid: number): void {
   void guard({
     name: `agent of ${node.name}`,
     argv: [...enter(pid, ["net", "mount", "uts"]), process.execPath, main, "agent", "--node", node.name, "--kubeconfig", AGENT_KUBECONFIG],

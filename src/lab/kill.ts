@@ -8,13 +8,15 @@ import { nodeOf, type RunningLab } from "./enter.ts";
 export const DAEMONS = ["agent", "device", "server"] as const;
 export type DaemonName = (typeof DAEMONS)[number];
 
+// node …/main.js agent …: started by its path or by a link to it, whatever Node's own options are.
+const commandOf = (args: readonly string[]): string | undefined => args[args.findIndex((a) => /\/(cli\/main\.js|tortie)$/.test(a)) + 1];
+
 /** Kills the daemon (of `node`, which the server has none of) and gives the numbers of the killed processes inside the lab. */
 export async function killDaemon(lab: RunningLab, daemon: DaemonName, node: string | undefined): Promise<number[]> {
   const proc = `${lab.root}/proc`;
   const holder = node === undefined ? 1 : nodeOf(lab, node).pid;
   const net = readlinkSync(`${proc}/${holder}/ns/net`);
-  // node …/main.js agent …: started by its path, whatever Node's own options are.
-  const found = processes(proc).filter((p) => p.net === net && p.args[p.args.findIndex((a) => a.endsWith("/cli/main.js")) + 1] === daemon);
+  const found = processes(proc).filter((p) => p.net === net && commandOf(p.args) === daemon);
   if (found.length === 0)
     throw new TortieError(`Cannot kill the ${daemon}${node === undefined ? "" : ` of ${node}`}: none is running`, {
       hint: daemon === "device" ? "A node has a device while encryption is on." : "",

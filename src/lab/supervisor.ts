@@ -1,8 +1,8 @@
 // Inside the lab: builds the cluster, starts the API server and the agents, keeps them running. Its network is the router's. When it ends the lab ends.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { decoder, encode, type Order, type Report } from "./channel.ts";
-import { agentsReported, startAgent, startServer } from "./daemons.ts";
+import { agentsReported, startAgents, startServer } from "./daemons.ts";
 import { INSIDE, type Inventory, type LabNode } from "./enter.ts";
 import { nodeSetup, routerSetup } from "./links.ts";
 import { apply, type Member, startMember } from "./members.ts";
@@ -57,12 +57,11 @@ async function populate(main: string, pid: (name: string) => number, from: numbe
   const client = await server;
   await seedCluster(client, CLUSTER);
   stage("API server");
-  const kubeconfig = readFileSync(INSIDE.kubeconfig, "utf8");
+  startAgents(main, pid);
   const pods = await Promise.all(CLUSTER.pods.map((pod) => makePod(client, pod, pid)));
-  await Promise.all(CLUSTER.nodes.map((n) => startAgent(main, n, pid(n.name), kubeconfig)));
-  stage("pods");
+  stage("three pods");
   await agentsReported(client);
-  stage("agents");
+  stage("an agent on every node");
   await client.close();
 
   const nodes: LabNode[] = CLUSTER.nodes.map((n) => ({ name: n.name, address: n.address, pid: pid(n.name), wires: [WIRE] }));
