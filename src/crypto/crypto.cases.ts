@@ -1,0 +1,211 @@
+// What every implementation of the crypto interfaces must do: published vectors (test/vectors/README.md says whose), and the contracts of src/wireguard.
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { concat, fromHex, toHex, utf8 } from "../base/bytes.ts";
+import type { Crypto, PacketCrypto } from "../wireguard/crypto.ts";
+import { noblePackets } from "./noble.ts";
+
+type AeadGroup = {
+  ivSize: number;
+  tests: { tcId: number; key: string; iv: string; aad: string; msg: string; ct: string; tag: string; result: string; flags: string[] }[];
+};
+/** Key, nonce, text, additional data. */
+type Four = [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+type CurveGroup = { tests: { tcId: number; public: string; private: string; shared: string; flags: string[] }[] };
+
+function wycheproof<G>(name: string): G[] {
+  const url = new URL(`../../test/vectors/wycheproof/${name}_test.json`, import.meta.url);
+  return (JSON.parse(readFileSync(url, "utf8")) as { testGroups: G[] }).testGroups;
+}
+const hex = (text: string): Uint8Array<ArrayBuffer> => fromHex(text)!;
+const bytes = (n: number): Uint8Array<ArrayBuffer> => new Uint8Array(n).map((_, i) => i);
+
+/** The implementation's primitives. */
+export function cryptoCases(crypto: Crypto): void {
+  describe("Crypto", () => {
+    test("BLAKE2s-256 (RFC 7693 appendix B), in parts too", () => {
+      const abc = "508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982";
+      expect(toHex(crypto.hash(utf8("abc")))).toBe(abc);
+      expect(toHex(crypto.hash(utf8("a"), utf8(""), utf8("bc")))).toBe(abc);
+    });
+    test.for([
+      [16, 0, "af4e5d3bb230e9ff9096ca6f7c501f76"],
+      [16, 1, "881e42e7bb358082637c0a0fd7ec6c2f"],
+      [16, 63, "2151a1ac11ef2763a427614c612b3de0"],
+      [16, 64, "dd55c51c98f8ab96ed272882941f0b6a"],
+      [16, 65, "9018c671bb7e94a6d540a91765bbecad"],
+      [16, 116, "b9b1bbba1b59e4349d1018f97d243fca"],
+      [16, 255, "b2953795123bd6b890ef3b6fa8b9bae2"],
+      [32, 0, "9536f9b267655743dee97b8a670f9f53"],
+      [32, 1, "13bacfb85b48a1223c595f8c1e7e82cb"],
+      [32, 63, "ece382a8bd5018f1de5da44b72cea75b"],
+      [32, 64, "f1efa90d2547036841ecd3627fafbc36"],
+      [32, 65, "811ff8686d23a435ecbd0bdafcd27b1b"],
+      [32, 116, "072e94ffbfc684bd8ab2a1b9dade2fd5"],
+      [32, 255, "cd075928ab7e6883e697fe7fd3ac43ee"],
+    ] as const)("keyed BLAKE2s, key of %i, message of %i bytes", ([key, length, want]) => {
+      expect(toHex(crypto.mac(bytes(key), bytes(length)))).toBe(want);
+      expect(toHex(crypto.mac(bytes(key), bytes(length).subarray(0, 40), bytes(length).subarray(40)))).toBe(want);
+    });
+    test("a long message has a mac too", () => {
+      expect(crypto.mac(bytes(32), new Uint8Array(5000))).toHaveLength(16);
+    });
+    test("X25519 iterated 1 and 1,000 times (RFC 7748 section 5.2)", () => {
+      let k: Uint8Array = new Uint8Array(32);
+      k[0] = 9;
+      let u = k;
+      for (let i = 1; i <= 1000; i++) {
+        [k, u] = [crypto.dh(k, u)!, k];
+        if (i === 1) expect(toHex(k)).toBe("422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079");
+      }
+      expect(toHex(k)).toBe("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51");
+    });
+    test("X25519 public keys and shared secret (RFC 7748 section 6.1)", () => {
+      const a = hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
+      const b = hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
+      expect(toHex(crypto.publicKey(a))).toBe("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+      expect(toHex(crypto.publicKey(b))).toBe("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+      expect(toHex(crypto.dh(a, crypto.publicKey(b))!)).toBe("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+    });
+    test("X25519: all of Wycheproof; a zero shared secret is a failure", () => {
+      let count = 0;
+      for (const { tests } of wycheproof<CurveGroup>("x25519"))
+        for (const t of tests) {
+          const shared = crypto.dh(hex(t.private), hex(t.public));
+          expect(shared && toHex(shared), `test ${t.tcId}`).toBe(t.flags.includes("ZeroSharedSecret") ? undefined : t.shared);
+          count++;
+        }
+      expect(count).toBe(518);
+    });
+    for (const [name, nonce, seal, open] of [
+      ["chacha20_poly1305", 96, (...a: Four) => crypto.seal(...a), (...a: Four) => crypto.open(...a)],
+      ["xchacha20_poly1305", 192, (...a: Four) => crypto.xseal(...a), (...a: Four) => crypto.xopen(...a)],
+    ] as const)
+      test(`${name}: all of Wycheproof with our length of nonce`, () => {
+        let count = 0;
+        for (const { ivSize, tests } of wycheproof<AeadGroup>(name)) {
+          if (ivSize !== nonce) continue;
+          for (const t of tests) {
+            const sealed = hex(t.ct + t.tag);
+            const opened = open(hex(t.key), hex(t.iv), sealed, hex(t.aad));
+            if (t.result === "valid") {
+              expect(toHex(seal(hex(t.key), hex(t.iv), hex(t.msg), hex(t.aad))), `test ${t.tcId}`).toBe(t.ct + t.tag);
+              expect(opened && toHex(opened), `test ${t.tcId}`).toBe(t.msg);
+            } else expect(opened, `test ${t.tcId}`).toBeUndefined();
+            count++;
+          }
+        }
+        expect(count).toBeGreaterThan(300);
+      });
+    test("open() refuses what is shorter than a tag", () => {
+      for (let n = 0; n < 16; n++) {
+        expect(crypto.open(bytes(32), bytes(12), bytes(n), bytes(0))).toBeUndefined();
+        expect(crypto.xopen(bytes(32), bytes(24), bytes(n), bytes(0))).toBeUndefined();
+      }
+    });
+    test("random() fills all of it", () => {
+      const [a, b] = [new Uint8Array(64), new Uint8Array(64)];
+      crypto.random(a);
+      crypto.random(b);
+      expect(a).not.toEqual(b);
+      expect(a.subarray(32).some((x) => x !== 0)).toBe(true);
+    });
+    test("what is returned belongs to the caller", () => {
+      const first = crypto.hash(utf8("abc"));
+      const copy = first.slice();
+      crypto.hash(utf8("abd")).fill(0);
+      expect(first).toEqual(copy);
+    });
+  });
+}
+
+/** The implementation's packet functions; `make` is theirs. */
+export function packetCases(make: (memory: ArrayBufferLike) => PacketCrypto): void {
+  const KEY = 32;
+  const COUNTER = 80;
+  const AT = 256;
+  const place = (key: Uint8Array, counter: Uint8Array, payload: Uint8Array): { crypto: PacketCrypto; u8: Uint8Array; lo: number; hi: number } => {
+    const u8 = new Uint8Array(new SharedArrayBuffer(AT + payload.length + 256)).fill(0xa5);
+    u8.set(key, KEY);
+    u8.set(counter, COUNTER);
+    u8.set(payload, AT);
+    const view = new DataView(u8.buffer);
+    return { crypto: make(u8.buffer), u8, lo: view.getUint32(COUNTER, true), hi: view.getUint32(COUNTER + 4, true) };
+  };
+
+  describe("PacketCrypto", () => {
+    test("the keys and plaintexts of Wycheproof, against noble; the ciphertexts too where the nonce begins with zeros", () => {
+      let exact = 0;
+      for (const { ivSize, tests } of wycheproof<AeadGroup>("chacha20_poly1305"))
+        for (const t of tests.filter((x) => ivSize === 96 && x.result === "valid")) {
+          const iv = hex(t.iv);
+          const ours = place(hex(t.key), iv.subarray(4), hex(t.msg));
+          ours.crypto.seal(KEY, ours.lo, ours.hi, AT, t.msg.length / 2);
+          const right = place(hex(t.key), iv.subarray(4), hex(t.msg));
+          noblePackets(right.u8.buffer).seal(KEY, ours.lo, ours.hi, AT, t.msg.length / 2);
+          const sealed = (u8: Uint8Array): string => toHex(u8.slice(AT, AT + t.msg.length / 2 + 16));
+          expect(sealed(ours.u8), `test ${t.tcId}`).toBe(sealed(right.u8));
+          // Additional data changes the tag alone.
+          if (t.iv.startsWith("00000000")) {
+            expect(sealed(ours.u8).slice(0, t.ct.length)).toBe(t.ct);
+            exact++;
+          }
+        }
+        }
+      expect(exact).toBe(10);
+    });
+    test("every length up to 300 and some large ones: sealed as noble does, opened again, nothing outside touched", () => {
+      for (const length of [...Array.from({ length: 301 }, (_, i) => i), 1420, 9000, 65_535]) {
+        const payload = bytes(length);
+        const { crypto, u8, lo, hi } = place(bytes(32), hex("fffffffffefffffe"), payload);
+        crypto.seal(KEY, lo, hi, AT, length);
+        expect([...u8.subarray(0, AT - 64)], "before the headroom").toEqual([
+          ...place(bytes(32), hex("fffffffffefffffe"), payload).u8.subarray(0, AT - 64),
+        ]);
+        expect(
+          u8.subarray(AT + length + 32).every((b) => b === 0xa5),
+          "after the tailroom",
+        ).toBe(true);
+        if (length < 32 || length === 1420 || length === 65_535) {
+          const right = place(bytes(32), hex("fffffffffefffffe"), payload);
+          noblePackets(right.u8.buffer).seal(KEY, lo, hi, AT, length);
+          expect(toHex(u8.slice(AT, AT + length + 16)), `${length} bytes`).toBe(toHex(right.u8.slice(AT, AT + length + 16)));
+        }
+        u8.fill(0x5a, AT + length + 16);
+        const before = u8.slice(0, AT);
+        expect(crypto.open(KEY, COUNTER, AT, length), `${length} bytes`).toBe(true);
+        expect(toHex(u8.slice(AT, AT + length))).toBe(toHex(payload));
+        expect(u8.slice(0, AT)).toEqual(before);
+        expect(
+          u8.subarray(AT + length + 16).every((b) => b === 0x5a),
+          "open() changed what follows",
+        ).toBe(true);
+      }
+    });
+    test("open() refuses a change of any bit of tag, ciphertext, counter and key", () => {
+      const length = 40;
+      const { crypto, u8, lo, hi } = place(bytes(32), bytes(8), bytes(length));
+      crypto.seal(KEY, lo, hi, AT, length);
+      const good = u8.slice();
+      const places = [...Array.from({ length: length + 16 }, (_, i) => AT + i), ...Array.from({ length: 8 }, (_, i) => COUNTER + i), KEY, KEY + 31];
+      for (const at of places)
+        for (let bit = 0; bit < 8; bit++) {
+          u8.set(good);
+          u8[at]! ^= 1 << bit;
+          expect(crypto.open(KEY, COUNTER, AT, length)).toBe(false);
+        }
+      u8.set(good);
+      expect(crypto.open(KEY, COUNTER, AT, length)).toBe(true);
+    });
+    test("payloads need no alignment", () => {
+      const { crypto, u8 } = place(bytes(32), bytes(8), bytes(700));
+      for (let at = 100; at < 116; at++) {
+        u8.set(bytes(333), at + 64);
+        crypto.seal(KEY, 5, 0, at + 64, 333);
+        u8.set(concat(new Uint8Array([5]), new Uint8Array(7)), COUNTER);
+        expect(crypto.open(KEY, COUNTER, at + 64, 333)).toBe(true);
+        expect(u8.slice(at + 64, at + 64 + 333)).toEqual(bytes(333));
+      }
+    });
+  });
+}
