@@ -151,7 +151,6 @@ export function packetCases(make: (memory: ArrayBufferLike) => PacketCrypto): vo
             exact++;
           }
         }
-        }
       expect(exact).toBe(10);
     });
     test("every length up to 300 and some large ones: sealed as noble does, opened again, nothing outside touched", () => {
