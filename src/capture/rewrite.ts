@@ -1,11 +1,9 @@
 // Writes a capture again: with keys in front so that Wireshark opens it decrypted, without any secrets, or only what was inside the tunnel (section 3.7).
-import { concat } from "../base/bytes.ts";
-import { checksum, pseudoSum } from "../packet/checksum.ts";
-import type { IpLayer, UdpLayer } from "../packet/layer.ts";
 import { LINK_RAW } from "../packet/link.ts";
 import { secretsOf } from "./keylog.ts";
 import type { CaptureInterface, CapturedPacket } from "./packet.ts";
 import type { CaptureFile } from "./reader.ts";
+import { segmentComment, splitFrame } from "./split.ts";
 import type { TrackedPacket } from "./tracker.ts";
 import { type NewInterface, type NewPacket, PcapngWriter, type Sink } from "./writer.ts";
 
@@ -59,28 +57,15 @@ export function writeInner(packets: readonly TrackedPacket[], sink: Sink): numbe
   return written;
 }
 
-/** One packet a message: with a super-datagram's headers, lengths and checksums made right for each. */
+/** One packet a message; see splitFrame. */
 function segments(t: TrackedPacket): NewPacket[] {
   const base = again(t.packet);
-  if (!t.split || t.whole) return [base];
-  const at = t.layers.findLastIndex((l) => l.kind === "udp");
-  const udp = t.layers[at] as UdpLayer;
-  const ip = t.layers.findLast((l, i): l is IpLayer => i < at && (l.kind === "ipv4" || l.kind === "ipv6"));
-  if (!ip) return [base];
-  return t.messages.map((m, i) => {
-    const data = concat(t.packet.data.subarray(0, udp.at + 8), m.message.bytes);
-    const v = new DataView(data.buffer);
-    const length = 8 + m.message.length;
-    v.setUint16(udp.at + 4, length);
-    v.setUint16(udp.at + 6, 0);
-    if (ip.kind === "ipv4") {
-      v.setUint16(ip.at + 2, ip.length + (udp.at - ip.at - ip.length) + length);
-      v.setUint16(ip.at + 10, 0);
-      v.setUint16(ip.at + 10, checksum(data.subarray(ip.at, ip.at + ip.length)));
-    } else v.setUint16(ip.at + 4, udp.at - ip.at - 40 + length);
-    const sum = checksum(data.subarray(udp.at), pseudoSum(ip.src, ip.dst, 17, length));
-    v.setUint16(udp.at + 6, sum === 0 ? 0xffff : sum);
-    const comment = `message ${i + 1} of ${t.messages.length} of one captured super-datagram (segmentation offload)`;
-    return { ...base, data, originalLength: udp.at + length, comments: [...(base.comments ?? []), comment] };
-  });
+  const frames = t.split && !t.whole ? splitFrame(t.packet.data, t.packet.iface.link) : undefined;
+  if (!frames) return [base];
+  return frames.map((data, i) => ({
+    ...base,
+    data,
+    originalLength: data.length,
+    comments: [...(base.comments ?? []), segmentComment(i, frames.length)],
+  }));
 }

@@ -3,7 +3,7 @@
 import { equal, toHex } from "../base/bytes.ts";
 import { compareIp } from "../base/ip.ts";
 import { decode, decodeIp } from "../packet/decode.ts";
-import type { IpLayer, Layer, UdpLayer } from "../packet/layer.ts";
+import type { Layer } from "../packet/layer.ts";
 import { fragmentOf, Reassembler } from "../packet/reassemble.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
 import { Cookie, DATA_HEADER, KEEPALIVE_LENGTH, TAG_LENGTH } from "../wireguard/messages.ts";
@@ -20,6 +20,7 @@ import {
   type WireGuardMessage,
 } from "./message.ts";
 import type { CapturedPacket } from "./packet.ts";
+import { datagramOf } from "./split.ts";
 import { openCookie, openData, openPrefix, replayInitiation, replayResponse } from "./replay.ts";
 import type { Secrets } from "./secrets.ts";
 import { newSession, type Seen, type Session, type UdpEndpoint, type Way } from "./session.ts";
@@ -104,7 +105,7 @@ export class Tracker {
         layers = decodeIp(whole, this.#options);
       }
     }
-    const found = wireguardPayload(bytes, layers);
+    const found = datagramOf(bytes, layers);
     if (!found) return { packet, layers, whole, messages: [], split: false };
     const parts = splitSegments(found.payload);
     const messages: TrackedMessage[] = [];
@@ -395,23 +396,4 @@ function looksLikeIp(plain: Uint8Array, total: number): boolean {
   const version = plain.length > 0 ? plain[0]! >> 4 : 0;
   if (version === 4) return plain.length >= 20 && (plain[0]! & 15) >= 5 && ipLength(plain, total) >= 20 && total - ipLength(plain, total) < 16;
   return version === 6 && plain.length >= 6 && total - ipLength(plain, total) < 16;
-}
-
-/** The payload of the innermost UDP datagram that is really on the wire (not quoted by an ICMP error), with its addresses. */
-function wireguardPayload(
-  bytes: Uint8Array,
-  layers: readonly Layer[],
-): { payload: Uint8Array; length: number; src: UdpEndpoint; dst: UdpEndpoint } | undefined {
-  const quote = layers.findIndex((l) => l.kind === "quote");
-  const real = quote < 0 ? layers : layers.slice(0, quote);
-  const at = real.findLastIndex((l) => l.kind === "udp");
-  if (at < 0) return undefined;
-  const udp = real[at] as UdpLayer;
-  const above = real[at + 1];
-  if (above && above.kind !== "data") return undefined;
-  const ip = real.findLast((l, i): l is IpLayer => i < at && (l.kind === "ipv4" || l.kind === "ipv6"));
-  if (!ip) return undefined;
-  const payload = bytes.subarray(udp.at + 8, udp.end);
-  const length = Math.max(udp.totalLength < 8 ? 0 : udp.totalLength - 8, payload.length);
-  return { payload, length, src: { ip: ip.src, port: udp.srcPort }, dst: { ip: ip.dst, port: udp.dstPort } };
 }
