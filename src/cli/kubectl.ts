@@ -1,12 +1,14 @@
 // kubectl as far as the exercise needs it: get, patch, apply, exec, version. The real one does more, and works with our server too.
 import type { Command } from "commander";
 import { parse } from "yaml";
+import { apiVersionOf } from "../api/kind.ts";
 import { sameObject } from "../api/structure.ts";
 import type { JsonObject } from "../api/json.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
+import { isApiError } from "../client/error.ts";
 import { connectTo } from "../client/node.ts";
 import type { PatchType } from "../client/types.ts";
-import type { RestClient } from "../client/rest.ts";
+import { CONTENT_TYPE, type RestClient } from "../client/rest.ts";
 import { findEndpoint } from "./connect.ts";
 import { VERSION } from "./help.ts";
 import { apply } from "./kubectl/apply.ts";
@@ -79,13 +81,14 @@ function addPatch(root: Command): void {
       const scope = kind.namespaced ? { namespace } : {};
       const patch = parsePatch(flags.patch);
       const before = await client.get(kind, name, scope);
-      const after = await client.patch(kind, name, patch, {
-        ...scope,
-        type: flags.type as PatchType,
-        fieldManager: "kubectl-patch",
-        fieldValidation: "Strict",
-        ...(flags.subresource ? { subresource: "status" as const } : {}),
-      });
+      const options = { ...scope, fieldManager: "kubectl-patch", ...(flags.subresource ? { subresource: "status" as const } : {}) };
+      const after = await client
+        .patch(kind, name, patch, { ...options, type: flags.type as PatchType, fieldValidation: "Strict" })
+        .catch((thrown: unknown) => {
+          if (!isApiError(thrown, "UnsupportedMediaType")) throw thrown;
+          const what = `${CONTENT_TYPE[flags.type as PatchType]} is not supported by ${apiVersionOf(kind)}, Kind=${kind.kind}`;
+          throw new TortieError(`error: ${what}: ${thrown.message}`, { hint: "--type=merge does it." });
+        });
       const same = sameObject(before as unknown as JsonObject, after as unknown as JsonObject);
       process.stdout.write(`${titleOf(kind, name)} patched${same ? " (no change)" : ""}\n`);
       return 0;

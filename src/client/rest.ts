@@ -14,11 +14,11 @@ const PAGE = 500;
 const RETRIES = 2;
 const RETRY_AFTER_LIMIT_S = 5;
 
-const PATCH_TYPES: Readonly<Record<PatchType | "apply", string>> = {
+/** Media types of patches. https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply */
+export const CONTENT_TYPE: Readonly<Record<PatchType, string>> = {
   merge: "application/merge-patch+json",
   json: "application/json-patch+json",
   strategic: "application/strategic-merge-patch+json",
-  apply: "application/apply-patch+yaml",
 };
 
 export type RawRequest = {
@@ -177,7 +177,7 @@ export function restClient(transport: Transport): RestClient {
       raw("PATCH", pathOf(kind, { namespace: namespaceOf(kind, o.namespace), name, subresource: o.subresource }), {
         query: writeQuery(o),
         body: patch,
-        contentType: PATCH_TYPES[o.type ?? "merge"],
+        contentType: CONTENT_TYPE[o.type ?? "merge"],
         signal: o.signal,
       }),
     delete: async (kind, name, o = {}) => {

@@ -2,7 +2,8 @@
 // something else than text.
 import { stringify } from "yaml";
 
-function sorted(value: unknown): unknown {
+/** The value with the keys of every object in alphabetical order, absent ones left out. */
+export function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).filter(([, v]) => v !== undefined);

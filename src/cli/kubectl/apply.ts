@@ -7,7 +7,8 @@ import { TortieError } from "../../base/errors.ts";
 import { isNotFound } from "../../client/error.ts";
 import type { RestClient } from "../../client/rest.ts";
 import { readDocuments } from "../calicoctl/input.ts";
-import { refusalText } from "./refusal.ts";
+import { sorted } from "../calicoctl/yaml.ts";
+import { refusal, refusalText } from "./refusal.ts";
 import { titleOf } from "./resolve.ts";
 
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
@@ -41,7 +42,7 @@ function previous(there: Resource): JsonObject {
   }
 }
 
-async function applyOne(client: RestClient, manifest: Resource, namespace: string): Promise<string> {
+async function applyOne(client: RestClient, manifest: Resource, namespace: string, source: string): Promise<string> {
   const kind = kindOf(manifest);
   if (!kind)
     throw new TortieError(
@@ -52,14 +53,16 @@ async function applyOne(client: RestClient, manifest: Resource, namespace: strin
   const scope = kind.namespaced ? { namespace: manifest.metadata.namespace ?? namespace } : {};
   const plain: Resource = { ...manifest, metadata: { ...manifest.metadata, ...scope, annotations: { ...manifest.metadata.annotations } } };
   delete plain.metadata.annotations![LAST_APPLIED];
-  const wanted = withAnnotation(plain, `${JSON.stringify(plain)}\n`);
+  const wanted = withAnnotation(plain, `${JSON.stringify(sorted(plain))}\n`);
   const options = { ...scope, fieldManager: "kubectl-client-side-apply", fieldValidation: "Strict" } as const;
   let there: Resource;
   try {
     there = await client.get(kind, name, scope);
   } catch (thrown) {
     if (!isNotFound(thrown)) throw thrown;
-    await client.create(kind, wanted, options);
+    await client.create(kind, wanted, options).catch((error: unknown) => {
+      throw refusal(error, `error when creating "${source}": `);
+    });
     return `${titleOf(kind, name)} created`;
   }
   const patch = threeWay(previous(there), wanted as unknown as JsonObject, there as unknown as JsonObject);
@@ -77,7 +80,7 @@ export async function apply(client: RestClient, path: string, recursive: boolean
   let failed = 0;
   for (const manifest of manifests) {
     try {
-      process.stdout.write(`${await applyOne(client, manifest, namespace)}\n`);
+      process.stdout.write(`${await applyOne(client, manifest, namespace, path === "-" ? "STDIN" : path)}\n`);
     } catch (thrown) {
       failed = 1;
       process.stderr.write(`${refusalText(thrown)}\n`);

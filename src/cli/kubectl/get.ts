@@ -4,7 +4,7 @@ import type { Resource, ResourceList } from "../../api/meta.ts";
 import { TortieError } from "../../base/errors.ts";
 import { pathOf } from "../../client/path.ts";
 import type { RestClient } from "../../client/rest.ts";
-import { yamlOf } from "../calicoctl/yaml.ts";
+import { sorted, yamlOf } from "../calicoctl/yaml.ts";
 import { refusalText } from "./refusal.ts";
 import { type Target, targetsOf, titleOf } from "./resolve.ts";
 import { type Table, TablePrinter } from "./table.ts";
@@ -40,7 +40,7 @@ function bare(object: Resource, flags: GetFlags): Resource {
 
 /** kubectl indents JSON by four. */
 function textOf(object: Resource | Record<string, unknown>, output: string, document = false): string {
-  return output === "yaml" ? `${document ? "---\n" : ""}${yamlOf(object)}` : `${JSON.stringify(object, null, 4)}\n`;
+  return output === "yaml" ? `${document ? "---\n" : ""}${yamlOf(object)}` : `${JSON.stringify(sorted(object), null, 4)}\n`;
 }
 
 function print(objects: readonly Resource[], single: boolean, c: Context, kinds: ReadonlyMap<Resource, Kind>): void {
