@@ -29,21 +29,24 @@ function privateObject(key: Uint8Array): KeyObject {
 }
 const publicObject = (key: Uint8Array): KeyObject => createPublicKey({ key: Buffer.from(concat(SPKI, key)), format: "der", type: "spki" });
 
+// A Buffer's slice() shares its memory: whoever wiped a copy would wipe the original.
+const plain = (b: Buffer): Uint8Array => new Uint8Array(b.buffer, b.byteOffset, b.length);
+
 function hash(...parts: Uint8Array[]): Uint8Array {
   const h = createHash("blake2s256");
   for (const part of parts) h.update(part);
-  return h.digest();
+  return plain(h.digest());
 }
 
 function hmac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
   const h = createHmac("blake2s256", key);
   for (const part of parts) h.update(part);
-  return h.digest();
+  return plain(h.digest());
 }
 
 function dh(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined {
   try {
-    return diffieHellman({ privateKey: privateObject(privateKey), publicKey: publicObject(publicKey) });
+    return plain(diffieHellman({ privateKey: privateObject(privateKey), publicKey: publicObject(publicKey) }));
   } catch {
     return undefined;
   }
@@ -60,7 +63,7 @@ function open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, ad: Uint8A
   const cipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG });
   cipher.setAuthTag(sealed.subarray(sealed.length - TAG));
   cipher.setAAD(ad, { plaintextLength: sealed.length - TAG });
-  const plaintext = cipher.update(sealed.subarray(0, sealed.length - TAG));
+  const plaintext = plain(cipher.update(sealed.subarray(0, sealed.length - TAG)));
   try {
     cipher.final();
     return plaintext;
@@ -75,7 +78,7 @@ export const nodeCrypto: Crypto = {
   hash,
   mac: (key, ...parts) => nobleCrypto.mac(key, ...parts),
   hmac,
-  publicKey: (privateKey) => createPublicKey(privateObject(privateKey)).export({ format: "der", type: "spki" }).subarray(SPKI.length),
+  publicKey: (privateKey) => plain(createPublicKey(privateObject(privateKey)).export({ format: "der", type: "spki" }).subarray(SPKI.length)),
   dh,
   seal,
   open,
