@@ -1,0 +1,185 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Cidr, contains, formatCidr, mask, parseCidr } from "../base/cidr.ts";
+import { type Ip, parseIp } from "../base/ip.ts";
+import { AllowedIps } from "./allowedips.ts";
+import { lookup4, lookup6 } from "./lookup.ts";
+import { Reclaimer } from "./reclaim.ts";
+import { createTables, initTables, type Limits, tablesSize } from "./tables.ts";
+
+const LIMITS: Limits = { peers: 16, trieNodes: 2000, stagedSlots: 0, stagedBytes: 0, handshakeCells: 0 };
+
+function trie(limits = LIMITS): { ips: AllowedIps; lookup: (ip: Ip) => number } {
+  const size = tablesSize(limits);
+  const tables = createTables(new ArrayBuffer(size + 16), 0, limits);
+  initTables(tables);
+  const lookup = (ip: Ip): number => {
+    tables.u8.set(ip, size);
+    return ip.length === 4 ? lookup4(tables, size) : lookup6(tables, size);
+  };
+  return { ips: new AllowedIps(tables, new Reclaimer(tables)), lookup };
+}
+const peers = "abcdefgh";
+const cidr = (text: string): Cidr => parseCidr(text)!;
+
+// The kernel's selftest/allowedips.c.
+describe("the kernel's self-test", () => {
+  const { ips, lookup } = trie();
+  for (const [peer, ...prefixes] of [
+    ["a", "192.168.4.0/24"],
+    ["b", "192.168.4.4/32"],
+    ["c", "192.168.0.0/16"],
+    ["d", "192.95.5.64/27"],
+    ["c", "192.95.5.65/27"],
+    ["e", "0.0.0.0/0"],
+    ["g", "64.15.112.0/20"],
+    ["h", "64.15.123.211/25"],
+    ["a", "10.0.0.0/25"],
+    ["b", "10.0.0.128/25"],
+    ["a", "10.1.0.0/30"],
+    ["b", "10.1.0.4/30"],
+    ["c", "10.1.0.8/29"],
+    ["d", "10.1.0.16/29"],
+    ["d", "2607:5300:6000:6b00::c05f:543/128"],
+    ["c", "2607:5300:6000:6b00::/64"],
+    ["e", "::/0"],
+    ["f", "::/0"],
+    ["g", "2404:6800::/32"],
+    ["h", "2404:6800:4004:800:dead:beef:dead:beef/64"],
+    ["a", "2404:6800:4004:800:dead:beef:dead:beef/128"],
+    ["c", "2444:6800:40e4:800:deae:beef:def:beef/128"],
+    ["b", "2444:6800:f0e4:800:eeae:beef::/98"],
+  ] as string[][])
+    for (const p of prefixes) ips.add(peers.indexOf(peer!), cidr(p));
+
+  test.for([
+    ["192.168.4.20", "a"],
+    ["192.168.4.0", "a"],
+    ["192.168.4.4", "b"],
+    ["192.168.200.182", "c"],
+    ["192.95.5.68", "c"],
+    ["192.95.5.96", "e"],
+    ["64.15.116.26", "g"],
+    ["64.15.127.3", "g"],
+    ["64.15.123.1", "g"],
+    ["64.15.123.128", "h"],
+    ["64.15.123.129", "h"],
+    ["10.0.0.52", "a"],
+    ["10.0.0.220", "b"],
+    ["10.1.0.2", "a"],
+    ["10.1.0.6", "b"],
+    ["10.1.0.10", "c"],
+    ["10.1.0.20", "d"],
+    ["2607:5300:6000:6b00::c05f:543", "d"],
+    ["2607:5300:6000:6b00::c02e:1ee", "c"],
+    ["2607:5300:6000:6b01::", "f"],
+    ["2404:6800:4004:806::1006", "g"],
+    ["2404:6800:4004:806:0:1234:0:5678", "g"],
+    ["2404:67ff:4004:806:0:1234:0:5678", "f"],
+    ["2404:6801:4004:806:0:1234:0:5678", "f"],
+    ["2404:6800:4004:800:0:1234:0:5678", "h"],
+    ["2404:6800:4004:800::", "h"],
+    ["2404:6800:4004:800:1010:1010:1010:1010", "h"],
+    ["2404:6800:4004:800:dead:beef:dead:beef", "a"],
+  ])("%s belongs to %s", ([ip, peer]) => expect(lookup(parseIp(ip!)!)).toBe(peers.indexOf(peer!)));
+});
+
+test("removal of a peer takes all its prefixes, also the last", () => {
+  const { ips, lookup } = trie();
+  for (const p of ["1.0.0.0/32", "64.0.0.0/32", "128.0.0.0/32", "192.0.0.0/32", "255.0.0.0/32", "192.168.0.0/16", "192.168.0.0/24"])
+    ips.add(0, cidr(p));
+  expect(lookup(parseIp("192.168.0.1")!)).toBe(0);
+  ips.clear(0);
+  for (const ip of ["1.0.0.0", "64.0.0.0", "128.0.0.0", "192.0.0.0", "255.0.0.0", "192.168.0.1"]) expect(lookup(parseIp(ip)!)).toBe(-1);
+  expect(ips.nodesInUse).toBe(0);
+});
+
+test("a peer's list is in the order of insertion; a prefix given again, or taken over, goes to the end", () => {
+  const { ips } = trie();
+  for (const p of ["10.0.0.0/8", "fd00::/16", "10.1.0.0/16"]) ips.add(0, cidr(p));
+  const list = (peer: number): string[] => [...ips.of(peer)].map(formatCidr);
+  expect(list(0)).toEqual(["10.0.0.0/8", "fd00::/16", "10.1.0.0/16"]);
+  ips.add(0, cidr("10.0.0.0/8"));
+  expect(list(0)).toEqual(["fd00::/16", "10.1.0.0/16", "10.0.0.0/8"]);
+  ips.add(1, cidr("10.1.0.0/16"));
+  expect([list(0), list(1)]).toEqual([["fd00::/16", "10.0.0.0/8"], ["10.1.0.0/16"]]);
+});
+
+test("remove() needs the very prefix and its owner", () => {
+  const { ips, lookup } = trie();
+  ips.add(0, cidr("10.0.0.0/8"));
+  ips.remove(1, cidr("10.0.0.0/8"));
+  ips.remove(0, cidr("10.0.0.0/9"));
+  ips.remove(0, cidr("11.0.0.0/8"));
+  expect(lookup(parseIp("10.0.0.1")!)).toBe(0);
+  ips.remove(0, cidr("10.0.0.0/8"));
+  expect(lookup(parseIp("10.0.0.1")!)).toBe(-1);
+});
+
+test("a full trie refuses and is not changed", () => {
+  const { ips, lookup } = trie({ ...LIMITS, trieNodes: 3 });
+  expect([ips.add(0, cidr("10.0.0.0/8")), ips.add(1, cidr("11.0.0.0/8"))]).toEqual([true, true]);
+  expect(ips.add(2, cidr("12.0.0.0/8"))).toBe(false);
+  expect([lookup(parseIp("10.0.0.0")!), lookup(parseIp("11.0.0.0")!), lookup(parseIp("12.0.0.0")!)]).toEqual([0, 1, -1]);
+  ips.clear(0);
+  expect(ips.add(2, cidr("12.0.0.0/8"))).toBe(true);
+});
+
+// The naive twin: a list that is searched from end to end.
+class NaiveList {
+  entries: { cidr: Cidr; peer: number }[] = [];
+  add(peer: number, c: Cidr): void {
+    this.remove(-1, c);
+    this.entries.push({ cidr: c, peer });
+  }
+  remove(peer: number, c: Cidr): void {
+    this.entries = this.entries.filter((e) => !(formatCidr(e.cidr) === formatCidr(c) && (peer < 0 || e.peer === peer)));
+  }
+  clear(peer: number): void {
+    this.entries = this.entries.filter((e) => e.peer !== peer);
+  }
+  lookup(ip: Ip): number {
+    return this.entries
+      .filter((e) => contains(e.cidr, ip))
+      .reduce((best, e) => (e.cidr.prefix > best.prefix ? { prefix: e.cidr.prefix, peer: e.peer } : best), { prefix: -1, peer: -1 }).peer;
+  }
+}
+
+// Few distinct bits, so that prefixes nest and meet.
+const bits = fc.constantFrom(0, 0, 0, 1, 128, 255, 3, 192);
+const ipOf = (family: number): fc.Arbitrary<Ip> => fc.array(bits, { minLength: family, maxLength: family }).map((b) => new Uint8Array(b));
+const anyIp = fc.oneof(ipOf(4), ipOf(16));
+const anyCidr = anyIp.chain((ip) => fc.integer({ min: 0, max: 8 * ip.length }).map((p) => mask(ip, p)));
+const operation = fc.record({
+  what: fc.constantFrom("add", "add", "add", "add", "remove", "clear"),
+  peer: fc.integer({ min: 0, max: 5 }),
+  cidr: anyCidr,
+});
+
+test("agrees with the naive list under any changes, and leaks no node", () => {
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 80 }), fc.array(anyIp, { minLength: 20, maxLength: 20 }), (operations, probes) => {
+      const { ips, lookup } = trie();
+      const naive = new NaiveList();
+      for (const { what, peer, cidr: c } of operations) {
+        if (what === "add") {
+          ips.add(peer, c);
+          naive.add(peer, c);
+        } else if (what === "remove") {
+          ips.remove(peer, c);
+          naive.remove(peer, c);
+        } else {
+          ips.clear(peer);
+          naive.clear(peer);
+        }
+      }
+      for (const ip of [...probes, ...operations.map((o) => o.cidr.ip)]) expect(lookup(ip)).toBe(naive.lookup(ip));
+      for (let peer = 0; peer < 6; peer++)
+        expect([...ips.of(peer)].map(formatCidr)).toEqual(naive.entries.filter((e) => e.peer === peer).map((e) => formatCidr(e.cidr)));
+      expect(ips.nodesInUse).toBeLessThanOrEqual(2 * naive.entries.length);
+      for (let peer = 0; peer < 6; peer++) ips.clear(peer);
+      expect(ips.nodesInUse).toBe(0);
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,65 @@
+// The vector files of test/vectors (its README.md says whose they are), and a crypto whose randomness is scripted.
+import { readFileSync } from "node:fs";
+import { fromHex } from "../base/bytes.ts";
+import { nobleCrypto } from "../crypto/noble.ts";
+import type { Crypto } from "./crypto.ts";
+import type { Pair } from "./noise.ts";
+
+export const vectors = <V>(name: string): V => JSON.parse(readFileSync(new URL(`../../test/vectors/${name}.json`, import.meta.url), "utf8")) as V;
+
+export const hex = (text: string): Uint8Array<ArrayBuffer> => {
+  const bytes = fromHex(text);
+  if (!bytes) throw new Error(`not hex: ${text}`);
+  return bytes;
+};
+
+export const pairOf = (privateHex: string): Pair => ({ private: hex(privateHex), public: nobleCrypto.publicKey(hex(privateHex)) });
+
+/** noble, but random() gives these values one after the other. */
+export function scripted(...values: Uint8Array[]): Crypto {
+  return {
+    ...nobleCrypto,
+    random(into) {
+      const value = values.shift();
+      if (value?.length !== into.length) throw new Error("unexpected use of randomness");
+      into.set(value);
+    },
+  };
+}
+
+/** handshake.json. */
+export type Handshake = Readonly<
+  Record<
+    | "initiatorStatic"
+    | "responderStatic"
+    | "initiatorStaticPublic"
+    | "responderStaticPublic"
+    | "initiatorEphemeral"
+    | "responderEphemeral"
+    | "initiatorEphemeralPublic"
+    | "responderEphemeralPublic"
+    | "psk"
+    | "ss"
+    | "timestamp"
+    | "chain0"
+    | "hash0"
+    | "initiation"
+    | "response"
+    | "chainAfterInitiation"
+    | "hashAfterInitiation"
+    | "chainAfterResponse"
+    | "hashAfterResponse"
+    | "initiatorToResponder"
+    | "responderToInitiator"
+    | "keepalive"
+    | "plaintext"
+    | "data"
+    | "cookieSecret"
+    | "cookieSource"
+    | "cookie"
+    | "cookieNonce"
+    | "cookieReply"
+    | "mac2",
+    string
+  >
+> & { readonly initiatorIndex: number; readonly responderIndex: number };
