@@ -2,6 +2,7 @@
 import type { ReadStream, WriteStream } from "node:tty";
 import { exec as execInPod, type TerminalSize } from "../../client/exec.ts";
 import type { RestClient } from "../../client/rest.ts";
+import { run } from "../../sys/exec.ts";
 
 export type ExecFlags = { stdin?: boolean; tty?: boolean; container?: string };
 
@@ -27,14 +28,23 @@ async function* sizesOf(terminal: WriteStream, over: AbortSignal): AsyncGenerato
   }
 }
 
+/**
+ * Node's raw mode still turns "\n" into "\r\n" on output, which draws a full-screen program of the pod as a staircase; the pod's own terminal has done
+ * that already. Leaving raw mode restores all of it.
+ */
+async function raw(terminal: ReadStream): Promise<void> {
+  terminal.setRawMode(true);
+  await run("stty", ["-F", "/dev/tty", "-opost"]).catch(() => {}); // without stty or /dev/tty it is only less pretty
+}
+
 /** Runs a command in a pod, gives its exit code. The terminal is left as it was found. */
 export async function exec(client: RestClient, pod: string, command: readonly string[], flags: ExecFlags, namespace: string): Promise<number> {
   const terminal = process.stdin.isTTY ? (process.stdin as ReadStream) : undefined;
   if (flags.tty && !terminal) process.stderr.write("Unable to use a TTY - input is not a terminal or the right kind of file\n");
   const tty = (flags.tty ?? false) && terminal !== undefined;
   const over = new AbortController();
-  if (tty) terminal.setRawMode(true);
   try {
+    if (tty) await raw(terminal);
     const code = await execInPod(client.transport, {
       namespace,
       pod,
