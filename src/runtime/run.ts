@@ -121,5 +121,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   ticker.soon();
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets: worker.crypto });
   options.ready();
-  return Promise.race([linkLost, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
+  const why = await Promise.race([linkLost, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
+  log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(device.drops()).filter(([, n]) => n > 0)));
+  return why;
 }

@@ -1,11 +1,10 @@
 // Two devices of ours: what people and scripts rely on while packets flow.
 import { randomBytes } from "node:crypto";
-import { createConnection } from "node:net";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { describeRoot, describeWith } from "../peers.ts";
 import { eventually, Host } from "./host.ts";
-import { type End, IF, inner, newKey, ping, publicOf, show, type Tunnel, tunnel, type TunnelOptions, WG } from "./tunnel.ts";
+import { IF, inner, newKey, ping, publicOf, show, type Tunnel, tunnel, type TunnelOptions, uapi, WG } from "./tunnel.ts";
 
 async function withTunnel(options: TunnelOptions, body: (t: Tunnel) => unknown): Promise<void> {
   const t = await tunnel(options);
@@ -14,21 +13,6 @@ async function withTunnel(options: TunnelOptions, body: (t: Tunnel) => unknown):
   } finally {
     await t.close();
   }
-}
-
-/** One request on the control socket; the whole answer. */
-function uapi(end: End, request: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(end.host.controlSocket(IF));
-    let text = "";
-    socket.on("error", reject);
-    socket.on("data", (d: Buffer) => {
-      text += d.toString();
-      if (text.endsWith("\n\n")) socket.end();
-    });
-    socket.on("close", () => resolve(text));
-    socket.write(request);
-  });
 }
 
 const residentKb = (pid: number): number => Number(/VmRSS:\s+([0-9]+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);

@@ -1,5 +1,6 @@
 // Two hosts with a device each, joined by a veth pair and set up through the real wg(8).
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
@@ -93,3 +94,18 @@ export function ping(from: End, to: string, count = 3, ...more: string[]): numbe
 }
 
 export const show = (end: End, ...words: string[]): string => end.host.run(WG, "show", IF, ...words).trim();
+
+/** One request on the control socket; the whole answer. */
+export function uapi(end: End, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(end.host.controlSocket(IF));
+    let text = "";
+    socket.on("error", reject);
+    socket.on("data", (d: Buffer) => {
+      text += d.toString();
+      if (text.endsWith("\n\n")) socket.end();
+    });
+    socket.on("close", () => resolve(text));
+    socket.write(request);
+  });
+}

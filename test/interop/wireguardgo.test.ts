@@ -1,7 +1,7 @@
 // Our device with wireguard-go: Debian's and the current one, in both roles, IPv4 and IPv6 outside and inside, with and without a pre-shared key.
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
-import { IF, inner, ping, show, tunnel, WG } from "../device/tunnel.ts";
+import { IF, inner, ping, show, tunnel, uapi, WG } from "../device/tunnel.ts";
 import { describeRoot, describeWith, find } from "../peers.ts";
 
 const DEBIAN = "/usr/bin/wireguard-go";
@@ -27,6 +27,15 @@ describeRoot("a device and wireguard-go", () => {
         expect(ping(first, inner(secondIs, 6), 3, "-s", "1300")).toBe(3);
         // Longer than the MTU: fragments inside the tunnel.
         expect(ping(first, inner(secondIs, 4), 3, "-s", "4000")).toBe(3);
+        // Sessions are renewed while packets flow, in either role, more than once in the life of a process.
+        const handshakes = new Set([show(t.a, "latest-handshakes")]);
+        for (let i = 0; i < 2; i++) {
+          await new Promise((r) => setTimeout(r, 1000));
+          expect(await uapi(t.a, "tortie_handshake=1\n\n")).toBe("errno=0\n\n");
+          expect(ping(second, inner(firstIs, 4))).toBe(3);
+          handshakes.add(show(t.a, "latest-handshakes"));
+        }
+        expect(handshakes.size).toBe(3);
         expect(show(t.a, "endpoints")).toBe(`${t.b.publicKey}\t${t.b.outer}`);
         expect(Number(show(t.a, "latest-handshakes").split("\t")[1])).toBeGreaterThan(Date.now() / 1000 - 30);
         const [, rx, tx] = show(t.a, "transfer").split("\t").map(Number);
