@@ -78,7 +78,14 @@ function answer(known: Known, b: Block): boolean | undefined {
   return b.op === ">" ? fact.is > k : fact.is >= k;
 }
 
-/** Leads every edge past the tests that are answered already. */
+/** Where a block leads to when its test need not be made. */
+function beyond(known: Known, b: Block): Target | undefined {
+  if (b.yes === b.no) return b.yes;
+  const a = answer(known, b);
+  return a === undefined ? undefined : a ? b.yes : b.no;
+}
+
+/** Leads every edge past the tests that are answered already, or whose answer does not matter. */
 export function threaded(start: Target): Target {
   for (let changed = true; changed;) {
     changed = false;
@@ -94,12 +101,12 @@ export function threaded(start: Target): Target {
       for (const side of ["yes", "no"] as const) {
         const k = learnt(known.get(block) ?? NOTHING, block, side);
         let target = block[side];
-        for (let a; typeof target !== "string" && (a = answer(k, target)) !== undefined;) target = a ? target.yes : target.no;
+        for (let next; typeof target !== "string" && (next = beyond(k, target)) !== undefined;) target = next;
         changed ||= target !== block[side];
         block[side] = target;
         arrive(target, k);
       }
     }
   }
-  return start;
+  return typeof start === "string" || start.yes !== start.no ? start : threaded(start.yes);
 }

@@ -1,14 +1,26 @@
 // What is wrong with a filter expression, where, and what was probably meant.
 import { TortieError } from "../../base/errors.ts";
 
+const SHOWN = 60;
+/** The part of a long expression around a place, and where the place is in it. */
+function excerpt(text: string, at: number): { text: string; at: number } {
+  const from = at > 2 * SHOWN ? at - SHOWN : 0;
+  const to = text.length - at > 2 * SHOWN ? at + SHOWN : text.length;
+  const head = from > 0 ? "…" : "";
+  // Whatever was typed goes to a terminal.
+  const plain = text.slice(from, to).replace(/[\p{Cc}\p{Cf}]/gu, "?");
+  return { text: `${head}${plain}${to < text.length ? "…" : ""}`, at: at - from + head.length };
+}
+
 export class FilterError extends TortieError {
   /** Place in the expression, from 0. */
   readonly at: number;
   /** The whole expression as it was probably meant. */
   readonly suggestion: string | undefined;
   constructor(expression: string, at: number, problem: string, suggestion?: string) {
-    super(`Cannot read the filter "${expression}": ${problem}, at character ${at + 1}`, {
-      hint: `  ${expression}\n  ${" ".repeat(at)}^${suggestion === undefined ? "" : ` did you mean \`${suggestion}\`?`}`,
+    const shown = excerpt(expression, at);
+    super(`Cannot read the filter "${shown.text}": ${problem}, at character ${at + 1}`, {
+      hint: `  ${shown.text}\n  ${" ".repeat(shown.at)}^${suggestion === undefined ? "" : ` did you mean \`${suggestion}\`?`}`,
     });
     this.name = "FilterError";
     this.at = at;

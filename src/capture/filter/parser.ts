@@ -126,6 +126,7 @@ class Parser {
     const begins = t.kind === "number" || ["(", "-", "len"].includes(t.text) || (PROTOCOLS.includes(t.text) && this.#tokens[start + 1]?.text === "[");
     if (!begins) return undefined;
     const certain = t.kind === "word";
+    const depth = this.#depth;
     try {
       const left = this.#nested(() => this.#arithmetic(0));
       const op = RELATIONS[this.#token.text];
@@ -139,6 +140,7 @@ class Parser {
     }
     // "(" was a group, a number a port: read it again as such.
     this.#at = start;
+    this.#depth = depth;
     return undefined;
   }
 
@@ -149,9 +151,9 @@ class Parser {
     for (;;) {
       const op = this.#token.kind === "symbol" ? ops.find((o) => o === this.#token.text) : undefined;
       if (!op) return left;
-      this.#at++;
+      const sign = this.#tokens[this.#at++]!.at;
       const right = this.#arithmetic(level + 1);
-      if ((op === "/" || op === "%") && right.kind === "number" && right.value === 0) throw this.#error("this divides by zero");
+      if ((op === "/" || op === "%") && right.kind === "number" && right.value === 0) throw this.#error("this divides by zero", undefined, sign);
       left = { kind: "binary", op, left, right };
     }
   }
