@@ -56,7 +56,7 @@ function applyJsonPatch(current: JsonObject, patch: JsonValue): JsonValue {
       status: "Failure",
       message: "the server rejected our request due to an error in our request",
       reason: "Invalid",
-      details: { causes: [{ message: thrown.message }] },
+      details: { causes: [{ field: "patch", message: thrown.message }] },
       code: 422,
     });
   }
