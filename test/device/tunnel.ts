@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
 import { find } from "../peers.ts";
-import { Host, type Spawned } from "./host.ts";
+import { eventually, Host, type Spawned } from "./host.ts";
 
 export const WG: string = find("wg") ?? "wg";
 export const newKey = (): string => execFileSync(WG, ["genkey"], { encoding: "utf8" }).trim();
@@ -51,6 +51,8 @@ export async function tunnel(options: TunnelOptions = {}): Promise<Tunnel> {
   };
   try {
     Host.join(hosts[0], "eth0", ["192.0.2.1/24", "2001:db8::1/64"], hosts[1], "eth0", ["192.0.2.2/24", "2001:db8::2/64"]);
+    // A fresh veth pair hears no neighbour solicitation for up to a second.
+    if (outer === 6) await eventually(() => hosts[0].run("ping", "-6", "-c", "1", "-W", "0.3", "2001:db8::2"));
     const end = async (i: 0 | 1): Promise<End> => ({
       host: hosts[i],
       device: await hosts[i].device(programs[i], IF, options.env),
