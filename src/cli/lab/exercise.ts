@@ -43,7 +43,7 @@ export async function exerciseCommand(main: string, options: { save?: string }):
       onInit: (id) => (init = id),
       onStage: (stage, ms) => write(`  ${seconds(ms)}  ${stage}\n`),
     });
-    const result = await exercise(handle.lab, { write, colour: process.stdout.isTTY && process.env.NO_COLOR === undefined, directory });
+    const result = await exercise(handle.lab, handle.ended, { write, colour: process.stdout.isTTY && process.env.NO_COLOR === undefined, directory });
     if (options.save !== undefined) {
       mkdirSync(options.save, { recursive: true });
       cpSync(directory, options.save, { recursive: true });

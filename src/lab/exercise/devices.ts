@@ -1,4 +1,5 @@
 // What the lab's devices say of themselves, read from their control sockets: finer than wg(8), which gives whole seconds.
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { toBase64, wipe } from "../../base/bytes.ts";
 import { connect } from "../../uapi/client.ts";
@@ -30,7 +31,7 @@ export async function handshakes(lab: RunningLab, node: LabNode): Promise<Map<st
 
 /** Waits until every node has a completed handshake with every other; gives the wall time of the last one, or undefined after `timeoutMs`. */
 export async function allHandshaken(lab: RunningLab, timeoutMs: number): Promise<number | undefined> {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(15)) {
+  for (const end = Date.now() + timeoutMs; Date.now() < end && existsSync(lab.root); await sleep(15)) {
     const seen = await Promise.all(lab.nodes.map((n) => handshakes(lab, n)));
     if (seen.every((peers) => peers.size === lab.nodes.length - 1)) return Math.max(...seen.flatMap((peers) => [...peers.values()]));
   }

@@ -32,9 +32,13 @@ export type ExerciseOptions = {
   readonly directory: string;
 };
 
-/** Walks the exercise in a lab. Every step is tried, also after one that failed. */
-export async function exercise(lab: RunningLab, options: ExerciseOptions): Promise<Pick<Walk, "verdicts" | "figures">> {
+/** Walks the exercise in a lab. Every step is tried, also after one that failed; the walk ends early when the lab does. */
+export async function exercise(lab: RunningLab, ended: Promise<void>, options: ExerciseOptions): Promise<Pick<Walk, "verdicts" | "figures">> {
   const walk = new Walk(lab, options);
-  for (const step of STEPS) await walk.attempt(() => step(walk));
+  const lost = ended.then(() => walk.close());
+  for (const step of STEPS) {
+    await Promise.race([walk.attempt(() => step(walk)), lost]);
+    if (walk.closed) break;
+  }
   return walk;
 }

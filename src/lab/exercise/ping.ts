@@ -19,6 +19,9 @@ export function readPing(output: string): Pinged[] {
   });
 }
 
+/** What a terminal would show: a carriage return goes to the start of a line. */
+const plain = (text: string): string => text.replaceAll("\r", "");
+
 /** A pseudo-terminal, as a person's; what is typed comes from standard input. */
 const withTerminal = (line: string): string => `script -qec "${line}" /dev/null`;
 
@@ -27,8 +30,10 @@ export async function pods(walk: Walk): Promise<void> {
   const node = walk.node("k8s-m");
   const others = [walk.pod("pod2"), walk.pod("pod3")];
   const before = await received(walk);
-  const typed = `${others.map((p) => `ping -c 3 -i 0.3 ${p.address}\n`).join("")}exit\n`;
-  const got = await walk.type(node, withTerminal("kubectl exec pod1 -it -- sh"), { input: typed, show: (t) => t.replaceAll("\r", "") });
+  const got = await walk.type(node, withTerminal("kubectl exec pod1 -it -- sh"), {
+    dialogue: [...others.map((p) => `ping -c 3 -i 0.3 ${p.address}`), "exit"],
+    show: plain,
+  });
   walk.check(got.code === 0, "the session in the pod ends as its shell does", `exit code ${got.code}`);
   const pinged = readPing(got.output);
   for (const [i, pod] of others.entries()) {
@@ -45,11 +50,11 @@ export async function pods(walk: Walk): Promise<void> {
     const p = readPing(real.output)[0];
     walk.check(real.code === 0 && p?.sent === 2 && p.received === 2, "the real kubectl runs a command in the pod", real.output);
     const terminal = await walk.type(node, withTerminal(`${kubectl} exec pod1 -it -- sh`), {
-      input: "hostname\nexit 7\n",
-      show: (t) => t.replaceAll("\r", ""),
+      dialogue: ["hostname", "exit 7"],
+      show: plain,
     });
     walk.check(
-      terminal.code === 7 && /^pod1\r?$/m.test(terminal.output),
+      terminal.code === 7 && /^pod1$/m.test(plain(terminal.output)),
       "and a shell with a terminal, whose exit code it gives",
       `exit code ${terminal.code}`,
     );

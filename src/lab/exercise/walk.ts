@@ -18,8 +18,8 @@ export type TypeOptions = {
   readonly timeoutMs?: number;
   /** Changes what is shown, not what is checked: for secrets. */
   readonly show?: (text: string) => string;
-  /** Typed into the command once it runs. */
-  readonly input?: string;
+  /** Typed one after the other, each when the command's output ends with a shell's prompt. */
+  readonly dialogue?: readonly string[];
   /** Show nothing: for what only measures. */
   readonly quiet?: boolean;
 };
@@ -61,11 +61,12 @@ export class Walk {
   readonly #write: (text: string) => void;
   readonly #colour: boolean;
   #step = "";
+  #closed = false;
 
   constructor(lab: RunningLab, options: { write: (text: string) => void; colour: boolean; directory: string }) {
     this.lab = lab;
     this.directory = options.directory;
-    this.#write = options.write;
+    this.#write = (text) => void (this.#closed || options.write(text));
     this.#colour = options.colour;
   }
 
@@ -96,12 +97,17 @@ export class Walk {
     // A group of its own, so that an interrupt reaches the program behind nsenter.
     const child = spawn(file, [...args, "sh", "-c", line], { stdio: ["pipe", "pipe", "pipe"], env, detached: true });
     child.stdin.on("error", () => {});
-    child.stdin.end(options.input);
+    const lines = [...(options.dialogue ?? [])];
+    if (lines.length === 0) child.stdin.end();
     let soFar = "";
     const take = (text: string): void => {
       soFar += text;
       show(text);
       child.emit("printed");
+      if (/[#$] $/.test(soFar) && lines.length > 0) {
+        child.stdin.write(`${lines.shift()}\n`);
+        if (lines.length === 0) child.stdin.end();
+      }
     };
     const ended = this.#collect(child, take, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     return {
@@ -148,7 +154,7 @@ export class Walk {
 
   /** A verdict on what came back. `found` is shown when it is not what must be. */
   check(ok: boolean, claim: string, found?: unknown): boolean {
-    this.verdicts.push({ step: this.#step, ok, claim });
+    if (!this.#closed) this.verdicts.push({ step: this.#step, ok, claim });
     const detail = ok || found === undefined ? "" : `\n        found: ${typeof found === "string" ? found.trim() : JSON.stringify(found)}`;
     this.#write(`  ${ok ? this.#paint("32", "ok  ") : this.#paint("31", "FAIL")}  ${claim}${detail}\n`);
     return ok;
@@ -161,6 +167,15 @@ export class Walk {
     const claim = `the same with the real ${program}: not installed here (Debian package ${DEBIAN[program] ?? program})`;
     this.verdicts.push({ step: this.#step, ok: "skipped", claim });
     this.#write(`  ${this.#paint("33", "skip")}  ${claim}\n`);
+  }
+
+  /** The lab has ended: nothing more is shown or judged. */
+  close(): void {
+    this.check(false, "the lab stands until the walk is over");
+    this.#closed = true;
+  }
+  get closed(): boolean {
+    return this.#closed;
   }
 
   note(text: string): void {
