@@ -64,8 +64,15 @@ function parse<T>(text: string, where: string): T {
   }
 }
 
+/** Bookmarks come about once a minute. */
+const IDLE_MS = 130_000;
+/** A server that writes empty lines to say that it lives (ours does, every 20 s) is missed sooner. */
+const KEPT_ALIVE_IDLE_MS = 50_000;
+const NEWLINE = 10;
+
 /** Ends with an error when nothing, not even a keep-alive, came for `idleMs`: the peer is gone without a word. */
-async function* lively(chunks: AsyncIterable<Uint8Array>, idleMs: number, where: string): AsyncGenerator<Uint8Array> {
+async function* lively(chunks: AsyncIterable<Uint8Array>, longestMs: number, where: string): AsyncGenerator<Uint8Array> {
+  let idleMs = longestMs;
   const it = chunks[Symbol.asyncIterator]();
   try {
     for (;;) {
@@ -76,6 +83,7 @@ async function* lively(chunks: AsyncIterable<Uint8Array>, idleMs: number, where:
       try {
         const next = await Promise.race([it.next(), silence]);
         if (next.done) return;
+        if (next.value.length === 1 && next.value[0] === NEWLINE) idleMs = Math.min(longestMs, KEPT_ALIVE_IDLE_MS);
         yield next.value;
       } finally {
         clearTimeout(timer);
@@ -86,9 +94,6 @@ async function* lively(chunks: AsyncIterable<Uint8Array>, idleMs: number, where:
     void it.return?.()?.catch(() => {});
   }
 }
-
-/** Bookmarks come about once a minute; ours and its keep-alives every 20 s. */
-const IDLE_MS = 130_000;
 
 export function restClient(transport: Transport): RestClient {
   const raw = async <T>(method: HttpRequest["method"], path: string, request: RawRequest = {}): Promise<T> =>

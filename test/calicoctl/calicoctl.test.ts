@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CLUSTER_INFORMATION } from "../../src/api/clusterinformation.ts";
 import { NODE } from "../../src/api/node.ts";
 import { ANNOTATION } from "../../src/api/node-annotations.ts";
 import { type Ran, RealServer } from "../client/server.ts";
@@ -392,6 +393,22 @@ describe("words and files", () => {
   test("L12 -A prints the namespaces", async () => {
     const { code, out } = await ctl("get pods -A");
     expect([code, out.startsWith("NAMESPACE   NAME")]).toEqual([0, true]);
+  });
+
+  test("L18 a cluster of another version: four lines, unless told to go on; an empty version passes", async () => {
+    const set = (calicoVersion: string): Promise<unknown> => server.client.patch(CLUSTER_INFORMATION, "default", { spec: { calicoVersion } });
+    const own = (await server.client.get(CLUSTER_INFORMATION, "default")).spec!.calicoVersion!;
+    await set("v9.8.7-dev");
+    const ran = await ctl("get nodes");
+    expect([ran.code, ran.out]).toEqual([1, ""]);
+    expect(ran.err).toMatch(
+      /^version mismatch\.\nClient Version: {3}v[0-9.]+\nCluster Version: {2}9\.8\.7\nUse --allow-version-mismatch to override\n$/,
+    );
+    expect((await ctl("get nodes --allow-version-mismatch")).code).toBe(0);
+    await set("");
+    expect((await ctl("get nodes")).code).toBe(0);
+    await set(own);
+    expect((await ctl("get nodes")).code).toBe(0);
   });
 
   test("L17 validate asks no server", async () => {
