@@ -47,10 +47,13 @@ export async function startLab(options: StartOptions): Promise<LabHandle> {
     dieWithCaller: !options.outlives,
   });
   const ended = new Promise<void>((resolve) => tree.once("exit", () => resolve()));
-  const init = await initOf(tree);
+  const standing = ready(tree, options.onStage ?? (() => {}));
+  // Its failure is the reason also for what fails before it is awaited.
+  standing.catch(() => {});
+  const init = await initOf(tree).catch(() => standing.then(() => Promise.reject(new TortieError("Cannot start the lab: it ended at once"))));
   try {
     options.onInit?.(init);
-    const bringUpMs = await ready(tree, options.onStage ?? (() => {}));
+    const bringUpMs = await standing;
     const lab = labOf(init.pid);
     if (!lab) throw new TortieError("Cannot find the lab that was just started: its init is gone");
     return { lab, init, bringUpMs, ended, detach: () => detach(tree), stop: async () => void (await killTree(init)) };

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { messageOf } from "../../base/errors.ts";
 import { enterLab, enterMember, environment, labEnvironment, type LabNode, type LabPod, nodeOf, podOf, type RunningLab } from "../enter.ts";
+import { childrenOf } from "../../sys/ns.ts";
 import { realProgram } from "../programs.ts";
 
 /** Where a command is typed: on a node, in a pod, or in the lab but outside of both (as at the machine itself). */
@@ -43,12 +44,18 @@ const DEBIAN: Readonly<Record<string, string>> = {
 };
 const DEFAULT_TIMEOUT_MS = 20_000;
 
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(-child.pid!, signal);
+    process.kill(pid, name);
   } catch {
-    // All of it has ended.
+    // It has ended.
   }
+}
+
+/** The programs themselves, behind nsenter and the shell, whose exit codes are passed on. */
+function leaves(pid: number): number[] {
+  const children = childrenOf(pid);
+  return children.length === 0 ? [pid] : children.flatMap(leaves);
 }
 
 export class Walk {
@@ -94,7 +101,7 @@ export class Walk {
     show(`${this.#paint("36", `${place === "machine" ? "" : place.name}#`)} ${this.#paint("1", line)}\n`);
     const [file, ...args] = place === "machine" ? enterLab(this.lab) : enterMember(this.lab, place);
     const env = place === "machine" ? labEnvironment(process.env) : environment(process.env, { own: true });
-    // A group of its own, so that an interrupt reaches the program behind nsenter.
+    // A group of its own: a Ctrl-C is for the walk, and a program that hangs can be killed with all that is around it.
     const child = spawn(file, [...args, "sh", "-c", line], { stdio: ["pipe", "pipe", "pipe"], env, detached: true });
     child.stdin.on("error", () => {});
     const lines = [...(options.dialogue ?? [])];
@@ -120,7 +127,7 @@ export class Walk {
           look();
         }),
       interrupt: async () => {
-        signalGroup(child, "SIGINT");
+        for (const pid of leaves(child.pid!)) signal(pid, "SIGINT");
         return ended;
       },
     };
@@ -138,7 +145,7 @@ export class Walk {
     child.stderr!.setEncoding("utf8").on("data", take);
     const timer = setTimeout(() => {
       take(`\n(no end within ${timeoutMs / 1000} s: killed)\n`);
-      signalGroup(child, "SIGKILL");
+      signal(-child.pid!, "SIGKILL");
     }, timeoutMs);
     let returnedAt = 0;
     child.once("exit", () => (returnedAt = Date.now()));
