@@ -17,10 +17,12 @@ export class Link {
     Atomics.store(mail, Mail.LINK, this.#watch.changes);
   }
 
-  /** Throws SysError. */
-  setMtu(mtu: number): void {
+  /** For a link of our own making. Throws SysError. */
+  prepare(mtu: number, queue: number): void {
     const name = tunName(this.#tun);
-    if (name !== undefined) this.#watch.setMtu(name, mtu);
+    if (name === undefined) return;
+    this.#watch.setMtu(name, mtu);
+    this.#watch.setQueue(name, queue);
   }
 
   state(): LinkState | "deleted" {

@@ -130,8 +130,16 @@ export class LiveDevice implements UapiDevice {
     return { privateKey: this.#parts.device.privateKey(), listenPort: this.#port, fwmark: this.#mark, peers: this.#peerStates() };
   }
 
+  // Each state is good until the next one is asked for.
   *#peerStates(): Generator<PeerState> {
-    for (const peer of this.#parts.device.peers()) yield peerState(peer);
+    for (const peer of this.#parts.device.peers()) {
+      const state = peerState(peer);
+      try {
+        yield state;
+      } finally {
+        wipe(state.presharedKey);
+      }
+    }
   }
 
   setPrivateKey(key: Uint8Array): Outcome {

@@ -23,8 +23,11 @@ export const Mail = {
   TUN_GONE: 10,
   /** D, counter: inner packets that the TUN did not take (it is down, or its queue is full). */
   TUN_REFUSED: 11,
-  /** D, counters: rounds of the loop, and datagrams and packets it moved: what the device does may be seen. */
+  /** D, counter: rounds of the loop. */
   ROUNDS: 12,
+  /** C: descriptor, as above; D sets, C takes: addresses or routes of the sockets' namespace changed. */
+  ROUTES: 13,
+  ROUTES_CHANGED: 14,
 } as const;
 
 const MAILBOX_BYTES = 4096;

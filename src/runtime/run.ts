@@ -5,6 +5,8 @@ import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd } from "../sys/eventfd.ts";
 import { share } from "../sys/memory.ts";
+import { closeFd } from "../sys/descriptor.ts";
+import { ROUTE_CHANGES, subscribe } from "../sys/rtnetlink.ts";
 import { forbidDumps, lockMemory } from "../sys/protect.ts";
 import { Slab } from "../sys/slab.ts";
 import { describeTun, openTun } from "../sys/tun.ts";
@@ -21,6 +23,8 @@ import { Undo } from "./undo.ts";
 
 const SOCKET_DIRECTORY = "/var/run/wireguard";
 const DEFAULT_MTU = 1420;
+/** Packets that wait in a link of our making: the kernel's 500 overflow at the first burst. */
+const QUEUE = 1000;
 
 export type RunOptions = {
   readonly name: string;
@@ -76,7 +80,10 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const link = new Link(tun.fd, mail);
   undo.push(() => link.close());
   const made = !tun.persistent && options.tunFd === undefined;
-  if (made) link.setMtu(DEFAULT_MTU);
+  if (made) link.prepare(DEFAULT_MTU, QUEUE);
+  const routes = subscribe(ROUTE_CHANGES);
+  undo.push(() => closeFd(routes));
+  mail[Mail.ROUTES] = routes;
   mail[Mail.TUN] = -1;
   mail[Mail.WAKE] = wakeFd;
   mail[Mail.UDP4] = -1;
@@ -100,6 +107,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     Atomics.store(mail, Mail.TOLD, 0);
     const changed = Atomics.exchange(mail, Mail.LINK_CHANGED, 0) === 1 || Atomics.load(mail, Mail.TUN_GONE) === 1;
     if (changed || liveDevice.waitsForPort) lookAtLink();
+    if (Atomics.exchange(mail, Mail.ROUTES_CHANGED, 0) === 1) device.clearSources();
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
     if (device.backlog) ticker.now();
@@ -122,6 +130,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets: worker.crypto });
   options.ready();
   const why = await Promise.race([linkLost, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
-  log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(device.drops()).filter(([, n]) => n > 0)));
+  const drops = { ...device.drops(), tun_refused: mail[Mail.TUN_REFUSED]! };
+  log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(drops).filter(([, n]) => n > 0)));
   return why;
 }

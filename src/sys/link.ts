@@ -4,38 +4,25 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import { closeFd } from "./descriptor.ts";
 import { bind, check } from "./ffi.ts";
 import { nameRequest } from "./ifreq.ts";
+import { LINK_CHANGES, subscribe } from "./rtnetlink.ts";
 import { tunNamespace } from "./tun.ts";
 
 const socket = bind("int socket(int, int, int)");
-const bindSocket = bind("int bind(int, void *, unsigned int)");
 const ioctl = bind("int ioctl(int, unsigned long, void *)");
 const setns = bind("int setns(int, int)");
 
 const AF_INET = 2;
-const AF_NETLINK = 16;
 const SOCK_DGRAM = 2;
-const SOCK_RAW = 3;
 const NONBLOCK_CLOEXEC = 0x80800;
-const NETLINK_ROUTE = 0;
-const RTMGRP_LINK = 1;
 const CLONE_NEWNET = 0x40000000;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
+const SIOCSIFTXQLEN = 0x8943;
 const VALUE_AT = 16;
 const IFF_UP = 1;
 
 export type LinkState = { readonly up: boolean; readonly mtu: number };
-
-function subscribe(): number {
-  const fd = check(socket(AF_NETLINK, SOCK_RAW | NONBLOCK_CLOEXEC, NETLINK_ROUTE), "open a netlink socket");
-  const local = new Uint8Array(12);
-  const view = new DataView(local.buffer);
-  view.setUint16(0, AF_NETLINK, true);
-  view.setUint32(8, RTMGRP_LINK, true);
-  check(bindSocket(fd, local, local.length), "subscribe to link changes");
-  return fd;
-}
 
 /** Runs `body` in the namespace of descriptor `there`, which is closed; undefined: in our own. */
 function inNamespace<T>(there: number | undefined, body: () => T): T {
@@ -66,7 +53,7 @@ export class LinkWatch {
   constructor(tunFd: number) {
     [this.#ask, this.changes] = inNamespace(tunNamespace(tunFd), () => [
       check(socket(AF_INET, SOCK_DGRAM | NONBLOCK_CLOEXEC, 0), "open a socket"),
-      subscribe(),
+      subscribe(LINK_CHANGES),
     ]);
   }
 
@@ -79,9 +66,18 @@ export class LinkWatch {
 
   /** Throws SysError. */
   setMtu(name: string, mtu: number): void {
+    this.#set(name, SIOCSIFMTU, mtu);
+  }
+
+  /** How many packets wait for us to read them. Throws SysError. */
+  setQueue(name: string, packets: number): void {
+    this.#set(name, SIOCSIFTXQLEN, packets);
+  }
+
+  #set(name: string, what: number, value: number): void {
     const request = nameRequest(name);
-    new DataView(request.buffer).setInt32(VALUE_AT, mtu, true);
-    check(ioctl(this.#ask, SIOCSIFMTU, request), `set the MTU of "${name}" to ${mtu}`);
+    new DataView(request.buffer).setInt32(VALUE_AT, value, true);
+    check(ioctl(this.#ask, what, request), `change the link "${name}"`);
   }
 
   #get(name: string, what: number): number | undefined {
