@@ -166,6 +166,19 @@ describeRoot("two devices of ours", () => {
       });
     });
 
+    test("a better route by another link is taken", async () => {
+      await withTunnel({}, async ({ a, b, configure }) => {
+        configure();
+        expect(ping(a, inner(2, 4))).toBe(3);
+        Host.join(a.host, "eth1", ["198.51.100.1/24"], b.host, "eth1", ["198.51.100.2/24"]);
+        b.host.run("ip", "route", "add", "192.0.2.1/32", "via", "198.51.100.1", "dev", "eth1");
+        await eventually(() => {
+          expect(ping(b, inner(1, 4))).toBe(3);
+          expect(show(a, "endpoints")).toMatch(/198\.51\.100\.2:51820$/);
+        });
+      });
+    });
+
     test("any datagrams whatever neither stop it nor make it grow", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
