@@ -149,12 +149,14 @@ export class Agent {
     this.#tunnels.want({ wireguard: desired.encryption !== undefined, vxlan: usesVxlan(pools.list()) }, poolText);
     this.#rearm(desired.refreshInterval);
     const published = own?.metadata.annotations?.[ANNOTATION.wireguardPublicKey];
+    const began = performance.now();
     try {
       await this.#dataplane.apply(desired, publicKey !== undefined && published === publicKey);
     } catch (thrown) {
       this.#reporter.update(desired, publicKey, [messageOf(thrown), ...this.#refusals()]);
       throw thrown;
     }
+    this.#options.log.debug("applied", { ms: Math.round(performance.now() - began), peers: desired.encryption?.peers.length ?? 0 });
     // The key is told only once the device has it: whoever hears of it may speak at once.
     this.#publisher.want({ [ANNOTATION.wireguardPublicKey]: desired.encryption ? publicKey : undefined });
     this.#reporter.update(desired, publicKey, this.#refusals());

@@ -112,6 +112,11 @@ export class Execution {
     }
   }
 
+  /** Bytes of input that the command has not taken yet. */
+  get waiting(): number {
+    return this.#session?.waiting ?? 0;
+  }
+
   /** Something came for this stream. */
   input(channel: number, payload: Uint8Array): void {
     const session = this.#session;

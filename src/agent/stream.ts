@@ -1,5 +1,6 @@
 // The one connection by which the server reaches this node: a WebSocket that the agent opens and keeps open. Frames: u32 big-endian stream id, u8 channel,
 // payload. Channel numbers are those of v5.channel.k8s.io, and 254 opens a stream. One stream is one command in a pod.
+import { setTimeout as sleep } from "node:timers/promises";
 import type WebSocket from "ws";
 import { type Backoff, delay } from "../base/backoff.ts";
 import { fromUtf8 } from "../base/bytes.ts";
@@ -17,6 +18,10 @@ const HEADER = 5;
 /** Commands at a time on one node. */
 const STREAM_LIMIT = 64;
 const RECONNECT: Backoff = { firstMs: 100, maxMs: 5_000, factor: 2, jitter: 0.5 };
+/** Input that a command has not taken: above this nothing is read for anybody, for so long as it still takes some; else the command is ended. */
+const INPUT_LIMIT = 4 << 20;
+const STUCK_MS = 3_000;
+const LOOK_MS = 20;
 /** A connection that says nothing, not even pong, for two of these is dead. */
 const PING_MS = 15_000;
 const HEALTHY_MS = 3_000;
@@ -99,7 +104,9 @@ function serve(socket: WebSocket, log: Log, signal: AbortSignal): Promise<void> 
       const id = bytes.readUInt32BE(0);
       const payload = bytes.subarray(HEADER);
       if (bytes[4] === CHANNEL.open) return open(id, payload);
-      running.get(id)?.input(bytes[4]!, payload);
+      const execution = running.get(id);
+      execution?.input(bytes[4]!, payload);
+      if (execution && execution.waiting > INPUT_LIMIT && !socket.isPaused) void hold(socket, execution);
     });
     socket.once("close", () => {
       clearInterval(ping);
@@ -110,4 +117,17 @@ function serve(socket: WebSocket, log: Log, signal: AbortSignal): Promise<void> 
     });
     if (signal.aborted) stop();
   });
+}
+
+/** Reads nothing more until the command has taken its input. */
+async function hold(socket: WebSocket, execution: Execution): Promise<void> {
+  socket.pause();
+  let least = execution.waiting;
+  for (let since = performance.now(); execution.waiting > INPUT_LIMIT / 2 && performance.now() - since < STUCK_MS; await sleep(LOOK_MS)) {
+    if (execution.waiting >= least) continue;
+    least = execution.waiting;
+    since = performance.now();
+  }
+  if (execution.waiting > INPUT_LIMIT / 2) execution.kill();
+  socket.resume();
 }

@@ -11,8 +11,9 @@ export interface Session {
   readonly stdout: NodeJS.ReadableStream;
   /** undefined on a terminal. */
   readonly stderr: NodeJS.ReadableStream | undefined;
-  /** Input; false: wait for the next turn. */
   write(data: Uint8Array): void;
+  /** Bytes of input that the program has not taken yet. */
+  readonly waiting: number;
   /** End of input (Ctrl-D on a terminal). */
   end(): void;
   resize(columns: number, rows: number): void;
@@ -67,8 +68,11 @@ function onTerminal({ argv, env }: SessionOptions): Session {
   return {
     stdout: stream,
     stderr: undefined,
-    write: (data) => void (closed || (stream as unknown as NodeJS.WritableStream).write(data as Buffer)),
-    end: () => void (closed || (stream as unknown as NodeJS.WritableStream).write(Buffer.from([4]))),
+    write: (data) => void (closed || stream.write(data)),
+    end: () => void (closed || stream.write(Buffer.from([4]))),
+    get waiting() {
+      return stream.writableLength;
+    },
     resize: (columns, rows) => void (closed || resizePty(master, columns, rows)),
     exit: exitOf(child),
     kill: () => void (child.pid !== undefined && killSession(child.pid)),
@@ -88,6 +92,9 @@ function onPipes({ argv, env }: SessionOptions): Session {
     stderr: child.stderr,
     write: (data) => void child.stdin.write(data),
     end: () => void child.stdin.end(),
+    get waiting() {
+      return child.stdin.writableLength;
+    },
     resize: () => {},
     exit: exitOf(child),
     kill: () => void (child.pid !== undefined && killSession(child.pid)),

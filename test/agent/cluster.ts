@@ -4,7 +4,7 @@
 //      n1 ── br-a ── router (API server) ── br-b ── n3
 //      n2 ──┘
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,9 +13,10 @@ import { FELIX_CONFIGURATION, type FelixConfigurationSpec } from "../../src/api/
 import { IP_POOL } from "../../src/api/ippool.ts";
 import { NODE_ENCRYPTION } from "../../src/api/nodeencryption.ts";
 import { connectToSocket } from "../../src/client/node.ts";
-import type { Client } from "../../src/client/types.ts";
+import type { RestClient } from "../../src/client/rest.ts";
 import { nodeSetup, podSetup, routerSetup, toScript } from "../../src/lab/links.ts";
 import type { Model, NodeModel, PodModel, Subnet } from "../../src/lab/model.ts";
+import { childrenOf, processes } from "../../src/sys/ns.ts";
 import { initOf, startTree } from "../../src/sys/tree.ts";
 import { TORTIE } from "../peers.ts";
 
@@ -46,7 +47,7 @@ export async function until<T>(what: string, look: () => T | Promise<T>, timeout
     } catch (e) {
       why = `: ${(e as Error).message}`;
     }
-    if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>;
+    if (found !== undefined && found !== null && found !== false) return found;
     if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms in vain: ${what}${why}`);
     await sleep(20);
   }
@@ -58,7 +59,7 @@ export class Cluster {
   readonly #agents = new Map<string, ChildProcess>();
   readonly #everything = new Set<ChildProcess>();
   #init = 0;
-  client!: Client;
+  client!: RestClient;
 
   /** Namespaces, server and pool; agents are started one by one, or all by startAgents(). */
   async start(): Promise<void> {
@@ -88,13 +89,22 @@ export class Cluster {
     return join(this.directory, "server");
   }
 
-  async startServer(): Promise<ChildProcess> {
+  #server: ChildProcess | undefined;
+
+  /** SIGTERM, and waits for its end. */
+  async stopServer(): Promise<void> {
+    const ended = new Promise((resolve) => this.#server!.once("exit", resolve));
+    for (const pid of childrenOf(this.#server!.pid!)) process.kill(pid, "SIGTERM");
+    await ended;
+  }
+
+  async startServer(): Promise<void> {
     const socket = join(this.directory, "api.sock");
     const args = ["server", "--data", this.data, "--listen", "192.168.10.1:6443", "--kubeconfig", join(this.directory, "admin"), "--socket", socket];
-    const server = this.#spawn("server", this.#enter(this.#init, ["--pid", "--net", "--mount"]), args);
+    await this.client?.close();
+    this.#server = this.#spawn("server", this.#enter(this.#init, ["--pid", "--net", "--mount"]), args);
     this.client = connectToSocket(socket);
     await until("the server to answer", async () => (await this.client.list(FELIX_CONFIGURATION)).items);
-    return server;
   }
 
   /** Creates or changes a FelixConfiguration. */
@@ -141,23 +151,10 @@ export class Cluster {
 
   /** Numbers on the host of a node's `tortie WHAT` processes. */
   pidsOf(node: string, what: "agent" | "device"): number[] {
-    const member = this.members.get(node)!;
-    const there = execFileSync("readlink", [`/proc/${member.pid}/ns/net`], { encoding: "utf8" });
-    return execFileSync("pgrep", ["-f", `main.js ${what} `], { encoding: "utf8" })
-      .trim()
-      .split("\n")
-      .map(Number)
-      .filter((pid) => {
-        try {
-          const exe = readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-          return (
-            exe !== "nsenter" &&
-            execFileSync("readlink", [`/proc/${pid}/ns/net`], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }) === there
-          );
-        } catch {
-          return false;
-        }
-      });
+    const net = readlinkSync(`/proc/${this.members.get(node)!.pid}/ns/net`);
+    return processes()
+      .filter((p) => p.net === net && p.args[0] === process.execPath && p.args.includes(what))
+      .map((p) => p.pid);
   }
 
   killDevice(node: string): void {
@@ -184,13 +181,13 @@ export class Cluster {
     return this.sh(this.members.get(name)!, command);
   }
   sh(member: Member, command: string): string {
-    const [file, ...args] = [...this.#enter(member.pid, ["--net", "--mount", "--uts"]), "sh", "-c", command];
-    return execFileSync(file!, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+    const args = [...this.#enter(member.pid, ["--net", "--mount", "--uts"]), "sh", "-c", command];
+    return execFileSync("nsenter", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   }
   /** A command that goes on while the test does. */
   run(name: string, command: string): ChildProcess {
-    const [file, ...args] = [...this.#enter(this.members.get(name)!.pid, ["--net", "--mount", "--uts"]), "sh", "-c", command];
-    const child = spawn(file!, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const args = [...this.#enter(this.members.get(name)!.pid, ["--net", "--mount", "--uts"]), "sh", "-c", command];
+    const child = spawn("nsenter", args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#everything.add(child);
     return child;
   }
@@ -235,23 +232,24 @@ export class Cluster {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
+  /** nsenter's arguments: namespaces of one process, and on request the process numbers of the tree. */
   #enter(pid: number, kinds: readonly string[]): string[] {
-    const target = kinds.includes("--pid") ? ["nsenter", "--target", String(this.#init), "--pid", "--"] : [];
-    const rest = kinds.filter((k) => k !== "--pid");
-    if (target.length === 0) return ["nsenter", "--target", String(pid), ...rest, "--"];
-    // Both at once: the namespaces of one process, the process numbers of the tree.
-    return ["nsenter", `--pid=/proc/${this.#init}/ns/pid`, ...rest.map((k) => `${k}=/proc/${pid}/ns/${k === "--mount" ? "mnt" : k.slice(2)}`), "--"];
+    const paths: Record<string, string> = {
+      "--pid": `${this.#init}/ns/pid`,
+      "--net": `${pid}/ns/net`,
+      "--mount": `${pid}/ns/mnt`,
+      "--uts": `${pid}/ns/uts`,
+    };
+    return [...kinds.map((k) => `${k}=/proc/${paths[k]}`), "--"];
   }
 
   #script(pid: number, text: string): void {
-    const [file, ...args] = [...this.#enter(pid, ["--net"]), "sh", "-es"];
-    execFileSync(file!, args, { input: text, stdio: ["pipe", "pipe", "pipe"] });
+    execFileSync("nsenter", [...this.#enter(pid, ["--net"]), "sh", "-es"], { input: text, stdio: ["pipe", "pipe", "pipe"] });
   }
 
   #spawn(name: string, enter: readonly string[], args: readonly string[]): ChildProcess {
     const log = openSync(join(this.directory, `${name}.log`), "a");
-    const [file, ...rest] = [...enter, process.execPath, TORTIE, ...args];
-    const child = spawn(file!, rest, { stdio: ["ignore", log, log] });
+    const child = spawn("nsenter", [...enter, process.execPath, TORTIE, ...args], { stdio: ["ignore", log, log] });
     this.#everything.add(child);
     return child;
   }
@@ -260,15 +258,15 @@ export class Cluster {
   async #hold(name: string): Promise<Member> {
     const prepare = `mount -t tmpfs tmpfs /run; mkdir -p /var/lib/calico; mount -t tmpfs tmpfs /var/lib/calico; hostname ${name}; echo ready; exec sleep infinity`;
     const enter = this.#enter(this.#init, ["--pid", "--mount"]);
-    const [file, ...args] = [...enter, "unshare", "--net", "--mount", "--uts", "--", "sh", "-ec", prepare];
-    const child = spawn(file!, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const args = [...enter, "unshare", "--net", "--mount", "--uts", "--", "sh", "-ec", prepare];
+    const child = spawn("nsenter", args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#everything.add(child);
     await new Promise((resolve, reject) => {
       child.stdout.once("data", resolve);
       child.once("exit", () => reject(new Error(`Cannot make ${name}`)));
     });
     // nsenter into a PID namespace forks: the member is its child.
-    const pid = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ")[0]);
+    const pid = childrenOf(child.pid!)[0]!;
     const member = { name, pid };
     this.members.set(name, member);
     return member;

@@ -180,7 +180,8 @@ export class Dataplane {
       log,
       onDeath: () => {
         log.warn("the device is gone, starting it again", { interface: e.interface });
-        this.#view = undefined;
+        // Its link may have been deleted under it, with address and routes.
+        this.invalidate();
         onTrouble();
       },
     });

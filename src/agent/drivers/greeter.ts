@@ -6,9 +6,12 @@ import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { connect, type UapiConnection } from "../../uapi/client.ts";
 
-/** Milliseconds after programming. */
-const FIRST: readonly number[] = [0, 1_000, 2_000, 4_000];
-const SECOND: readonly number[] = [300, 1_500, 3_000, 6_000];
+/**
+ * Milliseconds after programming. The first message is lost when the other side does not know us yet: nodes of a cluster learn of each other within some
+ * 100 ms. The gaps grow, because a new initiation makes the answer to the one before useless: one gap is longer than any round trip.
+ */
+const FIRST: readonly number[] = [0, 100, 300, 700, 1_500, 3_000, 6_000];
+const SECOND: readonly number[] = [300, 1_100, 2_200, 4_500];
 
 /** Byte order of keys; base64's own order differs. */
 export function isLower(a: string, b: string): boolean {

@@ -1,0 +1,355 @@
+// The agent with everything real: three nodes in two subnets, server, devices, pods.
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { allocateAddress } from "../../src/agent/ipam/block.ts";
+import { apiVersionOf } from "../../src/api/kind.ts";
+import { IPAM_BLOCK } from "../../src/api/ipamblock.ts";
+import { IPAM_HANDLE } from "../../src/api/ipamhandle.ts";
+import { NODE, type Node } from "../../src/api/node.ts";
+import { ANNOTATION } from "../../src/api/node-annotations.ts";
+import { NODE_ENCRYPTION } from "../../src/api/nodeencryption.ts";
+import { POD } from "../../src/api/pod.ts";
+import { fromBase64, wipe } from "../../src/base/bytes.ts";
+import { exec } from "../../src/client/exec.ts";
+import { openLmdbStore } from "../../src/store/lmdb.ts";
+import { connect } from "../../src/uapi/client.ts";
+import { describeRoot } from "../peers.ts";
+import { Cluster, MODEL, type TestPod, until } from "./cluster.ts";
+
+const ALL = MODEL.nodes.map((n) => n.name);
+const PAIRS = ALL.length * (ALL.length - 1);
+
+describeRoot("agents of three nodes", () => {
+  const c = new Cluster();
+  const pods: TestPod[] = [];
+  const [one, two, three] = [0, 1, 2].map((i) => (): TestPod => pods[i]!) as [() => TestPod, () => TestPod, () => TestPod];
+
+  beforeAll(async () => {
+    await c.start();
+    await c.startAgents();
+    pods.push(await c.pod("pod1", "n1"), await c.pod("pod2", "n2"), await c.pod("pod3", "n3"));
+  });
+  afterAll(() => c.stop());
+
+  const published = async (name: string): Promise<string | undefined> =>
+    (await c.client.get(NODE, name)).metadata.annotations?.[ANNOTATION.wireguardPublicKey];
+  const warnings = async (name: string): Promise<string> => ((await c.client.get(NODE_ENCRYPTION, name)).status?.warnings ?? []).join("\n");
+  const allUp = (): Promise<unknown> => until("all handshakes", () => c.handshakes() === PAIRS);
+  /** Pings that found no answer, from pod1 to the pods of the other nodes. */
+  const lost = async (count: number, interval: number): Promise<number> =>
+    (await Promise.all([c.pinging("pod1", two().address, count, interval), c.pinging("pod1", three().address, count, interval)])).reduce(
+      (a, b) => a + b,
+    );
+  const ghost = (annotations: Record<string, string>): Node => ({ apiVersion: "v1", kind: "Node", metadata: { name: "ghost", annotations } });
+
+  test("without encryption pods reach each other inside the subnet and by VXLAN across", async () => {
+    expect(await lost(3, 0.1)).toBe(0);
+    expect(c.on("n1", "ip rule")).not.toContain("lookup 1");
+    expect(c.on("n1", "ip -br link")).not.toContain("wireguard");
+    expect(c.on("n1", "cat /var/lib/calico/mtu")).toBe("1450");
+  });
+
+  test("one setting brings all pairs up, and everything is where Calico has it", async () => {
+    await c.configure("default", { wireguardEnabled: true });
+    await allUp();
+    const blocks = (await c.client.list(IPAM_BLOCK)).items;
+    const blockOf = (node: string): string => blocks.find((b) => b.spec.affinity === `host:${node}`)!.spec.cidr;
+    for (const name of ALL) {
+      const key = await until("the published key", () => published(name));
+      expect(key).toBe(c.on(name, "wg show wireguard.cali public-key").trim());
+      expect(c.on(name, "ip rule")).toMatch(/^99:\s+not from all fwmark 0x200000\/0x200000 lookup 1$/m);
+      expect(c.on(name, "wg show wireguard.cali fwmark").trim()).toBe("0x200000");
+      const table = c.on(name, "ip route show table 1");
+      expect(table).toContain(`throw ${blockOf(name)}`);
+      for (const other of ALL.filter((n) => n !== name)) expect(table).toContain(`${blockOf(other)} dev wireguard.cali scope link`);
+      const own = (await c.client.get(NODE, name)).metadata.annotations?.[ANNOTATION.interfaceIPv4Address];
+      expect(c.on(name, "ip -4 -br addr show dev wireguard.cali")).toContain(`${own}/32`);
+      expect((await c.client.get(IPAM_HANDLE, `wireguard-tunnel-addr-${name}`)).spec.block).toEqual({ [blockOf(name)]: 1 });
+    }
+    expect(c.on("n1", "ip -d link show wireguard.cali")).toMatch(/mtu 1440 .*tun/s);
+    expect(c.on("n1", "stat -c %a /run/tortie/keys /run/tortie/keys/wireguard.cali.key")).toBe("700\n600\n");
+    expect(await lost(5, 0.1)).toBe(0);
+    // Through the tunnel: what the pods sent was counted by the device.
+    expect(c.on("n1", "wg show wireguard.cali transfer")).not.toMatch(/\t0\t/);
+  });
+
+  test("pods are reached from the nodes too", async () => {
+    expect(await c.pinging("n1", two().address, 3, 0.1)).toBe(0);
+    expect(await c.pinging("n3", one().address, 3, 0.1)).toBe(0);
+  });
+
+  test("the reports say so", async () => {
+    await until("reports with handshakes", async () => {
+      const reports = (await c.client.list(NODE_ENCRYPTION)).items;
+      return reports.every((r) => r.status?.peers.length === 2 && r.status.peers.every((p) => p.latestHandshake !== undefined));
+    });
+    expect(await warnings("n1")).toBe("");
+  });
+
+  test("both ends programmed in the same millisecond, both speaking first, have a session within 200 ms", async () => {
+    const devices = await Promise.all(["n1", "n2"].map((n) => connect(`/proc/${c.members.get(n)!.pid}/root/run/wireguard/wireguard.cali.sock`)));
+    const keys = await Promise.all(devices.map(async (d) => (await d.get()).peers));
+    const own = (await Promise.all(["n1", "n2"].map(published))).map((k) => fromBase64(k!)!);
+    const peers = keys.map((list, i) => list.find((p) => Buffer.from(p.publicKey).equals(own[1 - i]!))!);
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(devices.map((d, i) => d.set({ peers: [{ publicKey: own[1 - i]!, remove: true }] })));
+      const from = performance.now();
+      await Promise.all(
+        devices.map(async (d, i) => {
+          await d.set({ peers: [{ publicKey: own[1 - i]!, endpoint: peers[i]!.endpoint, allowedIps: peers[i]!.allowedIps }] });
+          await d.handshake([own[1 - i]!]);
+        }),
+      );
+      const ages = await until("the handshake", async () => {
+        const states = await Promise.all(devices.map((d) => d.get()));
+        for (const s of states) wipe(s.privateKey);
+        return (
+          states.every((s, i) => s.peers.find((p) => Buffer.from(p.publicKey).equals(own[1 - i]!))!.lastHandshakeSec > 0) && performance.now() - from
+        );
+      });
+      expect(ages).toBeLessThan(200);
+    }
+    for (const d of devices) d.close();
+  });
+
+  test("an agent that is killed disturbs nothing, and the next one changes nothing", async () => {
+    const device = c.pidsOf("n1", "device");
+    expect(device).toHaveLength(1);
+    const watching = c.run("n1", "exec ip monitor link address route rule");
+    let changes = "";
+    watching.stdout!.on("data", (chunk: Buffer) => (changes += chunk.toString()));
+    const pings = lost(100, 0.05);
+    await c.killAgent("n1");
+    await sleep(500);
+    c.startAgent("n1");
+    await until("the next agent", () => /agent started[^]*agent started/.test(c.log("agent-n1")));
+    await until("its report", async () => Date.now() - Date.parse((await c.client.get(NODE_ENCRYPTION, "n1")).status!.reportedAt) < 2_000);
+    expect(await pings).toBe(0);
+    watching.kill();
+    expect(changes).toBe("");
+    expect(c.pidsOf("n1", "device")).toEqual(device);
+    expect(c.log("agent-n1")).toContain("adopted the running device");
+  });
+
+  test("a device that is killed is back with the same key, and traffic flows again within 2 s; nothing goes in the clear meanwhile", async () => {
+    const key = await published("n2");
+    const before = c.pidsOf("n2", "device");
+    const wire = c.run("n2", "exec tcpdump -l -n -i ens5 net 172.16.0.0/16 or udp port 4789 2>/dev/null");
+    let clear = "";
+    wire.stdout!.on("data", (chunk: Buffer) => (clear += chunk.toString()));
+    await sleep(500);
+    const pings = c.pinging("pod1", two().address, 100, 0.05);
+    await sleep(500);
+    c.killDevice("n2");
+    expect(await pings).toBeLessThanOrEqual(40);
+    wire.kill();
+    expect(clear).toBe("");
+    expect(c.pidsOf("n2", "device")).not.toEqual(before);
+    expect(c.on("n2", "wg show wireguard.cali public-key").trim()).toBe(key);
+    expect(await lost(5, 0.1)).toBe(0);
+  });
+
+  test("the server may go and come back", async () => {
+    const pings = lost(80, 0.05);
+    await c.stopServer();
+    await sleep(500);
+    await c.startServer();
+    expect(await pings).toBe(0);
+  });
+
+  test("what others change is put right by the next full comparison", async () => {
+    await c.configure("default", { routeRefreshInterval: "1s" });
+    c.on("n1", "ip rule del priority 99; ip rule add priority 7 table 1; ip route flush table 1; ip addr add 10.0.0.1/32 dev wireguard.cali");
+    c.on(
+      "n1",
+      "ip link set wireguard.cali mtu 1000; ip route add blackhole 10.9.0.0/24 table 1; ip route del blackhole $(ip route | grep -oP '^blackhole \\K\\S+')",
+    );
+    c.on("n1", "wg set wireguard.cali peer AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= allowed-ips 10.9.9.9/32");
+    await until("the rule", () => /^99:/m.test(c.on("n1", "ip rule")) && !/^7:/m.test(c.on("n1", "ip rule")));
+    await until("the peers", () => c.on("n1", "wg show wireguard.cali peers").trim().split("\n").length === 2);
+    await until("the MTU", () => c.on("n1", "ip link show wireguard.cali").includes("mtu 1440"));
+    const table = c.on("n1", "ip route show table 1");
+    expect(table.trim().split("\n")).toHaveLength(7);
+    expect(table).not.toContain("10.9.0.0");
+    expect(c.on("n1", "ip -br addr show wireguard.cali")).not.toContain("10.0.0.1");
+    expect(c.on("n1", "ip route")).toContain("blackhole");
+    expect(await lost(5, 0.1)).toBe(0);
+    await c.configure("default", { routeRefreshInterval: null });
+  });
+
+  test("a link that somebody deletes is made again, with the same key", async () => {
+    const key = await published("n1");
+    c.on("n1", "ip link del wireguard.cali");
+    await until("the address on the new link", () => c.on("n1", "ip -br addr show wireguard.cali").includes("/32"));
+    await until("the key", () => c.on("n1", "wg show wireguard.cali public-key").trim() === key);
+    await allUp();
+    expect(c.on("n1", "ip -d link show wireguard.cali")).toContain("persist on");
+    expect(await lost(5, 0.1)).toBe(0);
+  });
+
+  test("off and on again at once keeps the device and its key", async () => {
+    const key = await published("n1");
+    const device = c.pidsOf("n1", "device");
+    await c.configure("default", { wireguardEnabled: false });
+    await until("the rule to go", () => !/^99:/m.test(c.on("n1", "ip rule")));
+    await c.configure("default", { wireguardEnabled: true });
+    await until("the rule", () => ALL.every((n) => /^99:/m.test(c.on(n, "ip rule"))));
+    await until("the key", async () => (await published("n1")) === key);
+    await allUp();
+    await sleep(1_200);
+    expect(c.pidsOf("n1", "device")).toEqual(device);
+    expect(await lost(5, 0.1)).toBe(0);
+  });
+
+  test("a key that somebody edits on the Node is put right", async () => {
+    const key = await published("n3");
+    await c.client.patch(NODE, "n3", { metadata: { annotations: { [ANNOTATION.wireguardPublicKey]: "edited" } } }, { subresource: "status" });
+    await until("the right key", async () => (await published("n3")) === key);
+    await allUp();
+    expect(await lost(5, 0.1)).toBe(0);
+  });
+
+  test("a node with a malformed key is no peer and is reported; nothing else breaks", async () => {
+    await c.client.create(NODE, ghost({ [ANNOTATION.ipv4Address]: "192.168.10.99/24", [ANNOTATION.wireguardPublicKey]: "foobar" }));
+    for (const name of ALL) await until("the warning", async () => /"ghost" publishes a malformed WireGuard key/.test(await warnings(name)));
+    expect(c.on("n1", "wg show wireguard.cali peers").trim().split("\n")).toHaveLength(2);
+    expect(await lost(3, 0.1)).toBe(0);
+    await c.client.delete(NODE, "ghost");
+    await until("no warning", async () => (await warnings("n1")) === "");
+  });
+
+  test("a second claim to a key is refused; where it stands in the store all the same, neither node is a peer and the routes of both follow", async () => {
+    const key = (await published("n3"))!;
+    const annotations = { [ANNOTATION.ipv4Address]: "192.168.10.99/24" };
+    await expect(c.client.create(NODE, ghost({ ...annotations, [ANNOTATION.wireguardPublicKey]: key }))).rejects.toThrow(/held by node "n3"/);
+    await c.client.create(NODE, ghost(annotations));
+    await c.stopServer();
+    await claimInStore(join(c.data, "store"), key);
+    await c.startServer();
+    const block = c.on("n3", "ip route show table 1").match(/^throw (\S+)/m)![1]!;
+    await until("the peer's removal", () => !c.on("n1", "wg show wireguard.cali peers").includes(key));
+    await until("the throw route", () => c.on("n1", "ip route show table 1").includes(`throw ${block}`));
+    await until("the warning", async () => /nodes "ghost" and "n3" claim one WireGuard key/.test(await warnings("n1")));
+    await until("n3's own warning", async () => /node "ghost" claims the key of this node/.test(await warnings("n3")));
+    // n3 sees nothing wrong with its peers, but they do not know it any more.
+    expect(c.on("n1", "wg show wireguard.cali peers").trim().split("\n")).toHaveLength(1);
+    await c.client.delete(NODE, "ghost");
+    await until("the peer", () => c.on("n1", "wg show wireguard.cali peers").includes(key));
+    await allUp();
+    expect(await lost(5, 0.1)).toBe(0);
+  });
+
+  test("a borrowed address is reached at the node that uses it, from everywhere, also from the block's owner", async () => {
+    const block = (await c.client.list(IPAM_BLOCK)).items.find((b) => b.spec.affinity === "host:n1")!;
+    const address = block.spec.cidr.replace(/0\/24$/, "77");
+    const spec = allocateAddress(block.spec, address, { handle: "borrower", attributes: { node: "n2", namespace: "default", pod: "pod4" } })!;
+    await c.client.update(IPAM_BLOCK, { ...block, spec });
+    const pod = await c.pod("pod4", "n2", { address });
+    await until("its route on the owner", () => c.on("n1", "ip route show table 1").includes(`${address} dev wireguard.cali`));
+    await until("its route on the third", () => c.on("n3", "ip route show table 1").includes(`${address} dev wireguard.cali`));
+    expect(c.on("n2", "ip route show table 1")).toContain(`throw ${address}`);
+    for (const from of ["pod1", "pod2", "pod3"]) expect(await c.pinging(from, pod.address, 3, 0.1)).toBe(0);
+  });
+
+  test("a command runs in a pod over the agent's stream: output, exit code, terminal; it dies with its client", async () => {
+    const object = { apiVersion: apiVersionOf(POD), kind: "Pod", metadata: { name: "pod1", namespace: "default" } };
+    await c.client.create(POD, { ...object, spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] } }, { namespace: "default" });
+    const run = async (command: string[], more: Partial<Parameters<typeof exec>[1]> = {}): Promise<{ code: number; out: string; err: string }> => {
+      const got = { out: "", err: "" };
+      const take =
+        (to: "out" | "err") =>
+        (data: Uint8Array): void =>
+          void (got[to] += Buffer.from(data).toString());
+      const code = await exec(c.client.transport, { namespace: "default", pod: "pod1", command, stdout: take("out"), stderr: take("err"), ...more });
+      return { code, ...got };
+    };
+    const shell = (text: string): string[] => ["sh", "-c", text];
+    expect(await run(shell("hostname; echo oops >&2; exit 3"))).toEqual({ code: 3, out: "pod1\n", err: "oops\n" });
+    async function* input(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from("one\n");
+      yield Buffer.from("two\n");
+    }
+    expect(await run(["sort", "-r"], { stdin: input() })).toMatchObject({ code: 0, out: "two\none\n" });
+    const big = await run(shell("head -c 3000000 /dev/zero | tr '\\0' x"));
+    expect(big.out).toHaveLength(3_000_000);
+    async function* sizes(): AsyncGenerator<{ width: number; height: number }> {
+      yield { width: 101, height: 33 };
+      await sleep(5_000, undefined, { ref: false });
+    }
+    const terminal = await run(shell("tty; sleep 0.3; stty size; exit 4"), { tty: true, sizes: sizes() });
+    expect(terminal.out).toMatch(/\/dev\/pts\/\d+\r\n33 101\r\n/);
+    expect(terminal.code).toBe(4);
+    expect(await run(shell(`ip -4 -br addr show dev eth0`))).toMatchObject({ out: expect.stringContaining(one().address) as string });
+    await expect(run(["/no/such/program"])).resolves.toMatchObject({ code: 127 });
+    const stop = new AbortController();
+    const sleeping = run(shell("sleep 4321 & sleep 4321"), { signal: stop.signal }).catch(() => "ended");
+    await until("the command", () => execFileSync("pgrep", ["-fc", "^sleep 4321"], { encoding: "utf8" }).trim() === "2");
+    stop.abort();
+    expect(await sleeping).toBe("ended");
+    await until("its end", () => execFileSync("sh", ["-c", "pgrep -fc '^sleep 4321' || true"], { encoding: "utf8" }).trim() === "0");
+  });
+
+  test("name, port, MTU and priority change while the agent runs", async () => {
+    const agent = c.pidsOf("n1", "agent");
+    await c.configure("default", {
+      wireguardInterfaceName: "wg9",
+      wireguardListeningPort: 4500,
+      wireguardMTU: 1300,
+      wireguardRoutingRulePriority: 55,
+    });
+    await allUp();
+    expect(c.on("n1", "ip -br link")).not.toContain("wireguard.cali");
+    expect(c.on("n1", "ip link show wg9")).toContain("mtu 1300");
+    expect(c.on("n1", "wg show wg9 endpoints")).toMatch(/:4500\n/);
+    expect(c.on("n1", "ip rule")).toMatch(/^55:\s+not from all fwmark 0x200000\/0x200000 lookup 1$/m);
+    expect(c.on("n1", "ip rule")).not.toMatch(/^99:/m);
+    expect(await lost(5, 0.1)).toBe(0);
+    expect(c.pidsOf("n1", "agent")).toEqual(agent);
+  });
+
+  test("switched off on one node, that node alone is reached in the clear", async () => {
+    await c.configure("node.n3", { wireguardEnabled: false });
+    await until("n3's device to go", () => !c.on("n3", "ip -br link").includes("wg9"));
+    await until("n3's key to go", async () => (await published("n3")) === undefined);
+    await until("n3 to be no peer", () => c.on("n1", "wg show wg9 peers").trim().split("\n").length === 1);
+    expect(await lost(5, 0.1)).toBe(0);
+    await c.configure("node.n3", { wireguardEnabled: true });
+    await allUp();
+  });
+
+  test("switched off, all that was made is taken away, keys and addresses are given back, and at most one ping is lost", async () => {
+    const pings = lost(60, 0.05);
+    await sleep(300);
+    await c.configure("default", { wireguardEnabled: false });
+    await c.configure("node.n3", { wireguardEnabled: null });
+    expect(await pings).toBeLessThanOrEqual(2);
+    for (const name of ALL) {
+      await until("the link to go", () => !c.on(name, "ip -br link").includes("wg9"));
+      expect(c.on(name, "ip rule")).not.toContain("lookup 1");
+      expect(c.on(name, "ip route show table 1 2>/dev/null || true")).toBe("");
+      await until("the key to be withdrawn", async () => (await published(name)) === undefined);
+      await until("the address to be released", () =>
+        c.client.get(IPAM_HANDLE, `wireguard-tunnel-addr-${name}`).then(
+          () => false,
+          () => true,
+        ),
+      );
+      expect(c.pidsOf(name, "device")).toEqual([]);
+      expect(c.on(name, "ls /run/tortie/keys")).toBe("");
+      expect((await c.client.get(NODE, name)).metadata.annotations?.[ANNOTATION.interfaceIPv4Address]).toBeUndefined();
+    }
+    expect(await lost(5, 0.1)).toBe(0);
+  });
+});
+
+/** Gives node "ghost" a key past the server, which must not run. */
+async function claimInStore(directory: string, key: string): Promise<void> {
+  const store = await openLmdbStore(directory, Date.now);
+  const found = (await store.range("")).items.find((i) => i.key.endsWith("/ghost") && i.key.includes("nodes/"))!;
+  const node = JSON.parse(Buffer.from(found.value).toString()) as Node;
+  node.metadata.annotations = { ...node.metadata.annotations, [ANNOTATION.wireguardPublicKey]: key };
+  await store.commit({ conditions: [], writes: [{ key: found.key, value: Buffer.from(JSON.stringify(node)) }] });
+  await store.close();
+}
