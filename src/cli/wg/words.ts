@@ -1,23 +1,11 @@
 // The words of wg(8): its name as called, system errors as glibc says them, and colours.
 import { basename } from "node:path";
-import { getSystemErrorMap } from "node:util";
 import { TortieError } from "../../base/errors.ts";
 import { UapiError } from "../../uapi/client.ts";
+import { strerror } from "../strerror.ts";
 
 /** "wg" when called by that name. */
 export const PROGRAM: string = basename(process.argv[1] ?? "").replace(/\.js$/, "") === "wg" ? "wg" : "tortie wg";
-
-/** libuv's texts differ from glibc's in more than the capital letter for these. */
-const GLIBC: Readonly<Record<number, string>> = {
-  5: "Input/output error",
-  93: "Protocol not supported",
-};
-
-/** strerror(3) of a Linux errno. */
-export function strerror(errno: number): string {
-  const text = GLIBC[errno] ?? getSystemErrorMap().get(-errno)?.[1];
-  return text === undefined ? `Unknown error ${errno}` : text.charAt(0).toUpperCase() + text.slice(1);
-}
 
 /** strerror of what a file or socket operation threw. */
 export function reasonOf(thrown: unknown): string {
