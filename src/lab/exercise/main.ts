@@ -35,10 +35,12 @@ export type ExerciseOptions = {
 /** Walks the exercise in a lab. Every step is tried, also after one that failed; the walk ends early when the lab does. */
 export async function exercise(lab: RunningLab, ended: Promise<void>, options: ExerciseOptions): Promise<Pick<Walk, "verdicts" | "figures">> {
   const walk = new Walk(lab, options);
-  const lost = ended.then(() => walk.close());
+  let over = false;
+  const lost = ended.then(() => void (over || walk.close()));
   for (const step of STEPS) {
     await Promise.race([walk.attempt(() => step(walk)), lost]);
     if (walk.closed) break;
   }
+  over = true;
   return walk;
 }
