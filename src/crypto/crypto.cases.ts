@@ -116,6 +116,26 @@ export function cryptoCases(crypto: Crypto): void {
       crypto.hash(utf8("abd")).fill(0);
       expect(first).toEqual(copy);
     });
+    test("results are plain arrays, whose slice() is a copy (a Buffer's is not)", () => {
+      const key = bytes(32);
+      const nonce = bytes(12);
+      const results = [
+        crypto.hash(key),
+        crypto.mac(key, key),
+        crypto.hmac(key, key),
+        crypto.publicKey(key),
+        crypto.dh(key, crypto.publicKey(key))!,
+        crypto.seal(key, nonce, key, nonce),
+        crypto.open(key, nonce, crypto.seal(key, nonce, key, nonce), nonce)!,
+        crypto.xseal(key, bytes(24), key, nonce),
+        crypto.xopen(key, bytes(24), crypto.xseal(key, bytes(24), key, nonce), nonce)!,
+      ];
+      for (const [i, r] of results.entries()) {
+        const before = toHex(r);
+        r.slice().fill(0);
+        expect(toHex(r), `result ${i}`).toBe(before);
+      }
+    });
   });
 }
 

@@ -19,6 +19,7 @@ import { Head, Row, rowOf, type Tables, Want } from "./tables.ts";
 import { Timers } from "./timers.ts";
 import { Indices } from "./indices.ts";
 
+/** Every event takes its moment, also where nothing depends on it yet. */
 export class Device {
   readonly #t: Tables;
   readonly #crypto: Crypto;
@@ -61,7 +62,7 @@ export class Device {
     return key && keep(key);
   }
   /** Sets the private key (clamped here; zeros: none). A peer with this very key is removed. Sessions go on receiving; the next packet out starts anew. */
-  setPrivateKey(key: Uint8Array, at: Moment): Effect[] {
+  setPrivateKey(key: Uint8Array, _at: Moment): Effect[] {
     const fresh = keep(key);
     if (!isZero(fresh)) clamp(fresh);
     const old = this.#exchange.identity?.private;
@@ -77,7 +78,7 @@ export class Device {
       this.#keypairs.stopSending(peer.slot);
       this.#exchange.want(peer, Want.FLUSH);
     }
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
 
   /** In the order in which they were added. */
@@ -104,9 +105,9 @@ export class Device {
     this.#peers.set(toHex(publicKey), peer);
     return peer;
   }
-  removePeer(peer: Peer, at: Moment): Effect[] {
+  removePeer(peer: Peer, _at: Moment): Effect[] {
     this.#remove(peer as PeerState);
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** For the next handshake. Zeros: none. */
   setPresharedKey(peer: Peer, key: Uint8Array): void {
@@ -124,7 +125,7 @@ export class Device {
       state.lastTraversal = at.now;
       this.#exchange.want(state, Want.KEEPALIVE);
     }
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** Adds or takes over the prefix. False: no room. */
   addAllowedIp(peer: Peer, prefix: Cidr): boolean {
@@ -138,9 +139,9 @@ export class Device {
     this.#allowedIps.clear(peer.slot);
   }
   /** After a peer was configured: sends what is staged. */
-  configured(peer: Peer, at: Moment): Effect[] {
+  configured(peer: Peer, _at: Moment): Effect[] {
     if (this.#exchange.up) this.#exchange.want(peer as PeerState, Want.FLUSH);
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** The inner MTU, for padding. */
   setMtu(mtu: number): void {
@@ -158,23 +159,23 @@ export class Device {
       peer.lastTraversal = at.now;
       this.#exchange.want(peer, peer.persistentKeepalive > 0 ? Want.KEEPALIVE : Want.FLUSH);
     }
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
-  down(at: Moment): Effect[] {
+  down(_at: Moment): Effect[] {
     Atomics.store(this.#t.i32, this.#t.head + Head.UP, 0);
     for (const peer of this.#peers.values()) this.#silence(peer);
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** Timers and what the data half asks for: every 10 to 25 ms while up, and when Head.SIGNAL changed. */
   tick(at: Moment): Effect[] {
     this.#reclaimer.collect();
     for (const peer of this.#peers.values()) this.#timers.run(peer, at);
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** Handles queued handshake messages: when Head.SIGNAL changed. Call again at once while `backlog` is true. */
   receive(at: Moment): Effect[] {
     this.#exchange.receive(at);
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** There are more handshake messages than one receive() takes. */
   get backlog(): boolean {
@@ -183,7 +184,7 @@ export class Device {
   /** A fresh initiation now, whatever the rate limit. Nothing when there is no endpoint, no key, or the device is down. */
   forceHandshake(peer: Peer, at: Moment): Effect[] {
     this.#exchange.initiate(peer as PeerState, at, { retry: false, force: true });
-    return this.#exchange.take(at);
+    return this.#exchange.take();
   }
   /** Drops so far by reason, both halves. */
   drops(): Record<DropReason, number> {
@@ -210,9 +211,7 @@ export class Device {
       peer.wipe();
     }
     this.#exchange.setIdentity(undefined);
-    const t = this.#t;
-    t.i32.fill(0, t.keypairs, t.indices);
-    t.u8.fill(0, 4 * t.staged, t.end);
+    this.#keypairs.wipe();
   }
 
   #remove(peer: PeerState): void {

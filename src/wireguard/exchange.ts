@@ -53,7 +53,7 @@ export class Exchange {
   }
 
   /** The effects since the last call. */
-  take(_at: Moment): Effect[] {
+  take(): Effect[] {
     const effects = this.#effects;
     if (this.#wake) effects.push({ kind: "wake" });
     this.#effects = [];

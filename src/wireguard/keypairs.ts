@@ -11,6 +11,8 @@ export class Keypairs {
   readonly #indices: Indices<unknown>;
   readonly #reclaimer: Reclaimer;
   readonly #free: number[];
+  /** Rows that were ever used: the others' memory was never touched. */
+  #used = 0;
   /** Live keypairs of each peer. */
   readonly #live = new Map<number, Set<number>>();
 
@@ -37,7 +39,7 @@ export class Keypairs {
     }
     const t = this.#t;
     const k = keypairOf(t, slot);
-    t.i32.fill(0, k, k + Keypair.WORDS);
+    this.#used = Math.max(this.#used, slot + 1);
     t.i32[k + Keypair.PEER] = peer;
     t.u32[k + Keypair.LOCAL] = a.local;
     t.u32[k + Keypair.REMOTE] = a.remote;
@@ -85,6 +87,11 @@ export class Keypairs {
   /** After a change of our key: what is on its way to us still opens, what leaves starts a new session. */
   stopSending(peer: number): void {
     for (const slot of this.#liveOf(peer)) Atomics.and(this.#t.i32, keypairOf(this.#t, slot) + Keypair.USABLE, ~Usable.SENDING);
+  }
+
+  /** Zeroes every row, whoever may still look at it. */
+  wipe(): void {
+    this.#t.i32.fill(0, this.#t.keypairs, keypairOf(this.#t, this.#used));
   }
 
   #liveOf(peer: number): Set<number> {

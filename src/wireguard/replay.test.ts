@@ -62,7 +62,7 @@ describe("fresh windows", () => {
     {
       name: "1..8128, then 0 once",
       fill: range(1, 8128),
-      then: [
+      after: [
         [0, true],
         [0, false],
       ],
@@ -70,17 +70,17 @@ describe("fresh windows", () => {
     {
       name: "2..8129, then 1, not 0",
       fill: range(2, 8129),
-      then: [
+      after: [
         [1, true],
         [0, false],
       ],
     },
-    { name: "8128 down to 0", fill: range(8128, 0), then: [] },
-    { name: "8129 down to 1, not 0", fill: range(8129, 1), then: [[0, false]] },
+    { name: "8128 down to 0", fill: range(8128, 0), after: [] },
+    { name: "8129 down to 1, not 0", fill: range(8129, 1), after: [[0, false]] },
     {
       name: "8128 down to 1, 8129, not 0",
       fill: range(8128, 1),
-      then: [
+      after: [
         [8129, true],
         [0, false],
       ],
@@ -88,15 +88,15 @@ describe("fresh windows", () => {
     {
       name: "8128 down to 1, 0, 8129",
       fill: range(8128, 1),
-      then: [
+      after: [
         [0, true],
         [8129, true],
       ],
     },
-  ] as { name: string; fill: number[]; then: [number, boolean][] }[])("$name", ({ fill, then }) => {
+  ] as { name: string; fill: number[]; after: [number, boolean][] }[])("$name", ({ fill, after }) => {
     const accept = window();
     for (const n of fill) expect(accept(n)).toBe(true);
-    for (const [n, want] of then) expect(accept(n)).toBe(want);
+    for (const [n, want] of after) expect(accept(n)).toBe(want);
   });
 });
 

@@ -2,7 +2,8 @@
 import { fromHex } from "../base/bytes.ts";
 import { parseCidr } from "../base/cidr.ts";
 import { parseIp } from "../base/ip.ts";
-import { nobleCrypto, noblePackets } from "../crypto/noble.ts";
+import { nobleCrypto } from "../crypto/noble.ts";
+import { opensslCrypto, opensslPackets } from "../crypto/openssl.ts";
 import type { Crypto, PacketCrypto } from "./crypto.ts";
 import { DataHalf, Done } from "./data.ts";
 import { Device } from "./device.ts";
@@ -69,7 +70,7 @@ export class Node {
   /** Inner packets that were delivered. */
   readonly inbox: Uint8Array[] = [];
   readonly effects: Effect[] = [];
-  /** Codes of DataHalf.send() and .receive(). */
+  /** Code of the last DataHalf.receive(). */
   lastCode = 0;
   readonly #scratch: number;
 
@@ -85,8 +86,8 @@ export class Node {
     const memory = new ArrayBuffer(this.#scratch + 2 * BUFFER);
     this.tables = createTables(memory, 0, limits);
     initTables(this.tables);
-    this.device = new Device(this.tables, options.crypto ?? nobleCrypto);
-    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? noblePackets)(memory));
+    this.device = new Device(this.tables, options.crypto ?? opensslCrypto());
+    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory));
     net.nodes.push(this);
     const key = new Uint8Array(32);
     nobleCrypto.random(key);
@@ -123,7 +124,11 @@ export class Node {
   work(): void {
     this.round(() => {});
   }
-  arrive({ from, bytes }: Datagram): void {
+  /** The answers of the kinds asked for, in order. */
+  kinds(...kinds: Effect["kind"][]): Effect[] {
+    return this.effects.filter((e) => kinds.includes(e.kind));
+  }
+  arrive({ from, bytes }: Pick<Datagram, "from" | "bytes">): void {
     this.round(() => {
       const at = this.#scratch + 128;
       writeEndpoint(this.tables.u8, this.tables.u32, this.#scratch, from);

@@ -18,6 +18,14 @@ export function takeStaged(t: Tables, peer: number): number {
   return slot;
 }
 
+// A free slot as link, or 0. Slots that were used come first: the others' memory was never touched.
+function freeLink(t: Tables): number {
+  const link = t.i32[t.head + Head.STAGED_FREE]!;
+  if (link !== 0) t.i32[t.head + Head.STAGED_FREE] = t.i32[slotOf(t, link) + Staged.NEXT]!;
+  else if (t.i32[t.head + Head.STAGED_USED]! < t.limits.stagedSlots) return ++t.i32[t.head + Head.STAGED_USED]!;
+  return link;
+}
+
 export function freeSlot(t: Tables, slot: number): void {
   t.i32[slot + Staged.NEXT] = t.i32[t.head + Head.STAGED_FREE]!;
   t.i32[t.head + Head.STAGED_FREE] = (slot - t.staged) / t.stagedWords + 1;
@@ -35,17 +43,16 @@ export function stage(t: Tables, peer: number, at: number, length: number): numb
     freeSlot(t, takeStaged(t, peer));
     dropped = Drop.STAGED_OVERFLOW;
   }
-  let link = t.i32[t.head + Head.STAGED_FREE]!;
+  let link = freeLink(t);
   if (link === 0) {
     // The pool is used up: the peer pays with its own oldest.
     const oldest = takeStaged(t, peer);
     if (oldest < 0) return Drop.STAGED_FULL;
     freeSlot(t, oldest);
-    link = t.i32[t.head + Head.STAGED_FREE]!;
+    link = freeLink(t);
     dropped = Drop.STAGED_OVERFLOW;
   }
   const slot = slotOf(t, link);
-  t.i32[t.head + Head.STAGED_FREE] = t.i32[slot + Staged.NEXT]!;
   t.i32[slot + Staged.NEXT] = 0;
   t.i32[slot + Staged.LENGTH] = length;
   t.u8.copyWithin(4 * slot + Staged.PACKET_BYTES, at, at + length);

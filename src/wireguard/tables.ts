@@ -38,8 +38,9 @@ export const Head = {
   /** Ring of peers with wants for the data half: C writes the tail, D the head. */
   DIRTY_HEAD: 11,
   DIRTY_TAIL: 12,
-  /** D: free staging slots: first of the list (slot + 1), 0: none. */
+  /** D: free staging slots: first of the list (slot + 1), 0: none; and how many slots were ever used (those after them are free too, and untouched). */
   STAGED_FREE: 13,
+  STAGED_USED: 14,
   WORDS: 64,
 } as const;
 /** Data threads that have an epoch word. */
@@ -237,12 +238,9 @@ export function createTables(buffer: ArrayBufferLike, offset = 0, limits: Limits
   };
 }
 
-/** Zeroes the head and chains the staging slots. Once, before either half is made. */
+/** Zeroes the head. Once, before either half is made. */
 export function initTables(t: Tables): void {
   t.i32.fill(0, t.head, t.head + Head.WORDS);
-  for (let slot = 0; slot < t.limits.stagedSlots; slot++)
-    t.i32[t.staged + slot * t.stagedWords + Staged.NEXT] = slot + 1 < t.limits.stagedSlots ? slot + 2 : 0;
-  t.i32[t.head + Head.STAGED_FREE] = t.limits.stagedSlots > 0 ? 1 : 0;
 }
 
 /** Word index of a peer's row. */
