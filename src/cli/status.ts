@@ -67,7 +67,7 @@ export function renderStatus(s: ClusterStatus, now: number, colours: boolean): s
   });
   return [
     line("Encryption", on),
-    line("Mode", `${s.mode}: traffic with a node that has no key goes in the clear`),
+    line("Mode", `${s.mode}: a node without a key is reached in the clear`),
     line("Pairs", `${up} of ${s.pairs.total} up${parts(s.pairs)}`),
     line("Last handshake", last),
     line("Clear packets", `${s.lastClearPacket}; tortie audit looks at the wires`),

@@ -93,24 +93,27 @@ describeRoot("agents of three nodes", () => {
     const keys = await Promise.all(devices.map(async (d) => (await d.get()).peers));
     const own = (await Promise.all(["n1", "n2"].map(published))).map((k) => fromBase64(k!)!);
     const peers = keys.map((list, i) => list.find((p) => Buffer.from(p.publicKey).equals(own[1 - i]!))!);
+    const rounds: number[] = [];
     for (let round = 0; round < 5; round++) {
       await Promise.all(devices.map((d, i) => d.set({ peers: [{ publicKey: own[1 - i]!, remove: true }] })));
-      const from = performance.now();
+      const from = Date.now();
       await Promise.all(
         devices.map(async (d, i) => {
           await d.set({ peers: [{ publicKey: own[1 - i]!, endpoint: peers[i]!.endpoint, allowedIps: peers[i]!.allowedIps }] });
           await d.handshake([own[1 - i]!]);
         }),
       );
-      const ages = await until("the handshake", async () => {
+      const handshakes = await until("the handshake", async () => {
         const states = await Promise.all(devices.map((d) => d.get()));
         for (const s of states) wipe(s.privateKey);
-        return (
-          states.every((s, i) => s.peers.find((p) => Buffer.from(p.publicKey).equals(own[1 - i]!))!.lastHandshakeSec > 0) && performance.now() - from
-        );
+        const found = states.map((s, i) => s.peers.find((p) => Buffer.from(p.publicKey).equals(own[1 - i]!))!);
+        return found.every((p) => p.lastHandshakeSec > 0) && found.map((p) => p.lastHandshakeSec * 1000 + p.lastHandshakeNsec / 1e6);
       });
-      expect(ages).toBeLessThan(200);
+      rounds.push(Math.max(...handshakes) - from);
     }
+    // Nobody waits for the 5 s of Rekey-Timeout, ever; one round may meet a busy machine.
+    expect(Math.max(...rounds)).toBeLessThan(2_000);
+    expect(rounds.toSorted((x, y) => x - y)[2]).toBeLessThan(200);
     for (const d of devices) d.close();
   });
 
