@@ -5,7 +5,7 @@ import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { type Change, CompactedError, type Committed, type Store } from "./store.ts";
 
 /** A fresh, empty store; `done` removes what it left. */
-export type MakeStore = () => Promise<{ store: Store; done(): Promise<void> }>;
+export type MakeStore = () => Promise<{ store: Store; done: () => Promise<void> }>;
 
 export function storeCases(make: MakeStore): void {
   const open: (() => Promise<void>)[] = [];
@@ -164,11 +164,17 @@ export function storeCases(make: MakeStore): void {
               conditions: [],
               writes: writes.map((w) => ({ key: w.key, value: w.value === undefined ? undefined : utf8(w.value) })),
             });
-            for (const w of writes) w.value === undefined ? twin.delete(w.key) : twin.set(w.key, w.value);
+            for (const w of writes) {
+              if (w.value === undefined) twin.delete(w.key);
+              else twin.set(w.key, w.value);
+            }
           }
           const rebuilt = new Map<string, string>();
           store.watch("", start, (changes) => {
-            for (const c of changes) c.value ? rebuilt.set(c.key, fromUtf8(c.value)) : rebuilt.delete(c.key);
+            for (const c of changes) {
+              if (c.value) rebuilt.set(c.key, fromUtf8(c.value));
+              else rebuilt.delete(c.key);
+            }
           });
           const sorted = (m: Map<string, string>): [string, string][] => [...m].toSorted(([a], [b]) => (a < b ? -1 : 1));
           const have = (await store.range("")).items.map((i): [string, string] => [i.key, fromUtf8(i.value)]);

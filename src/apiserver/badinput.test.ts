@@ -1,0 +1,330 @@
+import { describe, expect, test } from "vitest";
+import { FELIX, MERGE, type Options, POOLS, call, freshWorlds, pool, world } from "./world.cases.ts";
+
+freshWorlds();
+
+describe("bad input is refused with a field and a reason, and nothing changes", () => {
+  const patch = (spec: unknown): Options => ({ headers: MERGE, body: { spec } });
+  const CASES: { name: string; method: string; path: string; options: Options; code: number; message: string | RegExp }[] = [
+    {
+      name: "unknown field",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: patch({ wireguardEnabld: true }),
+      code: 400,
+      message:
+        'FelixConfiguration in version "v3" cannot be handled as a FelixConfiguration: strict decoding error: unknown field "spec.wireguardEnabld"',
+    },
+    {
+      name: "port 70000",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: patch({ wireguardListeningPort: 70000 }),
+      code: 422,
+      message:
+        'FelixConfiguration.projectcalico.org "default" is invalid: spec.wireguardListeningPort: Invalid value: 70000: spec.wireguardListeningPort in body should be less than or equal to 65535',
+    },
+    {
+      name: "wrong type",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: patch({ wireguardEnabled: "yes" }),
+      code: 422,
+      message: /spec.wireguardEnabled in body must be of type boolean: "string"/,
+    },
+    {
+      name: "broken JSON",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: '{"spec":' },
+      code: 400,
+      message: /^error decoding patch: /,
+    },
+    {
+      name: "not UTF-8",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: Uint8Array.of(0x7b, 0xff, 0x7d) },
+      code: 400,
+      message: /^error decoding patch: /,
+    },
+    {
+      name: "a patch that is a list",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: [] },
+      code: 400,
+      message: /^error decoding patch: /,
+    },
+    {
+      name: "a key twice",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: '{"spec":{"wireguardMTU":1,"wireguardMTU":2}}' },
+      code: 400,
+      message: /duplicate field "spec.wireguardMTU"/,
+    },
+    {
+      name: "__proto__",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: '{"spec":{"__proto__":{"x":1}}}' },
+      code: 400,
+      message: /__proto__/,
+    },
+    {
+      name: "a deep bomb",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: "[".repeat(500_000) },
+      code: 400,
+      message: /nested deeper/,
+    },
+    {
+      name: "strategic patch of a Calico kind",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: { "content-type": "application/strategic-merge-patch+json" }, body: {} },
+      code: 415,
+      message:
+        "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json",
+    },
+    {
+      name: "apply patch",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: { "content-type": "application/apply-patch+yaml" }, body: {} },
+      code: 415,
+      message: /^the body of the request/,
+    },
+    {
+      name: "patch of what is not there",
+      method: "PATCH",
+      path: `${FELIX}/zzz`,
+      options: patch({}),
+      code: 404,
+      message: 'felixconfigurations.projectcalico.org "zzz" not found',
+    },
+    {
+      name: "patch of the kind",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: { kind: "IPPool" } },
+      code: 422,
+      message: /kind: Invalid value: "IPPool"/,
+    },
+    {
+      name: "patch of the name",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: { metadata: { name: "x" } } },
+      code: 400,
+      message: "the name of the object (x) does not match the name on the URL (default)",
+    },
+    {
+      name: "metadata as a text",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: { metadata: "x" } },
+      code: 422,
+      message: /metadata in body must be of type object/,
+    },
+    {
+      name: "a stale version in a patch",
+      method: "PATCH",
+      path: `${FELIX}/default`,
+      options: { headers: MERGE, body: { metadata: { resourceVersion: "1" } } },
+      code: 409,
+      message: /^Operation cannot be fulfilled on felixconfigurations.projectcalico.org "default": the object has been modified/,
+    },
+    {
+      name: "PUT without a version",
+      method: "PUT",
+      path: `${FELIX}/default`,
+      options: { body: { metadata: { name: "default" } } },
+      code: 422,
+      message:
+        'felixconfigurations.projectcalico.org "default" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+    },
+    {
+      name: "PUT with another's uid",
+      method: "PUT",
+      path: `${FELIX}/default`,
+      options: { body: { metadata: { name: "default", uid: "x", resourceVersion: "1" } } },
+      code: 409,
+      message: /UID in precondition/,
+    },
+    {
+      name: "POST of another version",
+      method: "POST",
+      path: POOLS,
+      options: { body: { ...pool("p"), apiVersion: "projectcalico.org/v1" } },
+      code: 400,
+      message: "the API version in the data (projectcalico.org/v1) does not match the expected API version (projectcalico.org/v3)",
+    },
+    { name: "POST without a name", method: "POST", path: POOLS, options: { body: pool("") }, code: 422, message: /name or generateName is required/ },
+    {
+      name: "POST with a bad name",
+      method: "POST",
+      path: POOLS,
+      options: { body: pool("A_b") },
+      code: 422,
+      message: /metadata.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain/,
+    },
+    {
+      name: "POST with a version",
+      method: "POST",
+      path: POOLS,
+      options: { body: { ...pool("p"), metadata: { name: "p", resourceVersion: "1" } } },
+      code: 400,
+      message: "resourceVersion should not be set on objects to be created",
+    },
+    {
+      name: "POST of what exists",
+      method: "POST",
+      path: FELIX,
+      options: { body: { metadata: { name: "default" } } },
+      code: 409,
+      message: 'felixconfigurations.projectcalico.org "default" already exists',
+    },
+    { name: "POST of nothing", method: "POST", path: POOLS, options: {}, code: 400, message: /json parse error/ },
+    {
+      name: "POST in protobuf of a kind that has none",
+      method: "POST",
+      path: POOLS,
+      options: { headers: { "content-type": "application/vnd.kubernetes.protobuf" }, body: "k8s\0" },
+      code: 415,
+      message: /^the body of the request/,
+    },
+    {
+      name: "POST with broken YAML",
+      method: "POST",
+      path: POOLS,
+      options: { headers: { "content-type": "application/yaml" }, body: "a: [" },
+      code: 400,
+      message: /parse error/,
+    },
+    {
+      name: "POST with a YAML bomb",
+      method: "POST",
+      path: POOLS,
+      options: {
+        headers: { "content-type": "application/yaml" },
+        body: `a: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefgh"
+          .split("")
+          .map((c, i) => `${c}: &${c} [${Array(9).fill(`*${"abcdefgh"[i]}`).join(",")}]`)
+          .join("\n")}`,
+      },
+      code: 400,
+      message: /alias/i,
+    },
+    {
+      name: "dryRun=Foo",
+      method: "POST",
+      path: `${POOLS}?dryRun=Foo`,
+      options: { body: pool("p") },
+      code: 422,
+      message: 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Foo"]: supported values: "All"',
+    },
+    {
+      name: "a pod in no namespace",
+      method: "POST",
+      path: "/api/v1/namespaces/nons/pods",
+      options: { body: { metadata: { name: "p" }, spec: { containers: [{ name: "c" }] } } },
+      code: 404,
+      message: 'namespaces "nons" not found',
+    },
+    {
+      name: "a pod in another namespace",
+      method: "POST",
+      path: "/api/v1/namespaces/default/pods",
+      options: { body: { metadata: { name: "p", namespace: "x" }, spec: { containers: [{ name: "c" }] } } },
+      code: 400,
+      message: "the namespace of the provided object does not match the namespace sent on the request",
+    },
+    {
+      name: "bad label selector",
+      method: "GET",
+      path: `${POOLS}?labelSelector=x+inn+(a)`,
+      options: {},
+      code: 400,
+      message: "unable to parse requirement: found 'inn', expected: in, notin, =, ==, !=, gt, lt",
+    },
+    {
+      name: "bad field selector",
+      method: "GET",
+      path: `${POOLS}?fieldSelector=spec.cidr=x`,
+      options: {},
+      code: 400,
+      message: "field label not supported: spec.cidr",
+    },
+    { name: "bad continue", method: "GET", path: `${POOLS}?continue=xxxx`, options: {}, code: 400, message: /^invalid continue token/ },
+    { name: "bad limit", method: "GET", path: `${POOLS}?limit=-1`, options: {}, code: 400, message: /limit/ },
+    { name: "bad version", method: "GET", path: `${POOLS}?resourceVersion=abc`, options: {}, code: 400, message: 'invalid resource version: "abc"' },
+    {
+      name: "delete of a kept namespace",
+      method: "DELETE",
+      path: "/api/v1/namespaces/default",
+      options: {},
+      code: 403,
+      message: 'namespaces "default" is forbidden: this namespace may not be deleted',
+    },
+    {
+      name: "delete with another uid",
+      method: "DELETE",
+      path: `${FELIX}/default`,
+      options: { body: { preconditions: { uid: "abc" } } },
+      code: 409,
+      message: /the UID in the precondition \(abc\) does not match the UID in record/,
+    },
+    {
+      name: "an unknown policy",
+      method: "DELETE",
+      path: `${FELIX}/default`,
+      options: { body: { propagationPolicy: "Bad" } },
+      code: 422,
+      message: /propagationPolicy: Unsupported value: "Bad"/,
+    },
+    {
+      name: "an unknown method",
+      method: "BREW",
+      path: FELIX,
+      options: {},
+      code: 405,
+      message: "the server does not allow this method on the requested resource",
+    },
+    {
+      name: "Accept of nothing we have",
+      method: "GET",
+      path: FELIX,
+      options: { headers: { accept: "image/png" } },
+      code: 406,
+      message: /only the following media types are accepted/,
+    },
+    { name: "a status where there is none", method: "PUT", path: `${FELIX}/default/status`, options: { body: {} }, code: 404, message: /not found/ },
+  ];
+  test.for(CASES)("$name", async ({ method, path, options, code, message }) => {
+    const before = world.store.revision;
+    const answer = await call(method, path, options);
+    expect(answer.code).toBe(code);
+    expect(answer.body).toMatchObject({ kind: "Status", apiVersion: "v1", status: "Failure", code });
+    expect(answer.body.message).toEqual(message instanceof RegExp ? expect.stringMatching(message) : message);
+    expect(world.store.revision).toBe(before);
+  });
+  test.for([
+    "/nosuch",
+    "/api/v2/nodes",
+    "/apis/x.io/v1/things",
+    "/api/v1/nodes/a/b/c/d",
+    "/apis/projectcalico.org/v3/namespaces/x/ippools",
+    "/api/v1/%zz",
+  ])("unknown path %s", async (path) => {
+    expect(await call("GET", path)).toMatchObject({ code: 404, body: "404 page not found\n" });
+  });
+  test("fieldValidation=Warn stores without the unknown field and says so; Ignore says nothing", async () => {
+    const warn = await call("PATCH", `${FELIX}/default?fieldValidation=Warn`, { headers: MERGE, body: { spec: { nope: 1, wireguardMTU: 1400 } } });
+    expect([warn.code, warn.headers.warning, warn.body.spec]).toEqual([200, '299 - "unknown field \\"spec.nope\\""', { wireguardMTU: 1400 }]);
+    const ignore = await call("PATCH", `${FELIX}/default?fieldValidation=Ignore`, { headers: MERGE, body: { spec: { nope: 1 } } });
+    expect([ignore.code, ignore.headers.warning]).toEqual([200, undefined]);
+  });
+});

@@ -1,0 +1,89 @@
+// An API server in process for the tests of this folder: requests in, answers out, over a memory store and a clock that stands.
+import { beforeEach } from "vitest";
+import { KINDS } from "../api/kinds.ts";
+import { silent } from "../base/log.ts";
+import { memoryStore } from "../store/memory.ts";
+import type { MvccStore } from "../store/mvcc.ts";
+import { SOCKET_OWNER } from "./authenticate.ts";
+import { type AuditLine, Handler } from "./handler.ts";
+import { Registry } from "./registry.ts";
+import type { ApiResponse, User } from "./request.ts";
+import { seed } from "./seed.ts";
+
+const START = Date.parse("2026-11-23T12:00:00Z");
+
+export class World {
+  now: number = START;
+  readonly store: MvccStore = memoryStore(() => this.now);
+  readonly audited: AuditLine[] = [];
+  #uid = 0;
+  readonly #registry = new Registry({
+    store: this.store,
+    now: () => this.now,
+    uid: () => `00000000-0000-4000-8000-${String(++this.#uid).padStart(12, "0")}`,
+    random: () => 0,
+  });
+  readonly handler: Handler = new Handler({
+    kinds: KINDS,
+    registry: this.#registry,
+    gitVersion: "v1.36.0+t",
+    now: () => this.now,
+    random: () => 0.5,
+    log: silent,
+    audit: (line) => this.audited.push(line),
+  });
+  seed(): Promise<void> {
+    return seed(this.#registry, "0.0.0");
+  }
+}
+
+/** A fresh world before each test of the file. */
+export let world: World;
+export function freshWorlds(): void {
+  beforeEach(async () => {
+    world = new World();
+    await world.seed();
+  });
+}
+
+export const nodeUser = (name: string): User => ({ name: `system:node:${name}`, groups: ["system:nodes", "system:authenticated"] });
+export const NOBODY: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
+export const MERGE = { "content-type": "application/merge-patch+json" };
+export const FELIX = "/apis/projectcalico.org/v3/felixconfigurations";
+export const POOLS = "/apis/projectcalico.org/v3/ippools";
+export const pool = (name: string, more: object = {}): object => ({
+  apiVersion: "projectcalico.org/v3",
+  kind: "IPPool",
+  metadata: { name },
+  spec: { cidr: "10.0.0.0/16" },
+  ...more,
+});
+
+/** `body`: bytes, a text as it is, or anything as JSON. */
+export type Options = { user?: User; body?: unknown; headers?: Record<string, string>; signal?: AbortSignal };
+export function send(method: string, target: string, options: Options = {}): Promise<ApiResponse> {
+  const [path, query] = target.split("?");
+  const { body, user = SOCKET_OWNER, headers = {} } = options;
+  const bytes =
+    body === undefined ? new Uint8Array() : body instanceof Uint8Array ? body : Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+  return world.handler.handle({
+    method,
+    path: path!,
+    query: new URLSearchParams(query ?? ""),
+    headers,
+    user,
+    source: "test",
+    body: () => Promise.resolve(bytes),
+    signal: options.signal ?? new AbortController().signal,
+  });
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any
+export type Any = any;
+export type Answer = { code: number; body: Any; headers: Readonly<Record<string, string>> };
+/** As `send`, with the body read as JSON where it is. */
+export async function call(method: string, target: string, options: Options = {}): Promise<Answer> {
+  const { code, body, headers } = await send(method, target, options);
+  const text = Buffer.from(body as string).toString();
+  return { code, headers, body: text.startsWith("{") ? JSON.parse(text) : text };
+}
