@@ -1,5 +1,6 @@
 // A device from its start to its end: the parts in start order, undone in reverse.
 import { closeSync } from "node:fs";
+import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
@@ -92,12 +93,17 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
 
   const sockets = new Sockets(slab);
   const liveDevice = new LiveDevice({ device, sockets, tunFd: tun.fd, wakeFd, log, moment, changed: () => ticker.soon(), lookAtLink });
-  let lost: () => void;
-  const linkLost = new Promise<string>((resolve) => (lost = () => resolve("its link was deleted")));
+  let finish: (why: string) => void;
+  let fail: (error: unknown) => void;
+  const ended = new Promise<string>((resolve, reject) => {
+    finish = resolve;
+    fail = (cause) => reject(new TortieError(`Cannot go on: the control thread broke: ${messageOf(cause)}`, { cause }));
+  });
+  ended.catch(() => {}); // it is awaited only after the start
 
   function lookAtLink(): void {
     const state = link.state();
-    if (state === "deleted") return lost();
+    if (state === "deleted") return finish("its link was deleted");
     liveDevice.setMtu(state.mtu);
     liveDevice.setUp(state.up);
   }
@@ -116,7 +122,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     rounds = Atomics.load(mail, Mail.ROUNDS);
     return rounds === before ? "quiet" : "busy";
   }
-  const ticker = new Ticker(turn);
+  const ticker = new Ticker(turn, (error) => fail(error));
 
   const worker = await startWorker({ memory, plan: where }, () => ticker.now());
   undo.push(() => worker.stop());
@@ -129,7 +135,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   ticker.soon();
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets: worker.crypto });
   options.ready();
-  const why = await Promise.race([linkLost, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
+  const why = await Promise.race([ended, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
   const drops = { ...device.drops(), tun_refused: mail[Mail.TUN_REFUSED]! };
   log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(drops).filter(([, n]) => n > 0)));
   return why;

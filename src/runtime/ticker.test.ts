@@ -1,13 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Pace, Ticker } from "./ticker.ts";
 
+const fail = (error: unknown): void => {
+  throw error;
+};
+
 describe("Ticker", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
   function make(paces: Pace[]): { ticker: Ticker; turns: () => number } {
     let turns = 0;
-    return { ticker: new Ticker(() => paces[turns++] ?? "none"), turns: () => turns };
+    return { ticker: new Ticker(() => paces[turns++] ?? "none", fail), turns: () => turns };
   }
 
   test("takes a turn at once, and none later when the device is down", () => {
@@ -45,11 +49,25 @@ describe("Ticker", () => {
     const ticker: Ticker = new Ticker(() => {
       if (++turns === 1) ticker.now();
       return "none";
-    });
+    }, fail);
     ticker.now();
     expect(turns).toBe(1);
     vi.runAllTimers();
     expect(turns).toBe(2);
+  });
+
+  test("what a turn throws ends it, and is handed on once", () => {
+    const errors: unknown[] = [];
+    const ticker = new Ticker(
+      () => {
+        throw new Error("no");
+      },
+      (error) => errors.push(error),
+    );
+    ticker.now();
+    ticker.now();
+    vi.runAllTimers();
+    expect(errors).toEqual([new Error("no")]);
   });
 
   test("stop() is the end", () => {

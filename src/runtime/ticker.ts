@@ -10,15 +10,17 @@ export type Pace = "busy" | "quiet" | "none";
 
 export class Ticker {
   readonly #turn: () => Pace;
+  readonly #broken: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
   #wait = 0;
   #again = false;
   #inTurn = false;
   #stopped = false;
 
-  /** `turn`: one turn of the control thread. */
-  constructor(turn: () => Pace) {
+  /** `turn`: one turn of the control thread. What it throws ends the ticker and goes to `broken`. */
+  constructor(turn: () => Pace, broken: (error: unknown) => void) {
     this.#turn = turn;
+    this.#broken = broken;
   }
 
   /** A turn at once; within a turn, another one right after it. */
@@ -34,6 +36,9 @@ export class Ticker {
     let pace: Pace;
     try {
       pace = this.#turn();
+    } catch (error) {
+      this.stop();
+      return this.#broken(error);
     } finally {
       this.#inTurn = false;
     }
