@@ -421,6 +421,20 @@ describe("peers", () => {
     expect(a.device.drops().unknown_index).toBe(1);
     expect(a.send(ping)).toBe(-Drop.NO_PEER);
   });
+  test("the endpoint's version never repeats in a slot: a cached address of its last owner is noticed", () => {
+    const { net, a, ab } = pair();
+    const versions = new Set<number>();
+    let peer = ab;
+    for (let i = 0; i < 5; i++) {
+      const { slot } = peer;
+      expect(a.data.endpoint(slot, 4 * a.tables.staged)).toBe(true);
+      versions.add(a.data.endpointVersion);
+      a.perform(a.device.removePeer(peer, net.moment));
+      peer = a.addPeer(nobleCrypto.publicKey(new Uint8Array(32).fill(i + 1)), { endpoint: endpoint("192.0.2.50", i + 1) });
+      expect(peer.slot).toBe(slot);
+    }
+    expect(versions.size).toBe(5);
+  });
   test("more than the tables hold are refused", () => {
     const { a } = pair();
     const added = Array.from({ length: 9 }, (_, i) => a.device.addPeer(new Uint8Array(32).fill(i + 100)));

@@ -99,7 +99,10 @@ export class Device {
     if (slot === undefined) return "full";
     const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, allowedIps: this.#allowedIps });
     const row = rowOf(this.#t, slot);
+    // The endpoint's version goes on counting: who cached an address of this row's last owner must notice.
+    const version = this.#t.i32[row + Row.ENDPOINT_VERSION]!;
     this.#t.i32.fill(0, row, row + Row.WORDS);
+    Atomics.store(this.#t.i32, row + Row.ENDPOINT_VERSION, version);
     Atomics.store(this.#t.i32, row + Row.STATE, 1);
     this.#exchange.introduce(peer);
     this.#peers.set(toHex(publicKey), peer);

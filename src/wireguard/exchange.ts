@@ -16,7 +16,7 @@ import type { PeerState } from "./peer.ts";
 import { RateLimiter } from "./ratelimit.ts";
 import { firstHandshake, handshakesWaiting, pushWant, releaseHandshake } from "./rings.ts";
 import { learnEndpoint } from "./roaming.ts";
-import { secret } from "./secret.ts";
+import { keep, secret } from "./secret.ts";
 import { Ask, Cell, Head, Row, type Tables, Want } from "./tables.ts";
 import { compareStamps, nextTai64n, tai64n } from "./tai64n.ts";
 
@@ -286,10 +286,10 @@ export class Exchange {
     this.#effects.push({
       kind: "keylog",
       record: {
-        localStaticPrivate: local.private.slice(),
+        localStaticPrivate: keep(local.private),
         remoteStaticPublic: peer.publicKey,
-        localEphemeralPrivate: ephemeral.private.slice(),
-        presharedKey: peer.psk.slice(),
+        localEphemeralPrivate: keep(ephemeral.private),
+        presharedKey: keep(peer.psk),
       },
     });
   }

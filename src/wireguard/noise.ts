@@ -2,6 +2,7 @@
 // It knows tokens and payloads, not WireGuard's message layouts: those are in handshake.ts. A failed step wipes what it made.
 import { utf8, wipe } from "../base/bytes.ts";
 import type { Crypto } from "./crypto.ts";
+import { keep } from "./secret.ts";
 
 const NONCE_0 = new Uint8Array(12);
 const NOTHING = new Uint8Array(0);
@@ -35,8 +36,8 @@ export class Transcript {
 
   constructor(crypto: Crypto, from: Start) {
     this.#crypto = crypto;
-    this.#chain = from.chain.slice();
-    this.#hash = from.hash.slice();
+    this.#chain = keep(from.chain);
+    this.#hash = keep(from.hash);
   }
   /** A copy without the key of the moment: both messages end with one that is used up. */
   clone(): Transcript {

@@ -8,7 +8,7 @@ import { type Endpoint, ENDPOINT_WORDS, readEndpoint } from "./endpoint.ts";
 import type { Initiator } from "./handshake.ts";
 import { TIMESTAMP_LENGTH } from "./messages.ts";
 import { copyEndpoint } from "./roaming.ts";
-import { secret } from "./secret.ts";
+import { keep, secret } from "./secret.ts";
 import { Row, rowOf, type Tables } from "./tables.ts";
 
 /** For those who look on; the device holds PeerState. */
@@ -81,7 +81,7 @@ export class PeerState implements Peer {
     return rowOf(this.#tables, this.slot);
   }
   presharedKey(): Uint8Array {
-    return this.psk.slice();
+    return keep(this.psk);
   }
   endpoint(): Endpoint | undefined {
     if (copyEndpoint(this.#tables, this.slot, this.#words, 0) < 0) return undefined;
