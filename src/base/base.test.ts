@@ -78,6 +78,12 @@ describe("cidr", () => {
       }),
     );
   });
+  test("an address that is part of a Buffer is not changed: a Buffer's slice() is no copy", () => {
+    const packet = Buffer.from([10, 1, 2, 3]);
+    expect(contains(parseCidr("10.1.0.0/16")!, packet.subarray(0, 4))).toBe(true);
+    expect(addToIp(packet.subarray(0, 4), 1)).toEqual(new Uint8Array([10, 1, 2, 4]));
+    expect([...packet]).toEqual([10, 1, 2, 3]);
+  });
   test("contains, covers and overlaps", () => {
     const a = parseCidr("10.0.0.0/8")!;
     const b = parseCidr("10.2.0.0/16")!;

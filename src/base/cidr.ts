@@ -5,7 +5,7 @@ export type Cidr = { readonly ip: Ip; readonly prefix: number };
 
 /** The prefix that covers `ip`; host bits are cleared. */
 export function mask(ip: Ip, prefix: number): Cidr {
-  const out = ip.slice();
+  const out = new Uint8Array(ip);
   for (let i = 0; i < out.length; i++) out[i]! &= (0xff00 >> Math.min(8, Math.max(0, prefix - 8 * i))) & 255;
   return { ip: out, prefix };
 }

@@ -84,7 +84,7 @@ export function parseEndpoint(text: string): { ip: Ip; port: number } | undefine
 
 /** The address `n` further (carries; wraps at the end of the family). */
 export function addToIp(ip: Ip, n: number): Ip {
-  const out = ip.slice();
+  const out = new Uint8Array(ip);
   for (let i = out.length - 1, carry = n; i >= 0 && carry !== 0; i--) {
     carry += out[i]!;
     out[i] = carry & 255;
