@@ -1,5 +1,5 @@
 // Resources from files: -f FILE | - | DIR, several documents, lists, arrays; JSON is YAML. Everything is read before the first write.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isAlias, parseAllDocuments, visit } from "yaml";
 import type { Resource } from "../../api/meta.ts";
@@ -7,7 +7,8 @@ import { messageOf, TortieError } from "../../base/errors.ts";
 import { type ResourceType, typeOfDocument } from "./types.ts";
 
 export type Item = { readonly type: ResourceType; readonly object: Resource };
-const DOCUMENT_LIMIT = 10 << 20;
+/** Of one file, or of standard input. */
+const INPUT_LIMIT = 10 << 20;
 
 /** Every error here is one of the file: calicoctl puts these words in front. */
 export const fileError = (why: string): TortieError => new TortieError(`failed to execute command: ${why}`);
@@ -27,9 +28,30 @@ function filesOf(path: string, recursive: boolean): string[] {
     .map((n) => join(path, n));
 }
 
+/** All of standard input, which may be a pipe that another program made non-blocking: then "nothing yet" is no error. */
+function readStdin(): string {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for (;;) {
+    const chunk = Buffer.alloc(64 << 10);
+    try {
+      const length = readSync(0, chunk);
+      if (length === 0) return Buffer.concat(chunks).toString("utf8");
+      chunks.push(chunk.subarray(0, length));
+      total += length;
+      if (total > INPUT_LIMIT) throw new TortieError(`standard input exceeds ${INPUT_LIMIT} bytes`);
+    } catch (thrown) {
+      const { code } = thrown as NodeJS.ErrnoException;
+      if (code === "EOF") return Buffer.concat(chunks).toString("utf8");
+      if (code !== "EAGAIN") throw thrown;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
+
 function read(path: string): string {
   try {
-    return readFileSync(path === "-" ? 0 : path, "utf8");
+    return path === "-" ? readStdin() : readFileSync(path, "utf8");
   } catch (thrown) {
     throw fileError(messageOf(thrown));
   }
@@ -37,7 +59,7 @@ function read(path: string): string {
 
 /** The values of all documents in `text`; aliases are refused, because a few of them make gigabytes. */
 function valuesOf(text: string, where: string): unknown[] {
-  if (text.length > DOCUMENT_LIMIT) throw fileError(`${where} exceeds ${DOCUMENT_LIMIT} bytes`);
+  if (text.length > INPUT_LIMIT) throw fileError(`${where} exceeds ${INPUT_LIMIT} bytes`);
   return parseAllDocuments(text, { uniqueKeys: true, prettyErrors: true }).map((document) => {
     const [error] = document.errors;
     if (error) throw fileError(`${where}: ${error.message.split("\n", 1)[0]!.replace(/:$/, "")}`);
