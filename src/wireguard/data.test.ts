@@ -1,11 +1,10 @@
-import { PerformanceObserver } from "node:perf_hooks";
 import { expect, test } from "vitest";
 import { Done } from "./data.ts";
 import { packet, pair } from "./rig.cases.ts";
 import { writeEndpoint } from "./endpoint.ts";
 
 // Foreign functions box addresses; what is ours to keep is that the path around them allocates nothing.
-test("the packet path allocates nothing", async () => {
+test("the packet path allocates nothing", () => {
   const { net, a, b } = pair({ packets: () => ({ name: "none", seal: () => {}, open: () => true }) });
   a.send(packet("10.0.0.1", "10.0.0.2"));
   net.settle();
@@ -23,15 +22,12 @@ test("the packet path allocates nothing", async () => {
     }
   };
   packets(20_000);
-  let collections = 0;
-  const observer = new PerformanceObserver((list) => void (collections += list.getEntries().length));
-  observer.observe({ entryTypes: ["gc"] });
-  const before = process.memoryUsage().heapUsed;
-  packets(100_000);
-  const grown = process.memoryUsage().heapUsed - before;
-  await new Promise((resolve) => setImmediate(resolve));
-  observer.disconnect();
+  // A number boxed per packet is 1.2 MB and more, or a collection that takes away as much; others' garbage may disturb one try, not all.
+  const changes = [1, 2, 3].map(() => {
+    const before = process.memoryUsage().heapUsed;
+    packets(100_000);
+    return Math.abs(process.memoryUsage().heapUsed - before);
+  });
   expect(wrong).toBe(0);
-  // One number boxed per packet would be 1.2 MB and more; a collection in between would hide it.
-  expect(collections === 0 ? grown : 0).toBeLessThan(600_000);
+  expect(Math.min(...changes)).toBeLessThan(100_000);
 });
