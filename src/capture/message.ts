@@ -56,7 +56,7 @@ export function mac2Of(m: InitiationMessage | ResponseMessage): Uint8Array | und
 }
 /** The bytes that mac1 covers, the reserved ones taken as zero. */
 export function underMac1(m: InitiationMessage | ResponseMessage): Uint8Array {
-  const covered = m.bytes.slice(0, m.type === 1 ? Initiation.MAC1 : Response.MAC1);
+  const covered = new Uint8Array(m.bytes.subarray(0, m.type === 1 ? Initiation.MAC1 : Response.MAC1));
   covered.fill(0, 1, 4);
   return covered;
 }

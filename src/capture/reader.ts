@@ -66,7 +66,8 @@ export class CaptureReader {
   /** What the next bytes of the file say. Packets share memory with the chunk. */
   push(chunk: Uint8Array): CaptureEvent[] {
     if (this.#stopped) return [];
-    this.#pending.push(chunk);
+    // A plain view: what a Buffer's methods share and copy differs from what the rest of us expects of bytes.
+    this.#pending.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
     this.#have += chunk.length;
     return this.#have < this.#need ? [] : this.#run(false);
   }

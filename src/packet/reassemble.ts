@@ -59,12 +59,12 @@ export class Reassembler {
       p = { pieces: new Map(), header: undefined, total: undefined, have: 0 };
       this.#packets.set(f.key, p);
     }
-    const data = bytes.slice(f.at, f.end);
+    const data = new Uint8Array(bytes.subarray(f.at, f.end));
     if (p.pieces.has(f.offset)) return undefined;
     if (f.offset + data.length > MAX_PAYLOAD || p.pieces.size >= MAX_PIECES) return void this.#packets.delete(f.key);
     p.pieces.set(f.offset, data);
     p.have += data.length;
-    if (f.offset === 0) p.header = bytes.slice(ip.at, ip.at + ip.length);
+    if (f.offset === 0) p.header = new Uint8Array(bytes.subarray(ip.at, ip.at + ip.length));
     if (!f.more) p.total = f.offset + data.length;
     if (p.total === undefined || !p.header || p.have < p.total) return undefined;
     this.#packets.delete(f.key);

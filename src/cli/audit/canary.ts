@@ -88,7 +88,7 @@ export class Canary {
     const options = { marker: this.marker.toString("hex"), port: PORT, address: pod.address, targets, rounds: ROUNDS, interval: INTERVAL_MS };
     const [file, ...args] = [...enterMember(lab, pod), process.execPath, "-e", SENDER, "--", JSON.stringify(options)];
     return new Promise((resolve) => {
-      const child = spawn(file!, args, { env: environment(process.env), stdio: ["ignore", "pipe", "pipe"], timeout: 20_000, killSignal: "SIGKILL" });
+      const child = spawn(file, args, { env: environment(process.env), stdio: ["ignore", "pipe", "pipe"], timeout: 20_000, killSignal: "SIGKILL" });
       let out = "";
       let err = "";
       child.stdout.setEncoding("utf8").on("data", (t: string) => (out += t));

@@ -50,9 +50,9 @@ function launch(lab: RunningLab, wire: Wire, path: string): { child: ChildProces
     path,
   ];
   // A group of its own: the signal must reach the program behind nsenter.
-  const child = spawn(file!, args, { env: environment(process.env), stdio: ["ignore", "ignore", "pipe"], detached: true });
+  const child = spawn(file, args, { env: environment(process.env), stdio: ["ignore", "ignore", "pipe"], detached: true });
   let said = "";
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
     said += text;
     child.emit("said", said);
   });
