@@ -59,7 +59,6 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const tun = options.tunFd === undefined ? openTun(options.name) : describeTun(options.tunFd);
   undo.push(() => closeSync(tun.fd));
 
-  // The memory and the protocol's control half in it.
   const where = plan();
   const memory = share(where.bytes);
   const slab = new Slab(memory, where.control, where.bytes);
@@ -67,6 +66,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => slab.u8.fill(0, where.worker, where.bytes)); // packets that were under way
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
+
   const clockAt = slab.take(16);
   const clock = bootClock(slab.i32.subarray(clockAt >>> 2, (clockAt >>> 2) + 4), slab.base + clockAt);
   const moment = (): Moment => ({ now: clock.now(), wall: clock.wall() });
@@ -74,7 +74,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const device = new Device(tables, crypto);
   undo.push(() => device.close());
 
-  // What the worker watches.
+  // What the worker watches; it starts on the other core while the rest is made here.
   const mail = slab.i32;
   const wakeFd = openEventfd();
   undo.push(() => closeEventfd(wakeFd));
@@ -90,6 +90,9 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   mail[Mail.UDP4] = -1;
   mail[Mail.UDP6] = -1;
   Atomics.store(mail, Mail.DESCRIPTORS, 1);
+  const starting = startWorker({ memory, plan: where }, () => ticker.now());
+  undo.push(() => starting.then((w) => w.stop()).catch(() => {}));
+  starting.catch(() => {}); // it is awaited below
 
   const sockets = new Sockets(slab);
   const liveDevice = new LiveDevice({ device, sockets, tunFd: tun.fd, wakeFd, log, moment, changed: () => ticker.soon(), lookAtLink });
@@ -101,7 +104,9 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   });
   ended.catch(() => {}); // it is awaited only after the start
 
+  let running = false;
   function lookAtLink(): void {
+    if (!running) return; // the worker could not be told
     const state = link.state();
     if (state === "deleted") return finish("its link was deleted");
     liveDevice.setMtu(state.mtu);
@@ -124,13 +129,13 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   }
   const ticker = new Ticker(turn, (error) => fail(error));
 
-  const worker = await startWorker({ memory, plan: where }, () => ticker.now());
-  undo.push(() => worker.stop());
   undo.push(() => ticker.stop());
-  undo.push(() => sockets.close());
   if (options.keylogFile) undo.push(logToFile(options.keylogFile, liveDevice, log));
   const server = await serveUapi(`${SOCKET_DIRECTORY}/${tun.name}.sock`, liveDevice, options.uapiFd === undefined ? {} : { fd: options.uapiFd });
   undo.push(() => server.close());
+  const worker = await starting;
+  undo.push(() => sockets.close());
+  running = true;
   lookAtLink();
   ticker.soon();
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets: worker.crypto });
