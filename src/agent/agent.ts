@@ -75,7 +75,7 @@ export class Agent {
     this.#announce();
     for (const i of informers) i.onChange(() => this.#schedule(COALESCE_MS));
     this.#sources.nodes.onChange(() => this.#publisher.check());
-    this.#options.log.info("agent started", { node: this.#options.node });
+    this.#options.log.info("agent started");
     this.#schedule(0);
     await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
     this.#closed = true;

@@ -37,6 +37,9 @@ const SIGNALS: Readonly<Record<string, number>> = {
   SIGTERM: 15,
 };
 
+/** The program ends with us, however we end. */
+const DIE_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"];
+
 const exitOf = (child: ChildProcess): Promise<number> =>
   new Promise((resolve, reject) => {
     child.once("error", reject);
@@ -58,7 +61,7 @@ function killSession(id: number): void {
 
 function onTerminal({ argv, env }: SessionOptions): Session {
   const { master, slave } = openPty();
-  const args = ["--ctty", ...argv];
+  const args = ["--ctty", ...DIE_WITH_US, ...argv];
   const child = spawn("setsid", args, { env, stdio: [slave, slave, slave] });
   closeSync(slave);
   const stream = new ReadStream(master);
@@ -84,7 +87,7 @@ function onTerminal({ argv, env }: SessionOptions): Session {
 }
 
 function onPipes({ argv, env }: SessionOptions): Session {
-  const [file, ...args] = argv;
+  const [file, ...args] = [...DIE_WITH_US, ...argv];
   const child = spawn(file!, args, { env, stdio: ["pipe", "pipe", "pipe"], detached: true });
   child.stdin.on("error", () => {}); // the program need not read its input
   return {

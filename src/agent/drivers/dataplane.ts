@@ -94,20 +94,23 @@ export class Dataplane {
       const { encryption } = desired;
       if (encryption) await this.#clearWay(encryption);
       if (!this.#have) await this.#read(encryption);
-      await this.#shapeLinks(desired);
+      const trouble = await this.#shapeLinks(desired);
       const want = wanted(desired);
       const have = this.#have!;
+      const plain = (): Promise<void>[] => [
+        change("ip", difference(have, want, ["address", "neighbour", "main"], "ip")),
+        change("bridge", difference(have, want, ["forwarding"], "bridge")),
+      ];
       if (encryption) {
-        await Promise.all([
-          this.#configure(encryption, known),
-          change("ip", difference(have, want, ["address", "neighbour", "table", "main"], "ip")),
-          change("bridge", difference(have, want, ["forwarding"], "bridge")),
-        ]);
+        // Ordinary routing does not wait for a WireGuard interface that is in trouble.
+        const device = trouble === undefined ? this.#configure(encryption, known) : Promise.reject(trouble);
+        const table = trouble === undefined ? [change("ip", difference(have, want, ["table"], "ip"))] : [];
+        await everything([device, ...table, ...plain()]);
         await change("ip", difference(have, want, ["rule"], "ip"));
         this.#ledger.keepOnly([encryption.interface], [encryption.table]);
       } else {
-        await change("ip", difference(have, want, ["rule", "table", "neighbour", "main", "address"], "ip"));
-        await change("bridge", difference(have, want, ["forwarding"], "bridge"));
+        await change("ip", difference(have, want, ["rule", "table"], "ip"));
+        await everything(plain());
       }
       this.#have = want;
       if (!encryption) await this.#retire();
@@ -156,19 +159,23 @@ export class Dataplane {
     this.#have = existing(actual, interfaces, VXLAN_INTERFACE);
   }
 
-  async #shapeLinks({ encryption, vxlan }: Desired): Promise<void> {
-    const stale = !vxlan && this.#links.some((l) => l.name === VXLAN_INTERFACE && l.kind === "vxlan");
-    const lines = [
-      ...(vxlan ? vxlanLink(this.#links, vxlan) : []),
-      ...(stale ? [`link del dev ${VXLAN_INTERFACE}`] : []),
-      ...(encryption ? wireguardLink(this.#links, encryption) : []),
-    ];
+  /** The result is why the WireGuard link cannot be made; the VXLAN link must be. */
+  async #shapeLinks({ encryption, vxlan }: Desired): Promise<Error | undefined> {
     enableForwarding();
-    if (lines.length === 0) return;
+    const stale = !vxlan && this.#links.some((l) => l.name === VXLAN_INTERFACE && l.kind === "vxlan");
+    const lines = [...(vxlan ? vxlanLink(this.#links, vxlan) : []), ...(stale ? [`link del dev ${VXLAN_INTERFACE}`] : [])];
+    let trouble: Error | undefined;
+    try {
+      if (encryption) lines.push(...wireguardLink(this.#links, encryption));
+    } catch (thrown) {
+      trouble = thrown as Error;
+    }
+    if (lines.length === 0) return trouble;
     await change("ip", lines);
     // A link that was deleted took its addresses, neighbours and routes along.
     if (lines.some((l) => l.startsWith("link del"))) await this.#read(encryption);
     else this.#links = await links();
+    return trouble;
   }
 
   async #configure(e: Encryption, known: boolean): Promise<void> {
@@ -241,6 +248,12 @@ export class Dataplane {
     this.#greeter.stop();
     this.#device?.release();
   }
+}
+
+/** All of it, also when some fails; then throws the first failure. */
+async function everything(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((r) => r.status === "rejected");
+  if (failed) throw failed.reason;
 }
 
 async function keyOfDevice(interfaceName: string): Promise<Uint8Array | undefined> {

@@ -10,7 +10,7 @@ import { connect, type UapiConnection } from "../../uapi/client.ts";
  * Milliseconds after programming. The first message is lost when the other side does not know us yet: nodes of a cluster learn of each other within some
  * 100 ms. The gaps grow, because a new initiation makes the answer to the one before useless: one gap is longer than any round trip.
  */
-const FIRST: readonly number[] = [0, 100, 300, 700, 1_500, 3_000, 6_000];
+const FIRST: readonly number[] = [0, 50, 150, 350, 800, 1_700, 3_500, 7_000];
 const SECOND: readonly number[] = [300, 1_100, 2_200, 4_500];
 
 /** Byte order of keys; base64's own order differs. */
