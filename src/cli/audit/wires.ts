@@ -58,7 +58,8 @@ function launch(lab: RunningLab, wire: Wire, path: string): { child: ChildProces
   });
   const ended = new Promise<string>((resolve) => {
     child.once("error", (e) => resolve(e.message));
-    child.once("close", (code) => resolve(code === 0 ? "" : said.trim() || `exit code ${code}`));
+    // The interrupt ends nsenter at once, and its exit code says nothing; the capture says how it went, and holds the pipe open until it has ended.
+    child.once("close", (code) => resolve(/packets captured/.test(said) ? "" : said.trim() || `exit code ${code}`));
   });
   return { child, ended };
 }
