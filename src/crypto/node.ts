@@ -13,7 +13,7 @@ import {
 } from "node:crypto";
 import { concat, fromHex, wipe } from "../base/bytes.ts";
 import type { Crypto, PacketCrypto } from "../wireguard/crypto.ts";
-import { nobleCrypto } from "./noble.ts";
+import { nobleSymmetric } from "./noblesymmetric.ts";
 
 const CIPHER = "chacha20-poly1305";
 const TAG = 16;
@@ -76,14 +76,14 @@ function open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, ad: Uint8A
 export const nodeCrypto: Crypto = {
   name: "node",
   hash,
-  mac: (key, ...parts) => nobleCrypto.mac(key, ...parts),
+  mac: (key, ...parts) => nobleSymmetric.mac(key, ...parts),
   hmac,
   publicKey: (privateKey) => plain(createPublicKey(privateObject(privateKey)).export({ format: "der", type: "spki" }).subarray(SPKI.length)),
   dh,
   seal,
   open,
-  xseal: (...a) => nobleCrypto.xseal(...a),
-  xopen: (...a) => nobleCrypto.xopen(...a),
+  xseal: (...a) => nobleSymmetric.xseal(...a),
+  xopen: (...a) => nobleSymmetric.xopen(...a),
   random: (into) => void randomFillSync(into),
 };
 

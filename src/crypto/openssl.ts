@@ -2,7 +2,7 @@
 import { equal, fromHex } from "../base/bytes.ts";
 import type { Crypto, PacketCrypto } from "../wireguard/crypto.ts";
 import { opensslMac } from "./blake2smac.ts";
-import { nobleCrypto, noblePackets } from "./noble.ts";
+import { noblePackets, nobleSymmetric } from "./noblesymmetric.ts";
 import { nodeCrypto, nodePackets } from "./node.ts";
 import { directPackets } from "./packets-direct.ts";
 import { evpPackets } from "./packets-evp.ts";
@@ -12,7 +12,7 @@ import { directX25519, type X25519 } from "./x25519.ts";
 export function opensslCrypto(): Crypto {
   const curve = directX25519();
   const curveWorks = curve !== undefined && rightX25519(curve);
-  const mac = opensslMac((key, ...parts) => nobleCrypto.mac(key, ...parts));
+  const mac = opensslMac((key, ...parts) => nobleSymmetric.mac(key, ...parts));
   return { ...nodeCrypto, ...(curveWorks && curve), ...(mac && rightMac(mac) && { mac }), name: curveWorks ? "openssl (direct)" : "node" };
 }
 
@@ -37,7 +37,7 @@ function rightX25519(x: X25519): boolean {
 
 function rightMac(mac: Crypto["mac"]): boolean {
   const message = new Uint8Array(116).fill(7);
-  return [16, 32].every((n) => equal(mac(message.subarray(0, n), message), nobleCrypto.mac(message.subarray(0, n), message)));
+  return [16, 32].every((n) => equal(mac(message.subarray(0, n), message), nobleSymmetric.mac(message.subarray(0, n), message)));
 }
 
 // Around every boundary of ChaCha20's and Poly1305's blocks, against another implementation; a damaged tag must be refused.
