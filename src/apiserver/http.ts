@@ -1,6 +1,7 @@
 // Carries the handler over Node's HTTP: reads requests, writes answers and endless streams. Bodies are read only for those who may send them.
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { tooLarge } from "../api/status.ts";
 import { answerError } from "./answer.ts";
 import { BODY_LIMIT } from "./body.ts";
@@ -36,9 +37,18 @@ function readBody(message: IncomingMessage): Promise<Uint8Array> {
   });
 }
 
-/** The endless answers of one server, to be ended when it stops. */
+/** The endless answers and the connections of a server, to be ended when it stops. */
 export class Connections {
   readonly #open = new Set<() => void>();
+  /** Also those that never got as far as a request: Node closes only those that it knows as HTTP. */
+  readonly #sockets = new Set<Socket>();
+  hold(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+  }
+  destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
   add(end: () => void): () => void {
     this.#open.add(end);
     return () => void this.#open.delete(end);
@@ -61,7 +71,10 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 95_000;
   server.maxConnections = 8192;
-  server.on("connection", (socket: { setNoDelay?: (on: boolean) => void }) => socket.setNoDelay?.(true));
+  server.on("connection", (socket: Socket) => {
+    connections.hold(socket);
+    socket.setNoDelay(true);
+  });
   server.on("clientError", (_error, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     else socket.destroy();

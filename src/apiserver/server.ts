@@ -60,6 +60,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // Decided for each request: /healthz and the like are for everybody.
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
+    handshakeTimeout: 10_000,
     // A resumed session would bring its peer's certificate only on some versions of Node.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
@@ -90,9 +91,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       connections.endAll();
       streams.close();
       for (const [server] of doors) server.closeIdleConnections();
-      const late = setTimeout(() => {
-        for (const [server] of doors) server.closeAllConnections();
-      }, graceMs);
+      const late = setTimeout(() => connections.destroyAll(), graceMs);
       await Promise.all(closed);
       clearTimeout(late);
       await store.close();
