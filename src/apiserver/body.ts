@@ -4,6 +4,9 @@ import { apiVersionOf } from "../api/kind.ts";
 import { isObject, type JsonObject, type JsonValue, type Parsed, parseJson } from "../api/json.ts";
 import { badRequest, unsupportedMediaType } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
+import { decodeProtobuf, hasProtobuf } from "./protobuf.ts";
+
+const [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
 /** Bytes that a request may have. */
 export const BODY_LIMIT: number = 3 * 1024 * 1024;
@@ -40,11 +43,13 @@ export type Decoded = { readonly object: JsonObject; readonly duplicates: readon
 /** An object of `kind`, as a create or an update sends it; apiVersion and kind are filled in or must fit. Throws ApiError. */
 export async function decodeObject(kind: Kind, bytes: Uint8Array, contentType: string | undefined): Promise<Decoded> {
   const type = mediaType(contentType);
-  if (type !== "application/json" && type !== "application/yaml") throw unsupportedMediaType(["application/json", "application/yaml"]);
+  const protobuf = kind.builtIn && hasProtobuf(kind.kind);
+  if (type !== JSON_TYPE && type !== YAML_TYPE && !(type === PROTOBUF_TYPE && protobuf))
+    throw unsupportedMediaType([JSON_TYPE, YAML_TYPE, ...(protobuf ? [PROTOBUF_TYPE] : [])]);
   const wanted = `the object provided is unrecognized (must be of type ${kind.kind})`;
   let parsed: Parsed;
   try {
-    parsed = await parseText(bytes, type === "application/yaml");
+    parsed = type === PROTOBUF_TYPE ? { value: decodeProtobuf(bytes), duplicates: [] } : await parseText(bytes, type === YAML_TYPE);
   } catch (thrown) {
     throw badRequest(`${wanted}: couldn't get version/kind; json parse error: ${messageOf(thrown)}`);
   }
@@ -63,4 +68,10 @@ export function typed(kind: Kind, object: JsonObject): JsonObject {
       `the API version in the data (${JSON.stringify(object.apiVersion).replaceAll('"', "")}) does not match the expected API version (${apiVersion})`,
     );
   return { ...object, apiVersion, kind: kind.kind };
+}
+
+/** The options in the body of a delete. Throws SyntaxError. */
+export async function decodeDeleteOptions(bytes: Uint8Array, contentType: string | undefined): Promise<JsonValue> {
+  const type = mediaType(contentType);
+  return type === PROTOBUF_TYPE ? decodeProtobuf(bytes) : (await parseText(bytes, type === YAML_TYPE)).value;
 }

@@ -7,7 +7,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { answer, answerError, answerList, answerObject, NO_SUCH_PAGE, statusOf } from "./answer.ts";
 import { authorize, authorizePath } from "./authorize.ts";
-import { decodeObject, mediaType, parseText } from "./body.ts";
+import { decodeDeleteOptions, decodeObject } from "./body.ts";
 import { Discovery } from "./discovery.ts";
 import { list } from "./list.ts";
 import { OpenApi } from "./openapi.ts";
@@ -235,10 +235,9 @@ async function deleteOptions(request: ApiRequest, kind: Kind): Promise<WriteOpti
   const usual = writeOptions(request, kind, "DeleteOptions");
   const bytes = await request.body();
   if (bytes.length === 0) return usual;
-  const type = mediaType(request.headers["content-type"]);
   let value: unknown;
   try {
-    value = (await parseText(bytes, type === "application/yaml")).value;
+    value = await decodeDeleteOptions(bytes, request.headers["content-type"]);
   } catch (thrown) {
     throw badRequest(`error decoding DeleteOptions: ${messageOf(thrown)}`);
   }
