@@ -18,7 +18,7 @@ export function printHelp(): number {
   process.stdout.write(
     `tortie: WireGuard encryption of all pod traffic with one setting, and the proof of it\n\nUsage: tortie COMMAND [ARGUMENTS]\n\n${groups.map(block).join("\n")}\n` +
       `Examples:\n  tortie lab exercise                 the whole walk, on four nodes on this machine\n  tortie lab up && tortie lab shell k8s-w1\n  tortie status -o json\n\n` +
-      `tortie COMMAND --help explains one. Called as wg, calicoctl, kubectl, tcpdump, tshark or ping it acts as that program.\n`,
+      `tortie COMMAND --help explains one. Called as wg, calicoctl, kubectl, tcpdump, tshark or ping (tortie kubectl … does too) it acts as that program.\n`,
   );
   return 0;
 }

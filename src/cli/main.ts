@@ -14,9 +14,9 @@ async function main(): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return printHelp();
   if (name === "--version" || name === "-V" || name === "version") return printVersion();
-  const command = COMMANDS.find((c) => c.name === name);
-  if (!command) throw new TortieError(`Cannot run "${name}": there is no such command`, { hint: "tortie --help lists them." });
-  return (await command.load()).main(rest);
+  const load = COMMANDS.find((c) => c.name === name)?.load ?? PERSONALITIES[name];
+  if (!load) throw new TortieError(`Cannot run "${name}": there is no such command`, { hint: "tortie --help lists them." });
+  return (await load()).main(rest);
 }
 
 try {
