@@ -9,12 +9,12 @@ async function main(): Promise<number> {
   // A reader that went away (`| head`) is no error.
   process.stdout.on("error", (e: NodeJS.ErrnoException) => process.exit(e.code === "EPIPE" ? 0 : 1));
   const args = process.argv.slice(2);
-  const personality = PERSONALITIES[basename(process.argv[1] ?? "").replace(/\.js$/, "")];
+  const personality = PERSONALITIES.get(basename(process.argv[1] ?? "").replace(/\.js$/, ""));
   if (personality) return (await personality()).main(args);
   const [name, ...rest] = args;
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return printHelp();
   if (name === "--version" || name === "-V" || name === "version") return printVersion();
-  const load = COMMANDS.find((c) => c.name === name)?.load ?? PERSONALITIES[name];
+  const load = COMMANDS.find((c) => c.name === name)?.load ?? PERSONALITIES.get(name);
   if (!load) throw new TortieError(`Cannot run "${name}": there is no such command`, { hint: "tortie --help lists them." });
   return (await load()).main(rest);
 }

@@ -43,11 +43,11 @@ export const COMMANDS: readonly CommandEntry[] = [
 ];
 
 /** The program acts as these when it is called by their name. */
-export const PERSONALITIES: Readonly<Record<string, Load>> = {
-  wg: () => import("./wg/main.ts"),
-  calicoctl: resources,
-  kubectl: () => import("./kubectl.ts"),
-  tcpdump: () => import("./tcpdump.ts"),
-  tshark: () => import("./tshark.ts"),
-  ping: () => import("./ping.ts"),
-};
+export const PERSONALITIES: ReadonlyMap<string, Load> = new Map<string, Load>([
+  ["wg", () => import("./wg/main.ts")],
+  ["calicoctl", resources],
+  ["kubectl", () => import("./kubectl.ts")],
+  ["tcpdump", () => import("./tcpdump.ts")],
+  ["tshark", () => import("./tshark.ts")],
+  ["ping", () => import("./ping.ts")],
+]);
