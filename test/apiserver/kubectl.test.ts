@@ -1,5 +1,5 @@
 // The real kubectl on our server: the current release where scripts/peers put it, else the system's.
-import { execFile, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -9,8 +9,22 @@ import { fakeAgent } from "./fakeagent.ts";
 import { ServerHome, until } from "./process.ts";
 
 const current = find("kubectl");
-const older = current === undefined ? undefined : join(dirname(current), "kubectl-1.32");
-const programs = [current, older].filter((p): p is string => p !== undefined && existsSync(p));
+const candidates = [current, current && join(dirname(current), "kubectl-1.32"), find("kubectl", { debian: true })];
+/** Minor version of a kubectl: 36 for 1.36. */
+function minorOf(path: string): number {
+  const { clientVersion } = JSON.parse(execFileSync(path, ["version", "--client", "-o", "json"], { encoding: "utf8" })) as {
+    clientVersion: { minor: string };
+  };
+  return parseInt(clientVersion.minor, 10);
+}
+const programs = [...new Set(candidates)]
+  .filter((p): p is string => p !== undefined && existsSync(p))
+  .map((path) => ({ path, minor: minorOf(path) }))
+  .filter((p, i, all) => all.findIndex((q) => q.minor === p.minor) === i)
+  .map((p) => ({ ...p, name: `kubectl 1.${p.minor}` }));
+
+/** A test that does not exist for a release that cannot do what it is about: nothing is left out that could be run. */
+const testIf = (does: boolean): ((title: string, body: () => Promise<void>) => void) => (does ? test : () => {});
 
 describeWith(["kubectl"], "kubectl", () => {
   let home: ServerHome;
@@ -20,7 +34,11 @@ describeWith(["kubectl"], "kubectl", () => {
   });
   afterAll(() => home.remove());
 
-  describe.each(programs.map((path) => ({ name: path.split("/").at(-1)!, path })))("$name", ({ path }) => {
+  describe.each(programs)("$name", ({ path, minor }) => {
+    // Before 1.29 kubectl validates by OpenAPI v2, which we do not have; before 1.30 exec is SPDY.
+    const [validates, websocket] = [minor >= 29, minor >= 30];
+    const asIs = validates ? [] : ["--validate=false"];
+
     type Ran = { code: number; out: string };
     async function kubectl(...args: string[]): Promise<Ran> {
       const env = { ...process.env, KUBECONFIG: home.kubeconfig, KUBECACHEDIR: join(home.directory, "cache"), HOME: home.directory };
@@ -60,7 +78,7 @@ describeWith(["kubectl"], "kubectl", () => {
       expect((await patch('{"spec":')).code).toBe(1);
     });
 
-    test("apply, diff, get, describe, label, wait, explain, delete of a Calico kind", async () => {
+    testIf(validates)("apply, diff, get, describe, label, wait, explain, delete of a Calico kind", async () => {
       expect((await kubectl("apply", "-f", file("pool.json", pool({ vxlanMode: "Always" })))).out).toBe("ippool.projectcalico.org/p created\n");
       const changed = file("pool.json", pool({ vxlanMode: "CrossSubnet" }));
       expect((await kubectl("diff", "-f", changed)).code).toBe(1);
@@ -82,7 +100,7 @@ describeWith(["kubectl"], "kubectl", () => {
     });
 
     test("get -w sees a change", async () => {
-      await kubectl("apply", "-f", file("pool.json", pool({})));
+      await kubectl("apply", ...asIs, "-f", file("pool.json", pool({})));
       const watch = spawn(path, ["get", "ippool", "p", "-w"], { env: { ...process.env, KUBECONFIG: home.kubeconfig, HOME: home.directory } });
       let seen = "";
       watch.stdout.on("data", (d: Buffer) => (seen += d.toString()));
@@ -95,7 +113,7 @@ describeWith(["kubectl"], "kubectl", () => {
       await kubectl("delete", "ippool", "p");
     });
 
-    test("core kinds: create, cordon, taint, label, strategic patch of a Node; a namespace and a pod", async () => {
+    testIf(validates)("core kinds: create, cordon, taint, label, strategic patch of a Node; a namespace and a pod", async () => {
       await kubectl(
         "create",
         "-f",
@@ -113,7 +131,7 @@ describeWith(["kubectl"], "kubectl", () => {
       expect((await kubectl("get", "pods", "-A")).out).not.toContain("q ");
     });
 
-    test("exec: output, input, exit code, and a clear word when it cannot be", async () => {
+    testIf(websocket)("exec: output, input, exit code, and a clear word when it cannot be", async () => {
       const pod = (name: string, nodeName: string): object => ({
         apiVersion: "v1",
         kind: "Pod",
@@ -159,6 +177,15 @@ describeWith(["kubectl"], "kubectl", () => {
       );
       expect((await kubectl("exec", "pod9", "--", "true")).out).toContain('pods "pod9" not found');
       await kubectl("delete", "pod", "pod1", "pod2");
+    });
+
+    testIf(!websocket)("exec over SPDY is refused with the release that is needed", async () => {
+      const agent = await fakeAgent(home.socket, "n1");
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "pod1" }, spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] } };
+      await kubectl("create", ...asIs, "-f", file("pod1.json", pod));
+      expect((await kubectl("exec", "pod1", "--", "true")).out).toContain("exec needs kubectl 1.30 or newer");
+      await kubectl("delete", "pod", "pod1");
+      agent.close();
     });
   });
 });
