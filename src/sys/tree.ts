@@ -16,7 +16,10 @@ export type TreeOptions = {
 };
 
 // The shell stays as process 1 for its `wait`, which reaps everybody. A program in the background would read /dev/null: descriptor 9 keeps the real input.
-const INIT = `"$@" <&9 9<&- &
+// What to set up comes by the environment, to keep the list of processes readable.
+const INIT = `setup=$TORTIE_SETUP; unset TORTIE_SETUP; eval "$setup"
+exec 9<&0
+"$@" <&9 9<&- &
 exec 9<&- <&-
 wait $!`;
 
@@ -24,9 +27,9 @@ wait $!`;
 export function startTree(options: TreeOptions): ChildProcess {
   const deathSignal = options.dieWithCaller ? ["setpriv", "--pdeathsig", "KILL"] : [];
   const unshare = ["unshare", "--pid", "--mount", "--net", "--uts", "--fork", "--kill-child", "--mount-proc", "--"];
-  const shell = ["sh", "-ec", `${options.setup}\nexec 9<&0\n${INIT}`, "init", ...options.main];
+  const shell = ["sh", "-ec", INIT, "init", ...options.main];
   const [file, ...args] = [...deathSignal, ...unshare, ...shell];
-  return spawn(file!, args, { stdio: options.stdio, env: options.env, detached: true });
+  return spawn(file!, args, { stdio: options.stdio, env: { ...options.env, TORTIE_SETUP: options.setup }, detached: true });
 }
 
 /** The tree's init as the caller sees it: kill it, and all is gone. Waits until it was forked. */
