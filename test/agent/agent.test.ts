@@ -15,7 +15,7 @@ import { fromBase64, wipe } from "../../src/base/bytes.ts";
 import { exec } from "../../src/client/exec.ts";
 import { openLmdbStore } from "../../src/store/lmdb.ts";
 import { connect } from "../../src/uapi/client.ts";
-import { describeRoot } from "../peers.ts";
+import { describeRoot, describeWith, find } from "../peers.ts";
 import { Cluster, MODEL, type TestPod, until } from "./cluster.ts";
 
 const ALL = MODEL.nodes.map((n) => n.name);
@@ -291,7 +291,22 @@ describeRoot("agents of three nodes", () => {
     await until("the command", () => execFileSync("pgrep", ["-fc", "^sleep 4321"], { encoding: "utf8" }).trim() === "2");
     stop.abort();
     expect(await sleeping).toBe("ended");
-    await until("its end", () => execFileSync("sh", ["-c", "pgrep -fc '^sleep 4321' || true"], { encoding: "utf8" }).trim() === "0");
+    const gone = (): boolean => execFileSync("sh", ["-c", "pgrep -fc '^sleep 4321' || true"], { encoding: "utf8" }).trim() === "0";
+    await until("its end", gone);
+    // A command that does not read its input must not fill the agent, and is ended.
+    async function* flood(): AsyncGenerator<Uint8Array> {
+      for (let i = 0; i < 400; i++) yield new Uint8Array(1 << 16);
+      await sleep(60_000, undefined, { ref: false });
+    }
+    expect((await run(shell("exec sleep 4321"), { stdin: flood() })).code).toBe(137);
+    // Nor does it outlive the agent, whatever ends that.
+    const orphan = run(shell("exec sleep 4321")).catch(() => ({ code: -1 }));
+    await until("the command", () => !gone());
+    await c.killAgent("n1");
+    await until("its end", gone);
+    expect((await orphan).code).not.toBe(0);
+    c.startAgent("n1");
+    await until("the agent", () => c.pidsOf("n1", "agent").length === 1);
   });
 
   test("name, port, MTU and priority change while the agent runs", async () => {
@@ -344,6 +359,26 @@ describeRoot("agents of three nodes", () => {
       expect((await c.client.get(NODE, name)).metadata.annotations?.[ANNOTATION.interfaceIPv4Address]).toBeUndefined();
     }
     expect(await lost(5, 0.1)).toBe(0);
+  });
+});
+
+describeWith(["wireguard-go"], "a node whose device is wireguard-go", () => {
+  const c = new Cluster();
+  beforeAll(() => c.start());
+  afterAll(() => c.stop());
+
+  test("is a peer like the others; its device is killed and comes back with the same key", async () => {
+    for (const name of ["n1", "n2"]) c.startAgent(name);
+    c.startAgent("n3", ["--device-command", `${find("wireguard-go")!} -f`]);
+    await c.configure("default", { wireguardEnabled: true });
+    await until("all handshakes", () => c.handshakes() === PAIRS, 30_000);
+    await c.pod("pod1", "n1");
+    const { address } = await c.pod("pod3", "n3");
+    expect(await c.pinging("pod1", address, 5, 0.1)).toBe(0);
+    const key = c.on("n3", "wg show wireguard.cali public-key");
+    c.killDevice("n3");
+    await until("the same key", () => c.on("n3", "wg show wireguard.cali public-key") === key);
+    await until("traffic", async () => (await c.pinging("pod1", address, 3, 0.1)) === 0);
   });
 });
 

@@ -153,7 +153,9 @@ export class Cluster {
   pidsOf(node: string, what: "agent" | "device"): number[] {
     const net = readlinkSync(`/proc/${this.members.get(node)!.pid}/ns/net`);
     return processes()
-      .filter((p) => p.net === net && p.args[0] === process.execPath && p.args.includes(what))
+      .filter(
+        (p) => p.net === net && (p.args[0] === process.execPath ? p.args.includes(what) : what === "device" && p.args[0]!.endsWith("/wireguard-go")),
+      )
       .map((p) => p.pid);
   }
 

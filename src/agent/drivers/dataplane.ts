@@ -16,7 +16,7 @@ import { Greeter } from "./greeter.ts";
 import { loadKey, makeKey, publicKeyOf, removeKey, saveKey } from "./key.ts";
 import { Ledger } from "./ledger.ts";
 import { vxlanLink, wireguardLink } from "./links.ts";
-import { difference, existing, type State, wanted } from "./plan.ts";
+import { difference, existing, type Sort, type State, wanted } from "./plan.ts";
 import { changeOf, type DeviceView, targetOf, viewOf } from "./wireguard.ts";
 
 /** How long a device that was switched off still opens what its peers, who hear of it later, send. */
@@ -97,20 +97,19 @@ export class Dataplane {
       const trouble = await this.#shapeLinks(desired);
       const want = wanted(desired);
       const have = this.#have!;
-      const plain = (): Promise<void>[] => [
-        change("ip", difference(have, want, ["address", "neighbour", "main"], "ip")),
-        change("bridge", difference(have, want, ["forwarding"], "bridge")),
-      ];
       if (encryption) {
         // Ordinary routing does not wait for a WireGuard interface that is in trouble.
-        const device = trouble === undefined ? this.#configure(encryption, known) : Promise.reject(trouble);
-        const table = trouble === undefined ? [change("ip", difference(have, want, ["table"], "ip"))] : [];
-        await everything([device, ...table, ...plain()]);
+        const sorts: Sort[] = trouble === undefined ? ["address", "neighbour", "table", "main"] : ["neighbour", "main"];
+        await everything([
+          trouble === undefined ? this.#configure(encryption, known) : Promise.reject(trouble),
+          change("ip", difference(have, want, sorts, "ip")),
+          change("bridge", difference(have, want, ["forwarding"], "bridge")),
+        ]);
         await change("ip", difference(have, want, ["rule"], "ip"));
         this.#ledger.keepOnly([encryption.interface], [encryption.table]);
       } else {
-        await change("ip", difference(have, want, ["rule", "table"], "ip"));
-        await everything(plain());
+        await change("ip", difference(have, want, ["rule", "table", "address", "neighbour", "main"], "ip"));
+        await change("bridge", difference(have, want, ["forwarding"], "bridge"));
       }
       this.#have = want;
       if (!encryption) await this.#retire();

@@ -5,6 +5,7 @@ import { fromBase64, toBase64, wipe } from "../../base/bytes.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { connect, type UapiConnection } from "../../uapi/client.ts";
+import type { PeerState } from "../../uapi/types.ts";
 
 /**
  * Milliseconds after programming. The first message is lost when the other side does not know us yet: nodes of a cluster learn of each other within some
@@ -60,21 +61,38 @@ export class Greeter {
     }
   }
 
-  /** On a connection of its own: a device that does not know the request closes it. `silent`: only to peers that have not answered yet. */
+  /** `silent`: only to peers that have not answered yet. */
   async #speak(device: string, peers: readonly string[], silent: boolean): Promise<void> {
     try {
-      const connection = await connect(device);
-      try {
-        const to = silent ? await unanswered(connection, peers) : peers;
-        if (to.length > 0) await connection.handshake(to.map((p) => fromBase64(p)!));
-      } finally {
-        connection.close();
-      }
+      const to = silent ? await using(device, (c) => unanswered(c, peers)) : peers;
+      if (to.length === 0) return;
+      await using(device, (c) => c.handshake(to.map((p) => fromBase64(p)!))).catch(() => using(device, (c) => nudge(c, to)));
     } catch (thrown) {
-      // Another WireGuard implementation: its own timers must do.
       this.#log.debug("cannot start a handshake", { error: messageOf(thrown) });
     }
   }
+}
+
+/** On a connection of its own: a device that does not know a request closes it, and the agent's must stay open. */
+async function using<T>(device: string, work: (connection: UapiConnection) => Promise<T>): Promise<T> {
+  const connection = await connect(device);
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** For a device that is not ours: a keepalive interval that is switched on sends a keepalive at once, and with it a handshake where there is no session. */
+async function nudge(connection: UapiConnection, peers: readonly string[]): Promise<void> {
+  const state = await connection.get();
+  wipe(state.privateKey);
+  const found = state.peers.filter((p) => peers.includes(toBase64(p.publicKey)));
+  const set = (seconds: (p: PeerState) => number): Promise<void> =>
+    connection.set({ peers: found.map((p) => ({ publicKey: p.publicKey, updateOnly: true, persistentKeepalive: seconds(p) })) });
+  await set(() => 0);
+  await set((p) => p.persistentKeepalive || 1);
+  await set((p) => p.persistentKeepalive);
 }
 
 async function unanswered(connection: UapiConnection, peers: readonly string[]): Promise<string[]> {
