@@ -8,10 +8,13 @@ export const EXEC_PROTOCOL = "v5.channel.k8s.io";
 /** Bytes on their way to one side above which the other is not read, and below which it is again. */
 const [HIGH, LOW] = [4 * 1024 * 1024, 1024 * 1024];
 const POLL_MS = 20;
+/** A client that takes nothing for so long is ended: the agent's stream serves others too. */
+const STUCK_MS = 5000;
 
 /** Runs until one side ends; `ended` is told the final Status, or why there was none. */
 export function bridge(client: WebSocket, open: (listener: Listener) => Stream | undefined, ended: (result: unknown) => void): void {
   let over = false;
+  let holding = false;
   const finish = (result: unknown): void => {
     if (over) return;
     over = true;
@@ -30,7 +33,7 @@ export function bridge(client: WebSocket, open: (listener: Listener) => Stream |
       }
       if (channel !== CHANNEL.stdout && channel !== CHANNEL.stderr) return;
       client.send(Buffer.concat([Uint8Array.of(channel), payload]), { binary: true });
-      if (client.bufferedAmount > HIGH && stream) throttle(stream, () => over || client.bufferedAmount < LOW);
+      if (client.bufferedAmount > HIGH && stream && !holding) hold(stream);
     },
     lost() {
       if (over) return;
@@ -38,6 +41,21 @@ export function bridge(client: WebSocket, open: (listener: Listener) => Stream |
       status(JSON.stringify(unavailable("the agent of the pod's node went away").status));
     },
   });
+  function hold(from: Stream): void {
+    holding = true;
+    let [least, since] = [client.bufferedAmount, Date.now()];
+    throttle(from, () => {
+      const left = client.bufferedAmount;
+      if (left < least) [least, since] = [left, Date.now()];
+      const stuck = !over && Date.now() - since > STUCK_MS;
+      if (stuck) {
+        finish("the client took no output");
+        client.terminate();
+      }
+      holding = !(over || stuck || left < LOW);
+      return !holding;
+    });
+  }
   if (!stream) {
     finish("the agent went away");
     return status(JSON.stringify(unavailable("the agent of the pod's node went away").status));

@@ -49,7 +49,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const handler = new Handler({ kinds: KINDS, registry, gitVersion: `v1.36.0+tortie-${options.version}`, now, random: Math.random, log, audit });
   const connections = new Connections();
   const streams = new Streams(log);
-  const trimming = keepTrimmed(store, log);
 
   const identity = authority.issue({ commonName: "tortie-server" }, "server", serverNames(options.listen.host));
   const tls = createTlsServer({
@@ -73,10 +72,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serve(server, { handler, connections, authenticate });
     upgrades(server, { registry, streams, authenticate, audit });
   }
-  await listen(tls, options.listen, `${options.listen.host}:${options.listen.port}`);
-  await takeSocket(options.socket);
-  await listen(unix, { path: options.socket }, options.socket);
+  try {
+    await listen(tls, options.listen, `${options.listen.host}:${options.listen.port}`);
+    await takeSocket(options.socket);
+    await listen(unix, { path: options.socket }, options.socket);
+  } catch (thrown) {
+    for (const [server] of doors) server.close();
+    throw thrown;
+  }
   chmodSync(options.socket, 0o600);
+  const trimming = keepTrimmed(store, log);
 
   const bound = tls.address();
   const port = typeof bound === "object" && bound ? bound.port : options.listen.port;

@@ -46,12 +46,15 @@ class Agent {
   constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.on("message", (data: Buffer, binary: boolean) => {
+      this.#alive = true;
       if (binary && data.length >= HEADER) this.#receive(data);
     });
     socket.on("pong", () => (this.#alive = true));
     socket.on("close", () => this.#lost());
     socket.on("error", () => socket.terminate());
     this.#timer = setInterval(() => {
+      // What is not read cannot show life.
+      if (socket.isPaused) return;
       if (!this.#alive) return socket.terminate();
       this.#alive = false;
       socket.ping();

@@ -44,14 +44,11 @@ async function serve(options: ServeOptions): Promise<number> {
   };
   const authority = openAuthority(data, Date.now, { create: true });
   const store = await openLmdbStore(join(data, "store"), Date.now);
-  const server = await startServer({
-    store,
-    authority,
-    listen,
-    socket: resolve(options.socket ?? join(data, "server.sock")),
-    version: VERSION,
-    log,
-    now: Date.now,
+  const socket = resolve(options.socket ?? join(data, "server.sock"));
+  const server = await startServer({ store, authority, listen, socket, version: VERSION, log, now: Date.now }).catch(async (thrown: unknown) => {
+    await store.close();
+    release();
+    throw thrown;
   });
   if (options.kubeconfig !== undefined)
     writeKubeconfig(options.kubeconfig, {

@@ -1,5 +1,5 @@
 // The server as a process: its doors and who may come through, its end, and what a kill -9 leaves.
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { connect } from "node:net";
@@ -102,6 +102,8 @@ test("SIGTERM ends it within its grace, watches and all, with exit code 0", asyn
   // A connection that never says anything must not hold it.
   const silent = connect(Number(new URL(server.url).port), "127.0.0.1");
   silent.on("error", () => {});
+  await new Promise((resolve) => silent.once("connect", resolve));
+  await ask(home.socket, "/healthz");
   const start = Date.now();
   server.child.kill("SIGTERM");
   expect(await server.ended).toBe(0);
@@ -112,19 +114,21 @@ test("SIGTERM ends it within its grace, watches and all, with exit code 0", asyn
 
 test("a second server on the same directory is refused with a sentence; after a kill -9 the directory is free", async () => {
   const first = await home.start();
-  const second = (): string => {
-    try {
-      execFileSync(process.execPath, [TORTIE, "server", "--data", home.data, "--listen", "127.0.0.1:0"], {
-        encoding: "utf8",
-        stdio: "pipe",
-        timeout: 10_000,
-      });
-      return "";
-    } catch (thrown) {
-      return (thrown as { stderr: string }).stderr;
-    }
-  };
-  expect(second()).toBe(`Cannot use "${home.data}": the server with pid ${first.child.pid} uses it\nStop it, or choose another --data.\n`);
+  const run = (...args: string[]): Promise<{ code: number; err: string }> =>
+    new Promise((resolve) =>
+      execFile(process.execPath, [TORTIE, ...args], { timeout: 20_000 }, (e, _out, err) => resolve({ code: Number(e?.code ?? 0), err })),
+    );
+  // Another directory, but the same port: said, and ended.
+  const port = new URL(first.url).port;
+  const other = await run("server", "--data", join(home.directory, "other"), "--listen", `127.0.0.1:${port}`);
+  expect(other).toEqual({
+    code: 1,
+    err: `Cannot listen on 127.0.0.1:${port}: something else listens there\nStop the other server, or choose another --listen or --socket.\n`,
+  });
+  expect(await run("server", "--data", home.data, "--listen", "127.0.0.1:0")).toEqual({
+    code: 1,
+    err: `Cannot use "${home.data}": the server with pid ${first.child.pid} uses it\nStop it, or choose another --data.\n`,
+  });
   first.child.kill("SIGKILL");
   await first.ended;
   await home.start();
