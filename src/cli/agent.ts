@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { forbidDumps } from "../sys/protect.ts";
 import { findEndpoint } from "./connect.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
@@ -24,6 +25,9 @@ async function logFor(node: string): Promise<Log> {
 type Options = { node?: string; kubeconfig?: string; deviceCommand?: string };
 
 async function start(options: Options): Promise<number> {
+  // The private key passes through this process: no core dump, and no inspector on SIGUSR1.
+  forbidDumps();
+  process.on("SIGUSR1", () => {});
   const node = options.node ?? hostname().toLowerCase();
   const [{ Agent }, { Stream }, { connectTo }, log, endpoint] = await Promise.all([
     import("../agent/agent.ts"),
