@@ -97,6 +97,9 @@ describe("a session", () => {
     expect(b.inbox).toEqual([ping]);
     expect(a.inbox).toEqual([pong]);
     expect(types(net)).toEqual([1, 2, 4, 4, 4]);
+    // b had asked for a handshake of its own meanwhile: that wish is met.
+    net.pass(9000);
+    expect(types(net)).toEqual([1, 2, 4, 4, 4]);
   });
   test("without data to send the initiator confirms by a keepalive, which is not answered", () => {
     const { net, a, ab, ba } = pair();
@@ -134,6 +137,13 @@ describe("a session", () => {
       return net.log.at(-1)!.bytes.length - 32;
     });
     expect(lengths).toEqual([32, 32, 32, 48, 1420, 1420]);
+    // The buffer still holds the longer packet: the padding is zero all the same.
+    a.send(packet("10.0.0.1", "10.0.0.2", 1));
+    const { bytes } = net.log.at(-1)!;
+    const key = 4 * (keypairOf(a.tables, a.tables.i32[rowOf(a.tables, 0) + Row.CURRENT]! - 1) + Keypair.SEND_KEY);
+    const nonce = new Uint8Array([0, 0, 0, 0, ...bytes.slice(8, 16)]);
+    const plaintext = nobleCrypto.open(a.tables.u8.slice(key, key + 32), nonce, bytes.slice(16), new Uint8Array(0))!;
+    expect(plaintext.slice(21)).toEqual(new Uint8Array(11));
   });
 });
 

@@ -26,6 +26,7 @@ describe("retransmit handshake", () => {
   test("20 initiations, 5 s and up to a third apart, all different; then what waits is dropped and silence", () => {
     const { net, a, b, ab } = pair();
     net.lose = () => true;
+    a.device.setEndpoint(ab, { ...b.at, source: { ip: new Uint8Array([10, 9, 8, 7]), interface: 3 } });
     a.send(ping);
     net.pass(seconds(200));
     const times = net.log.map((d) => d.at);
@@ -39,6 +40,7 @@ describe("retransmit handshake", () => {
     expect(new Set(net.log.map((d) => d.bytes.slice(8, 40).join())).size, "ephemeral keys").toBe(20);
     expect(a.kinds("gave-up")).toHaveLength(1);
     expect(a.device.drops().staged_purged).toBe(1);
+    expect(ab.endpoint()).toEqual(b.at);
     // A packet starts all over, and now it gets through.
     net.lose = () => false;
     a.send(ping);
