@@ -17,16 +17,15 @@ export const messagesOf = (file: string): WireGuardMessage[] =>
     return message ? [message] : [];
   });
 
-/** Pings pod2 from pod1 while k8s-w2 asks k8s-w1 for a fresh handshake. */
+/** Pings pod2 from pod1, after k8s-w2 has asked k8s-w1 for a fresh handshake. */
 export async function talk(walk: Walk, options: { handshake: boolean }): Promise<void> {
-  const ping = await walk.begin(walk.pod("pod1"), `ping -c 5 -i 0.2 ${walk.pod("pod2").address}`);
   if (options.handshake) {
     // WireGuard renews a session after two minutes: a capture of a second holds a handshake only if one is asked for.
     const key = await walk.type(walk.node("k8s-w1"), `wg show ${INTERFACE} public-key`, { quiet: true });
     await forceHandshake(walk.lab, walk.node("k8s-w2"), [fromBase64(key.output.trim())!]);
     walk.note("k8s-w2's device was asked for a fresh handshake with k8s-w1, so that the capture holds one");
   }
-  await ping.ended;
+  await walk.type(walk.pod("pod1"), `ping -c 5 -i 0.2 ${walk.pod("pod2").address}`);
 }
 
 export async function tcpdump(walk: Walk): Promise<void> {

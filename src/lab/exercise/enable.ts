@@ -56,7 +56,8 @@ export async function keys(walk: Walk): Promise<void> {
     "four keys, all different",
     got.output,
   );
-  const own = await Promise.all(walk.lab.nodes.map(async (n) => (await walk.type(n, `wg show ${INTERFACE} public-key`)).output.trim()));
+  const own: string[] = [];
+  for (const node of walk.lab.nodes) own.push((await walk.type(node, `wg show ${INTERFACE} public-key`)).output.trim());
   walk.check(own.every((k) => published.includes(k)) && new Set(own).size === own.length, "each is the key that wg shows on that node", own);
   await walk.real("wg", async (wg) => {
     const [first] = walk.lab.nodes;
