@@ -7,12 +7,17 @@ import { identify } from "../sys/ns.ts";
 const BASE = "/tmp";
 const PREFIX = "tortie-exercise-";
 
-/** Makes this process's directory, and removes those of processes that are gone. */
-export function makeScratch(): string {
+/** Removes the directories of processes that are gone. */
+export function sweepScratch(): void {
   for (const name of readdirSync(BASE)) {
     const owner = name.startsWith(PREFIX) ? /^([0-9]+)-([0-9]+)$/.exec(name.slice(PREFIX.length)) : null;
     if (owner && identify(Number(owner[1]))?.startTime !== owner[2]) rmSync(join(BASE, name), { recursive: true, force: true });
   }
+}
+
+/** Makes this process's directory, and removes those of processes that are gone. */
+export function makeScratch(): string {
+  sweepScratch();
   const directory = join(BASE, `${PREFIX}${process.pid}-${identify(process.pid)!.startTime}`);
   mkdirSync(directory, { mode: 0o700 });
   return directory;

@@ -3,6 +3,7 @@ import { TortieError } from "../../base/errors.ts";
 import { findLab, labOf, type RunningLab, STATE_DIRECTORY } from "../../lab/enter.ts";
 import { startLab } from "../../lab/handle.ts";
 import { requireMachine } from "../../lab/requirements.ts";
+import { sweepScratch } from "../../lab/scratch.ts";
 import { claim, current, publish, removeState } from "../../lab/state.ts";
 import { isAlive } from "../../sys/ns.ts";
 import { killTree } from "../../sys/tree.ts";
@@ -37,6 +38,7 @@ export async function down(): Promise<number> {
   const state = current();
   if (state && !(await killTree(state))) throw new TortieError(`Cannot end the lab: its init, process ${state.pid}, is still there`);
   removeState();
+  sweepScratch();
   print(state ? "The lab is down." : "No lab was up.");
   return 0;
 }

@@ -100,7 +100,8 @@ export class Walk {
     const show = options.quiet ? () => {} : (text: string) => this.#write(options.show?.(text) ?? text);
     show(`${this.#paint("36", `${place === "machine" ? "" : place.name}#`)} ${this.#paint("1", line)}\n`);
     const [file, ...args] = place === "machine" ? enterLab(this.lab) : enterMember(this.lab, place);
-    const env = place === "machine" ? labEnvironment(process.env) : environment(process.env, { own: true });
+    // What a program leaves in its temporary directory when it is killed goes with the walk.
+    const env = { ...(place === "machine" ? labEnvironment(process.env) : environment(process.env, { own: true })), TMPDIR: this.directory };
     // A group of its own: a Ctrl-C is for the walk, and a program that hangs can be killed with all that is around it.
     const child = spawn(file, [...args, "sh", "-c", line], { stdio: ["pipe", "pipe", "pipe"], env, detached: true });
     child.stdin.on("error", () => {});
