@@ -34,6 +34,7 @@ const payloads: readonly Uint8Array[] = [new Uint8Array(0), new Uint8Array(1), n
 function withOptions(packet: Uint8Array): Uint8Array {
   const out = concat(packet.subarray(0, 20), new Uint8Array([1, 1, 1, 0]), packet.subarray(20));
   out[0] = 0x46;
+  new DataView(out.buffer).setUint16(2, out.length);
   return out;
 }
 
@@ -57,8 +58,10 @@ function networkPackets(): { type: number; bytes: Uint8Array }[] {
     v4(ipv4({ src: A, dst: B, protocol: 17, fragmentOffset: 32, id: 9 }, new Uint8Array(24).fill(0xca)));
     v6(ipv6({ src: A6, dst: B6, protocol: 44 }, concat(new Uint8Array([17, 0, 0, 0, 0, 0, 0, 1]), udp(A6, B6, sp, dp, new Uint8Array(8)))));
   }
-  for (const type of [0, 3, 8, 11]) v4(ipv4({ src: A, dst: B, protocol: 1 }, icmp(A, B, { type }, new Uint8Array(8))));
-  for (const type of [128, 129, 135]) v6(ipv6({ src: A6, dst: B6, protocol: 58 }, icmp(A6, B6, { type }, new Uint8Array(8))));
+  const quoted = ipv4({ src: B, dst: A, protocol: 17 }, udp(B, A, 5, 6, new Uint8Array(8)));
+  for (const type of [0, 3, 8, 11])
+    v4(ipv4({ src: A, dst: B, protocol: 1 }, icmp(A, B, { type }, type === 3 || type === 11 ? quoted : new Uint8Array(8))));
+  for (const type of [128, 129, 135]) v6(ipv6({ src: A6, dst: B6, protocol: 58 }, icmp(A6, B6, { type }, type === 135 ? B6 : new Uint8Array(8))));
   v4(ipv4({ src: A, dst: ip("224.0.0.5"), protocol: 89 }, new Uint8Array(30)));
   v4(ipv4({ src: ip("127.0.0.1"), dst: ip("127.0.0.1"), protocol: 47 }, new Uint8Array(4)));
   v6(ipv6({ src: B6, dst: ip("ff02::1"), protocol: 0 }, new Uint8Array(16)));

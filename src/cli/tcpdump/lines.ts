@@ -181,9 +181,7 @@ const shifted =
 
 function otherText(ip: IpLayer, data: DataLayer | undefined, fragment6: boolean, length: number): string {
   const protocol = ip.kind === "ipv4" ? ip.protocol : ip.nextHeader;
-  const name = PROTOCOLS[protocol];
-  if (data?.why === "truncated") return `[|${name ?? "ip"}]`;
-  if (ip.kind === "ipv4" && ip.fragmentOffset > 0) return name ?? `ip-proto-${protocol}`;
-  if (fragment6) return "";
-  return name ? `${name} ${length}` : `ip-proto-${protocol} ${length}`;
+  if (data?.why === "truncated") return `[|${PROTOCOLS[protocol] ?? "ip"}]`;
+  if (ip.kind === "ipv4" && ip.fragmentOffset > 0) return `ip-proto-${protocol}`;
+  return fragment6 ? "" : `ip-proto-${protocol} ${length}`;
 }
