@@ -256,17 +256,16 @@ export class DataHalf {
     return Done.DELIVER;
   }
 
-  // First data under `next` proves that the initiator has it: it becomes current, and the handshake is complete.
+  // First data under `next` proves that the initiator has it: it becomes current, and the handshake is complete. There is no previous then: the control
+  // half dropped it when it made `next`.
   #promote(row: number, slot: number, now: number): void {
     const t = this.#t;
     lockKeypairs(t, row);
     const confirmed = t.i32[row + Row.NEXT] === slot + 1;
     if (confirmed) {
-      const dropped = t.i32[row + Row.PREVIOUS]! - 1;
       Atomics.store(t.i32, row + Row.PREVIOUS, t.i32[row + Row.CURRENT]!);
       Atomics.store(t.i32, row + Row.CURRENT, slot + 1);
       Atomics.store(t.i32, row + Row.NEXT, 0);
-      if (dropped >= 0) Atomics.store(t.i32, keypairOf(t, dropped) + Keypair.USABLE, 0);
     }
     unlockKeypairs(t, row);
     if (!confirmed) return;

@@ -69,7 +69,7 @@ describe("previous, current and next", () => {
   });
 });
 
-test("the data half's own promotion: a keypair that fell out is dead before the control half hears of it", () => {
+test("the data half promotes next before the control half hears of it; both keypairs live", () => {
   const { net, a, b, ba } = pair();
   const handshake = (): void => {
     net.pass(1000);
@@ -80,7 +80,7 @@ test("the data half's own promotion: a keypair that fell out is dead before the 
   const first = a.tables.i32[rowOf(a.tables, 0) + Row.CURRENT]! - 1;
   handshake();
   expect(a.tables.i32[rowOf(a.tables, 0) + Row.PREVIOUS]).toBe(first + 1);
-  // The next session is derived, which drops the previous; then, unheard by the control half, its first data comes.
+  // Unheard by the control half the first data of the next session comes.
   const tick = a.device.tick.bind(a.device);
   a.device.tick = () => [];
   handshake();
