@@ -160,6 +160,22 @@ describe("roles", () => {
       message: /allocations of other nodes/,
     },
     {
+      name: "does not borrow from a block that is its owner's alone",
+      method: "PATCH",
+      path: `${BLOCKS}/b`,
+      before: [BLOCKS, block("b", { affinity: "host:n2", strictAffinity: true })],
+      body: { spec: { allocations: [0, null], unallocated: [1], attributes: [{ secondary: { node: "n1" } }] } },
+      code: 403,
+      message: /the block is reserved for host:n2/,
+    },
+    {
+      name: "no look at exec either",
+      method: "GET",
+      path: "/api/v1/namespaces/default/pods/p1/exec",
+      code: 403,
+      message: /cannot get resource "pods\/exec"/,
+    },
+    {
       name: "does not take another's block",
       method: "PATCH",
       path: `${BLOCKS}/b`,

@@ -102,6 +102,29 @@ describe("lmdb store", () => {
     rmSync(path, { recursive: true });
   });
 
+  test("a refusal speaks of what can be read: not before the other transaction is on disk", async () => {
+    let written = (): void => {};
+    const store = new MvccStore(Date.now, undefined, {
+      write: () => new Promise((resolve) => (written = resolve)),
+      compact: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    });
+    const first = store.commit({ conditions: [], writes: [{ key: "/a", value: utf8("1") }] });
+    const order: string[] = [];
+    const second = store.commit({ conditions: [{ key: "/a", revision: 0 }], writes: [] }).then(async (c) => {
+      order.push("refused");
+      return [c.done, (await store.get("/a")) !== undefined];
+    });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    order.push("written");
+    written();
+    await first;
+    expect([await second, order]).toEqual([
+      [false, true],
+      ["written", "refused"],
+    ]);
+  });
+
   test("a disk that fails stops the writes for good, and nothing is answered that is not on it", async () => {
     let fail = false;
     const store = new MvccStore(Date.now, undefined, {
