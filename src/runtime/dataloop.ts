@@ -41,7 +41,6 @@ export class DataLoop {
   #tun = -1;
   #wake = -1;
   #link = -1;
-  #routes = -1;
   #udp4 = -1;
   #udp6 = -1;
   #now = 0;
@@ -96,10 +95,9 @@ export class DataLoop {
     this.#tun = Atomics.load(mail, Mail.TUN);
     this.#wake = Atomics.load(mail, Mail.WAKE);
     this.#link = Atomics.load(mail, Mail.LINK);
-    this.#routes = Atomics.load(mail, Mail.ROUTES);
     this.#udp4 = Atomics.load(mail, Mail.UDP4);
     this.#udp6 = Atomics.load(mail, Mail.UDP6);
-    this.#watched = [this.#tun, this.#wake, this.#link, this.#routes, this.#udp4, this.#udp6].filter((fd) => fd >= 0);
+    this.#watched = [this.#tun, this.#wake, this.#link, this.#udp4, this.#udp6].filter((fd) => fd >= 0);
     for (const fd of this.#watched) this.#epoll.add(fd, EPOLLIN, fd);
     Atomics.store(mail, Mail.DESCRIPTORS_SEEN, version);
     Atomics.notify(mail, Mail.DESCRIPTORS_SEEN);
@@ -112,8 +110,7 @@ export class DataLoop {
       else if ((events & (EPOLLERR | EPOLLHUP)) !== 0) this.#loseTun();
     } else if (fd === this.#udp4 || fd === this.#udp6) this.#receive(fd);
     else if (fd === this.#wake) drain(fd, this.#slab.base + this.#scratch);
-    else if (fd === this.#link) this.#changed(fd, Mail.LINK_CHANGED);
-    else if (fd === this.#routes) this.#changed(fd, Mail.ROUTES_CHANGED);
+    else if (fd === this.#link) this.#linkChanged();
   }
 
   /** Packets of this host to the peers. */
@@ -167,9 +164,9 @@ export class DataLoop {
     this.#outbox.flush(this.#udp4, this.#udp6);
   }
 
-  #changed(fd: number, word: number): void {
-    while (readFd(fd, this.#slab.base + this.#scratch, SCRATCH) > 0);
-    Atomics.store(this.#slab.i32, word, 1);
+  #linkChanged(): void {
+    while (readFd(this.#link, this.#slab.base + this.#scratch, SCRATCH) > 0);
+    Atomics.store(this.#slab.i32, Mail.LINK_CHANGED, 1);
     this.#tellControl();
   }
 

@@ -25,9 +25,6 @@ export const Mail = {
   TUN_REFUSED: 11,
   /** D, counter: rounds of the loop. */
   ROUNDS: 12,
-  /** C: descriptor, as above; D sets, C takes: addresses or routes of the sockets' namespace changed. */
-  ROUTES: 13,
-  ROUTES_CHANGED: 14,
 } as const;
 
 const MAILBOX_BYTES = 4096;

@@ -6,8 +6,6 @@ import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd } from "../sys/eventfd.ts";
 import { share } from "../sys/memory.ts";
-import { closeFd } from "../sys/descriptor.ts";
-import { ROUTE_CHANGES, subscribe } from "../sys/rtnetlink.ts";
 import { forbidDumps, lockMemory } from "../sys/protect.ts";
 import { Slab } from "../sys/slab.ts";
 import { describeTun, openTun } from "../sys/tun.ts";
@@ -82,9 +80,6 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => link.close());
   const made = !tun.persistent && options.tunFd === undefined;
   if (made) link.prepare(DEFAULT_MTU, QUEUE);
-  const routes = subscribe(ROUTE_CHANGES);
-  undo.push(() => closeFd(routes));
-  mail[Mail.ROUTES] = routes;
   mail[Mail.TUN] = -1;
   mail[Mail.WAKE] = wakeFd;
   mail[Mail.UDP4] = -1;
@@ -104,9 +99,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   });
   ended.catch(() => {}); // it is awaited only after the start
 
-  let running = false;
   function lookAtLink(): void {
-    if (!running) return; // the worker could not be told
     const state = link.state();
     if (state === "deleted") return finish("its link was deleted");
     liveDevice.setMtu(state.mtu);
@@ -118,7 +111,6 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     Atomics.store(mail, Mail.TOLD, 0);
     const changed = Atomics.exchange(mail, Mail.LINK_CHANGED, 0) === 1 || Atomics.load(mail, Mail.TUN_GONE) === 1;
     if (changed || liveDevice.waitsForPort) lookAtLink();
-    if (Atomics.exchange(mail, Mail.ROUTES_CHANGED, 0) === 1) device.clearSources();
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
     if (device.backlog) ticker.now();
@@ -130,12 +122,12 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const ticker = new Ticker(turn, (error) => fail(error));
 
   undo.push(() => ticker.stop());
+  // Who finds the control socket may bring the link up at once: from then on packets must not be missed.
+  const worker = await starting;
+  undo.push(() => sockets.close());
   if (options.keylogFile) undo.push(logToFile(options.keylogFile, liveDevice, log));
   const server = await serveUapi(`${SOCKET_DIRECTORY}/${tun.name}.sock`, liveDevice, options.uapiFd === undefined ? {} : { fd: options.uapiFd });
   undo.push(() => server.close());
-  const worker = await starting;
-  undo.push(() => sockets.close());
-  running = true;
   lookAtLink();
   ticker.soon();
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets: worker.crypto });

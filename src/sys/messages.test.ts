@@ -5,6 +5,7 @@ import { share } from "./memory.ts";
 import { Messages } from "./messages.ts";
 import { Slab } from "./slab.ts";
 
+const inLinkLocal = (b: Uint8Array): Uint8Array => (b.set([0xfe, 0x80]), b);
 const ip = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length }).map((b) => (b.some((x) => x) ? b : b.fill(1)));
 const port = fc.integer({ min: 1, max: 65535 });
@@ -15,7 +16,7 @@ const endpoint: fc.Arbitrary<Endpoint> = fc.oneof(
     ip: ip(16),
     port,
     scope: fc.option(index, { nil: undefined }),
-    source: fc.option(fc.record({ ip: ip(16), interface: index }), { nil: undefined }),
+    source: fc.option(fc.record({ ip: fc.oneof(ip(16), ip(16).map(inLinkLocal)), interface: index }), { nil: undefined }),
   }),
 );
 
@@ -31,8 +32,11 @@ describe("Messages", () => {
         expect(messages.isIpv6(1)).toBe(e.ip.length === 16);
         expect(messages.hasSource(1)).toBe(e.source !== undefined);
         messages.source(1, to);
-        expect(slab.u8.slice(to, to + 4 * ENDPOINT_WORDS)).toEqual(slab.u8.slice(from, from + 4 * ENDPOINT_WORDS));
-        expect(readEndpoint(slab.u8, slab.u32, to)?.port).toBe(e.port);
+        const want = readEndpoint(slab.u8, slab.u32, from)!;
+        // The interface goes along only with a link-local address.
+        const linkLocal = e.source?.ip.length === 16 && e.source.ip[0] === 0xfe && (e.source.ip[1]! & 0xc0) === 0x80;
+        const source = want.source && { ip: want.source.ip, interface: linkLocal ? want.source.interface : 0 };
+        expect(readEndpoint(slab.u8, slab.u32, to)).toEqual(source ? { ...want, source } : want);
       }),
     );
   });

@@ -28,6 +28,9 @@ const PKTINFO4_SPACE = 32;
 const PKTINFO6_LEN = CMSG_HEADER + 20;
 const PKTINFO6_SPACE = 40;
 
+/** fe80::/10, from the first word of an address in memory (little-endian, as every machine that Node runs on). */
+const isLinkLocal = (word: number): boolean => (word & 0xc0ff) === 0x80fe;
+
 export class Messages {
   readonly count: number;
   readonly #slab: Slab;
@@ -130,6 +133,7 @@ export class Messages {
     this.#setSource(i, from, six);
   }
 
+  // The address only, not the interface: packets follow the routes as they are now. A link-local address means nothing without its interface.
   #setSource(i: number, from: number, six: boolean): void {
     const u32 = this.#slab.u32;
     const h = (this.#headers + i * HEADER) >>> 2;
@@ -146,13 +150,13 @@ export class Messages {
       u32[control + 2] = SOL_IPV6;
       u32[control + 3] = IPV6_PKTINFO;
       for (let w = 0; w < 4; w++) u32[data + w] = u32[source + w]!;
-      u32[data + 4] = u32[from + INTERFACE]!;
+      u32[data + 4] = isLinkLocal(u32[source]!) ? u32[from + INTERFACE]! : 0;
       u32[h + 10] = PKTINFO6_SPACE;
     } else {
       u32[control] = PKTINFO4_LEN;
       u32[control + 2] = SOL_IP;
       u32[control + 3] = IP_PKTINFO;
-      u32[data] = u32[from + INTERFACE]!;
+      u32[data] = 0;
       u32[data + 1] = u32[source]!;
       u32[data + 2] = 0;
       u32[h + 10] = PKTINFO4_SPACE;

@@ -9,10 +9,8 @@ const bindSocket = bind("int bind(int, void *, unsigned int)");
 const AF_NETLINK = 16;
 const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0x80800;
 const NETLINK_ROUTE = 0;
-// RTMGRP_*
+/** RTMGRP_LINK */
 export const LINK_CHANGES = 1;
-/** IPv4 and IPv6 addresses and routes. */
-export const ROUTE_CHANGES: number = 0x10 | 0x40 | 0x100 | 0x400;
 
 /** A non-blocking netlink socket in this thread's network namespace. Throws SysError. */
 export function subscribe(groups: number): number {

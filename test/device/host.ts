@@ -21,6 +21,9 @@ export async function eventually<T>(check: () => T | Promise<T>, ms = 5000): Pro
 
 export type Spawned = { readonly child: ChildProcess; readonly output: () => string; readonly exit: Promise<number | null> };
 
+/** On a busy machine a process takes long to start; that is no failure. */
+const START_MS = 30_000;
+
 export class Host {
   readonly #holder: ChildProcess;
   readonly #children: Spawned[] = [];
@@ -84,7 +87,7 @@ export class Host {
         const probe = createConnection(this.controlSocket(name), () => (probe.destroy(), resolve()));
         probe.on("error", reject);
       });
-    });
+    }, START_MS);
     return spawned;
   }
 

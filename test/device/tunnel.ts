@@ -33,6 +33,9 @@ const PORT = 51820;
 /** Inner addresses: the first host's end in 1, the second's in 2. */
 export const inner = (n: 1 | 2, family: 4 | 6): string => (family === 4 ? `10.77.0.${n}` : `fd77::${n}`);
 
+/** Blocks: the helpers around it do so too. */
+const pause = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 export async function tunnel(options: TunnelOptions = {}): Promise<Tunnel> {
   const { programs = ["tortie", "tortie"], outer = 4, psk = false } = options;
   const keys = [newKey(), newKey()] as const;
@@ -74,6 +77,8 @@ export async function tunnel(options: TunnelOptions = {}): Promise<Tunnel> {
         run("ip", "addr", "replace", `${inner(n, 6)}/64`, "dev", IF, "nodad");
         run("ip", "link", "set", IF, "up");
       }
+      // A device hears a little later that its link is up.
+      for (const { host } of which) while (!host.run("ss", "-Hunl").includes(`:${PORT}`)) pause(20);
     };
     return { a, b, configure, close };
   } catch (e) {
