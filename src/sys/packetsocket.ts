@@ -35,6 +35,7 @@ const PACKET_OUTGOING = 4;
 const POLLERR = 8;
 const RETURN = 6;
 const LINUX_SLL2 = 276;
+const PATIENCE = 2000;
 
 /** A packet that was seen on an interface. */
 export type LivePacket = {
@@ -150,6 +151,10 @@ class Capture implements PacketSocket {
   readonly #stop = new AbortController();
   #received = 0;
   #dropped = 0;
+  /** Out of the ring so far. */
+  #taken = 0;
+  /** When close() gives up on a block that does not come. */
+  #patience = 0;
   #iterating = false;
   #open = true;
   readonly #ended: Promise<void>;
@@ -168,16 +173,14 @@ class Capture implements PacketSocket {
     if (this.#iterating) throw new TortieError("Cannot read a capture twice");
     this.#iterating = true;
     try {
-      let last = false;
-      for (;;) {
-        const batch = this.#open ? this.#batch() : undefined;
+      while (this.#open) {
+        const batch = this.#batch();
         if (batch) {
           if (batch.length > 0) yield batch;
-        } else if (last || !this.#open) return;
-        else if (this.#stop.signal.aborted) {
-          // The kernel hands the unfinished block over when its time is up.
-          await sleep(this.#retireMs + 20);
-          last = true;
+        } else if (this.#stop.signal.aborted) {
+          // The kernel hands the unfinished block over when its time is up; it has counted what is in it.
+          if (this.#taken >= this.#received - this.#dropped || Date.now() > this.#patience) return;
+          await sleep(this.#retireMs);
         } else {
           const events = await readable(this.#fd, this.#stop.signal);
           if ((events & POLLERR) !== 0) this.#failed();
@@ -191,6 +194,7 @@ class Capture implements PacketSocket {
   #batch(): LivePacket[] | undefined {
     const packets = this.#ring.take();
     if (!packets) return undefined;
+    this.#taken += packets.length;
     const batch: LivePacket[] = [];
     for (const packet of packets) {
       const live = this.#copy(packet);
@@ -248,6 +252,7 @@ class Capture implements PacketSocket {
     if (this.#open && !this.#stop.signal.aborted) {
       attach(this.#fd, constant(0)); // what comes from now on is not asked for
       this.#count();
+      this.#patience = Date.now() + this.#retireMs + PATIENCE;
       this.#stop.abort();
     }
     if (!this.#iterating) this.#release();

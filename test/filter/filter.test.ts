@@ -116,14 +116,14 @@ const theirs = existsSync(shared) ? readdirSync(shared, { recursive: true, encod
 describeWith(["tcpdump"], `other people's captures${theirs.length === 0 ? " [skipped: they are not here]" : ""}`, () => {
   test.skipIf(theirs.length === 0)("pass the same packets", () => {
     let compared = 0;
-    for (const name of theirs) {
+    for (const [turn, name] of theirs.entries()) {
       const capture = readCapture(new Uint8Array(readFileSync(join(shared, name))));
       const link = capture.interfaces[0]?.link ?? -1;
       if (!LINKS.includes(link) || capture.packets.length === 0) continue;
       const packets = capture.packets.map((p) => p.data);
       // The file as we write it: tcpdump stops at damage that our reader gets past.
       const file = fileOf(link, packets, "theirs.pcap");
-      for (const e of EXPRESSIONS.filter((e, i) => matchable(link)(e) && (i % 4 === 0 || e.includes("51820")))) {
+      for (const e of EXPRESSIONS.filter((e, i) => matchable(link)(e) && i % 40 === turn % 40)) {
         expect([name, e, accepted(compileFilter(e, link), packets)]).toEqual([name, e, accepted(libpcaps(file, e), packets)]);
         compared++;
       }

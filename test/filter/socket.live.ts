@@ -80,6 +80,7 @@ async function slow(): Promise<unknown> {
     await send(s, "x", 7, "127.0.0.1");
     if (i % 10 === 0) await sleep(2);
   }
+  await sleep(100); // the last ones arrive
   await Promise.all([capture.close(), reading]);
   s.close();
   return { packets };
