@@ -18,7 +18,6 @@ export type Dissection = {
 /** `first`: time of the capture's first packet. */
 export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dissection {
   const p = t.packet;
-  const bytes = t.whole ?? p.data;
   const protocols = protocolsOf(t);
   const frame = node(`Frame ${p.number}: ${p.originalLength} bytes on wire, ${p.data.length} bytes captured`, [
     field("frame.interface_name", "Interface", p.iface.name ?? String(p.iface.id), `${p.iface.name ?? p.iface.id} (${linkName(p.iface.link)})`),
@@ -41,8 +40,13 @@ export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dis
     field("frame.protocols", "Protocols in frame", protocols.join(":")),
   ]);
   const outer: TreeNode[] = [frame];
-  if (t.whole) outer.push(node(`[Reassembled from fragments: ${t.whole.length} bytes of IP]`));
-  outer.push(...layerNodes(t.layers, bytes, t.messages.length > 0));
+  outer.push(...layerNodes(t.layers, p.data, t.messages.length > 0 && !t.whole));
+  if (t.whole) {
+    // Its IP header is the first fragment's, which is shown where it was.
+    const above = t.whole.layers.filter((l, i) => i > 0 && !(i === 1 && l.kind === "fragment"));
+    outer.push(node(`[Reassembled from fragments: ${t.whole.bytes.length} bytes of IP]`));
+    outer.push(...layerNodes(above, t.whole.bytes, t.messages.length > 0));
+  }
   for (const m of t.messages) outer.push(messageNode(m, secrets));
   const inner = t.messages
     .filter((m) => m.opened && m.opened.bytes.length > 0)

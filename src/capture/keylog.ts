@@ -124,8 +124,10 @@ export class KeyLogReader {
   #unknown(name: string): void {
     // Lines of a wg(8) configuration that hold no key, and marks of ours for later.
     if (name.startsWith("WGX_") || WG_OTHER.has(name.toLowerCase())) return;
-    const near = NAMES.find((n) => n.startsWith(name.toUpperCase().slice(0, 6)));
-    this.#problem("refused", `"${name.slice(0, 40)}" is no kind of key${near ? `: ${near} is` : ""}`);
+    const near = NAMES.map((n) => ({ n, same: commonPrefix(n, name.toUpperCase()) })).sort((x, y) => y.same - x.same)[0]!;
+    // What is long and has no "_" may be a key with something after it: it is not repeated.
+    const said = name.length <= 20 || name.includes("_") ? `"${name.slice(0, 40)}"` : "what stands before the =";
+    this.#problem("refused", `${said} is no kind of key${near.same >= 5 ? `: ${near.n} is` : ""}`);
   }
 
   #bare(text: string): void {
@@ -146,6 +148,12 @@ export class KeyLogReader {
     else this.#problem("refused", `the key has ${value.length} characters; 44 of base64, or 64 of hex, are wanted`);
     return lenient;
   }
+}
+
+function commonPrefix(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && a[n] === b[n]) n++;
+  return n;
 }
 
 /** 32 bytes of standard base64 (also url-safe, unpadded, or with stray low bits in the last digit) or of hex. */

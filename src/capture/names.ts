@@ -8,7 +8,7 @@ const PROTOCOLS: Readonly<Record<string, string>> = { ethernet: "eth", ipv4: "ip
 
 /** Field and protocol look-up of a packet; the tree is made when the first field is asked for. */
 export function lookupOf(t: TrackedPacket, secrets: Secrets, first?: bigint): Lookup {
-  const layers = [...t.layers, ...t.messages.flatMap((m) => m.opened?.layers ?? [])];
+  const layers = [...t.layers, ...(t.whole?.layers ?? []), ...t.messages.flatMap((m) => m.opened?.layers ?? [])];
   const protocols = new Set(layers.map((l) => PROTOCOLS[l.kind] ?? l.kind));
   protocols.add("frame");
   if (t.messages.length > 0) protocols.add("wg");

@@ -104,7 +104,8 @@ export function summarize(layers: readonly Layer[], bytes: Uint8Array): Summary 
   const ends = ip ? { src: formatIp(ip.src), dst: formatIp(ip.dst) } : mac;
   const last = real.findLast((l) => l.kind !== "data");
   const data = real.at(-1)?.kind === "data" ? (real.at(-1) as DataLayer) : undefined;
-  if (data?.why === "fragment" && ip) return { ...ends, protocol: ip.kind === "ipv4" ? "IPv4" : "IPv6", info: fragmentInfo(ip, real) };
+  const isFirst = ip?.kind === "ipv4" ? ip.moreFragments : real.some((l) => l.kind === "fragment" && l.moreFragments);
+  if ((data?.why === "fragment" || isFirst) && ip) return { ...ends, protocol: ip.kind === "ipv4" ? "IPv4" : "IPv6", info: fragmentInfo(ip, real) };
   switch (last?.kind) {
     case "tcp":
       return { ...ends, protocol: "TCP", info: tcpInfo(last) };
@@ -152,8 +153,7 @@ export type PacketLines = {
 
 /** Outer and inner line of a tracked packet. A WireGuard message is named as Wireshark does. */
 export function linesOf(t: TrackedPacket): PacketLines {
-  const bytes = t.whole ?? t.packet.data;
-  const plain = summarize(t.layers, bytes);
+  const plain = summarize(t.whole?.layers ?? t.layers, t.whole?.bytes ?? t.packet.data);
   const first = t.messages[0];
   const more = t.messages.length > 1 ? ` (and ${t.messages.length - 1} more in one super-datagram)` : "";
   const outer = first ? { ...plain, protocol: "WireGuard", info: infoOf(first.message) + more } : plain;

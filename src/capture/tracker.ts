@@ -52,10 +52,10 @@ export type TrackedMessage = {
 };
 export type TrackedPacket = {
   readonly packet: CapturedPacket;
-  /** Of the frame; when this was the last fragment, of the whole IP packet in `whole`. */
+  /** Of the frame. */
   readonly layers: readonly Layer[];
-  /** The reassembled IP packet that `messages` are from. */
-  readonly whole: Uint8Array | undefined;
+  /** When this was the last fragment: the IP packet put together, which `messages` are from. */
+  readonly whole: { readonly bytes: Uint8Array; readonly layers: readonly Layer[] } | undefined;
   readonly messages: readonly TrackedMessage[];
   /** True when one captured packet held several messages (segmentation offload). */
   readonly split: boolean;
@@ -94,18 +94,14 @@ export class Tracker {
 
   /** Takes the next packet of the capture. */
   add(packet: CapturedPacket): TrackedPacket {
-    let bytes = packet.data;
-    let layers = decode(bytes, packet.iface.link, this.#options);
-    let whole: Uint8Array | undefined;
+    const layers = decode(packet.data, packet.iface.link, this.#options);
+    let whole: TrackedPacket["whole"];
     if (fragmentOf(layers)) {
       this.fragments++;
-      whole = this.#reassembler.add(bytes, layers);
-      if (whole) {
-        bytes = whole;
-        layers = decodeIp(whole, this.#options);
-      }
+      const bytes = this.#reassembler.add(packet.data, layers);
+      if (bytes) whole = { bytes, layers: decodeIp(bytes, this.#options) };
     }
-    const found = datagramOf(bytes, layers);
+    const found = datagramOf(whole?.bytes ?? packet.data, whole?.layers ?? layers);
     if (!found) return { packet, layers, whole, messages: [], split: false };
     const parts = splitSegments(found.payload);
     const messages: TrackedMessage[] = [];

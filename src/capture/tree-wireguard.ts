@@ -32,7 +32,8 @@ export function messageNode(t: TrackedMessage, secrets: Secrets): TreeNode {
     else children.push(field("wg.encrypted_packet", "Encrypted packet", "", `${m.length - DATA_OVERHEAD} bytes`));
     if (t.failure === "bad tag") children.push(field("wg.decryption_error", "Decryption failed", "1", "the tag does not verify"));
   }
-  if (s) children.push(field("wg.stream", "Session", s.number));
+  // A session without its initiation has no number with Wireshark.
+  if (s) children.push(field(s.initiation ? "wg.stream" : "wg.session.number", "Session", s.number));
   if (m.type === 1 && s?.response) children.push(field("wg.response_in", "Response in frame", s.response.frame));
   if (m.type === 2 && s?.initiation) children.push(field("wg.response_to", "Response to frame", s.initiation.frame));
   return node(`WireGuard Protocol, ${infoOf(m)}`, children);

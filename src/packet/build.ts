@@ -97,7 +97,7 @@ export function tcp(src: Ip, dst: Ip, f: TcpFields, payload: Uint8Array = new Ui
 }
 
 /** ICMP (IPv4 addresses) or ICMPv6 message; `rest` is the second word of its header. */
-export function icmp(src: Ip, dst: Ip, f: { type: number; code?: number; rest?: number }, payload: Uint8Array): Uint8Array {
+export function icmp(src: Ip, dst: Ip, f: { type: number; code?: number; rest?: number }, payload: Uint8Array = new Uint8Array(0)): Uint8Array {
   const out = concat(
     bytes(8, (v) => {
       v.setUint8(0, f.type);

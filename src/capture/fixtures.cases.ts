@@ -1,0 +1,32 @@
+// The captures of test/captures, for tests.
+import { readdirSync, readFileSync } from "node:fs";
+import { nodeCrypto } from "../crypto/node.ts";
+import { keyLogOf, parseKeyLog } from "./keylog.ts";
+import { type CaptureFile, readCapture, type ReaderOptions } from "./reader.ts";
+import { Secrets } from "./secrets.ts";
+import { type TrackedPacket, Tracker } from "./tracker.ts";
+
+const directory = new URL("../../test/captures/", import.meta.url);
+export const bytesOf = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(name, directory)));
+export const textOf = (name: string): string => readFileSync(new URL(name, directory), "utf8");
+export const open = (name: string, options?: ReaderOptions): CaptureFile => readCapture(bytesOf(name), options);
+export const list = (folder: string): string[] => readdirSync(new URL(folder, directory)).sort();
+export const captures = (): string[] =>
+  readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((f) => /\.pcap(ng)?$/.test(f))
+    .sort();
+
+/** A capture followed with these key log texts and the file's own keys. */
+export function follow(file: CaptureFile, ...logs: string[]): { tracker: Tracker; secrets: Secrets; packets: TrackedPacket[] } {
+  const secrets = new Secrets(nodeCrypto);
+  const own = keyLogOf(file.secrets);
+  if (own) secrets.add(own);
+  secrets.add(parseKeyLog(logs.join("")));
+  const tracker = new Tracker(nodeCrypto, secrets);
+  const packets = file.packets.map((p) => tracker.add(p));
+  tracker.finish();
+  return { tracker, secrets, packets };
+}
+
+/** The value of a line of a key log, by its type. */
+export const keyIn = (text: string, type: string): string => new RegExp(`${type}\\s*=\\s*(\\S+)`).exec(text)![1]!;

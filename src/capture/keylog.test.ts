@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import { toBase64 } from "../base/bytes.ts";
+import { formatKeyLog, handshakeRecord, parseKeyLog } from "./keylog.ts";
+
+const A = toBase64(new Uint8Array(32).fill(1));
+const B = toBase64(new Uint8Array(32).fill(2));
+const C = toBase64(new Uint8Array(32).fill(3));
+const EPHEMERAL = `LOCAL_EPHEMERAL_PRIVATE_KEY = ${A}`;
+
+// What Wireshark takes is taken; what it does not take is taken with a word about it, or refused with one (section 2.1).
+test.for<[string, string, taken: boolean, problem?: RegExp]>([
+  ["plain", EPHEMERAL, true],
+  ["blanks before, no blanks round =, CRLF", `  LOCAL_EPHEMERAL_PRIVATE_KEY=${A}\r\n`, true],
+  ["a tab before", `\t${EPHEMERAL}`, true, /a tab/],
+  ["blanks after", `${EPHEMERAL} `, true, /blanks stand after/],
+  ["small letters", EPHEMERAL.replace("LOCAL_EPHEMERAL_PRIVATE_KEY", "local_ephemeral_private_key"), true, /Wireshark ignores/],
+  ["hex", `LOCAL_EPHEMERAL_PRIVATE_KEY = ${"01".repeat(32)}`, true, /hex/],
+  ["without padding", EPHEMERAL.slice(0, -1), true, /not in standard base64/],
+  ["too short", `LOCAL_EPHEMERAL_PRIVATE_KEY = ${A.slice(0, 20)}`, false, /20 characters/],
+  ["an unknown type", `LOCAL_EPHEMERAL_KEY = ${A}`, false, /no kind of key: LOCAL_EPHEMERAL_PRIVATE_KEY is/],
+  ["a comment", `# ${EPHEMERAL}`, false],
+  ["the kernel script's heading", "New handshake session:", false],
+])("parseKeyLog() of %s", ([, text, taken, problem]) => {
+  const log = parseKeyLog(text);
+  expect(log.ephemerals.map((e) => toBase64(e.privateKey))).toEqual(taken ? [A] : []);
+  const said = log.problems.map((p) => p.why).join("\n");
+  if (problem) expect(said).toMatch(problem);
+  else expect(said).toBe("");
+});
+
+describe("pre-shared keys", () => {
+  const psk = (k: string): string => `PRESHARED_KEY = ${k}`;
+  test("belong to the ephemeral before, newest first; one a line", () => {
+    const log = parseKeyLog([EPHEMERAL, psk(B), EPHEMERAL, psk(C)].join("\n"));
+    expect(log.ephemerals.map((e) => e.presharedKeys.map(toBase64))).toEqual([[B], [C]]);
+  });
+  test("before any ephemeral, or a second in a row, belong to none", () => {
+    const log = parseKeyLog([psk(B), EPHEMERAL, psk(B), psk(C)].join("\n"));
+    expect(log.ephemerals[0]!.presharedKeys.map(toBase64)).toEqual([B]);
+    expect(log.loosePresharedKeys.map(toBase64)).toEqual([B, C]);
+    expect(log.problems.length).toBe(2);
+  });
+});
+
+test("session keys, bare keys and a wg configuration are read", () => {
+  const log = parseKeyLog(`0x01718e58 ${A}\nWGX_SESSION_KEY = 0x3d46c786 ${B}\n${C}\n[Interface]\nListenPort = 51820\nPrivateKey = ${A}\n`);
+  expect([...log.sessionKeys].map(([i, k]) => [i, k.map(toBase64)])).toEqual([
+    [0x01718e58, [A]],
+    [0x3d46c786, [B]],
+  ]);
+  expect(log.bare.map((b) => [b.line, toBase64(b.key)])).toEqual([[3, C]]);
+  expect(log.staticPrivate.map(toBase64)).toEqual([A]);
+});
+
+test("no problem ever holds a key", () => {
+  const log = parseKeyLog(`\tLOCAL_STATIC_PRIVATE_KEY = ${A} \nFOO = ${B}\nlocal_static_private_key = ${C}\n${A}x\n`);
+  for (const p of log.problems) for (const k of [A, B, C]) expect(p.why).not.toContain(k.slice(0, 12));
+});
+
+test("what is written is read again, in Wireshark's order", () => {
+  const key = (n: number): Uint8Array => new Uint8Array(32).fill(n);
+  const text = handshakeRecord({ localStaticPrivate: key(1), remoteStaticPublic: key(2), localEphemeralPrivate: key(3), presharedKey: key(0) });
+  expect(text.split("\n").map((l) => l.split(" = ")[0])).toEqual([
+    "LOCAL_STATIC_PRIVATE_KEY",
+    "REMOTE_STATIC_PUBLIC_KEY",
+    "LOCAL_EPHEMERAL_PRIVATE_KEY",
+    "PRESHARED_KEY",
+    "",
+  ]);
+  const twice = `${EPHEMERAL}\nPRESHARED_KEY = ${B}\n${EPHEMERAL}\nPRESHARED_KEY = ${C}\n`;
+  expect(parseKeyLog(formatKeyLog(parseKeyLog(text))).ephemerals).toEqual(parseKeyLog(text).ephemerals);
+  expect(formatKeyLog(parseKeyLog(twice))).toBe(twice);
+});
