@@ -180,6 +180,6 @@ test("agrees with the naive list under any changes, and leaks no node", () => {
       for (let peer = 0; peer < 6; peer++) ips.clear(peer);
       expect(ips.nodesInUse).toBe(0);
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });

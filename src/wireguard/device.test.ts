@@ -414,6 +414,28 @@ describe("keys", () => {
   });
 });
 
+test("a forced handshake right after a packet started one: the same message again, logged again, and no 5 s lost", () => {
+  const { net, a, b, ab, ba } = pair();
+  net.delay = 3;
+  a.send(ping);
+  net.pass(2, 1);
+  a.device.keylog = true;
+  a.perform(a.device.forceHandshake(ab, net.moment));
+  expect(net.log[1]!.bytes).toEqual(net.log[0]!.bytes);
+  const { record } = a.kinds("keylog")[0] as { record: KeylogRecord };
+  expect(toHex(nobleCrypto.publicKey(record.localEphemeralPrivate))).toBe(toHex(net.log[1]!.bytes.slice(8, 40)));
+  net.pass(20, 1);
+  expect(b.inbox).toEqual([ping]);
+  expect([ab.lastHandshake, ba.lastHandshake].every((t) => t > 0)).toBe(true);
+  // With no response for a second it is a fresh one.
+  net.lose = () => true;
+  a.perform(a.device.forceHandshake(ab, net.moment));
+  net.pass(1000);
+  a.perform(a.device.forceHandshake(ab, net.moment));
+  const [x, y] = net.log.filter((d) => d.bytes[0] === 1).slice(-2);
+  expect(toHex(x!.bytes)).not.toBe(toHex(y!.bytes));
+});
+
 describe("peers", () => {
   test("a removed one is gone at once, and its slot serves the next", () => {
     const { net, a, b, ab } = connect(pair());
@@ -450,9 +472,9 @@ describe("peers", () => {
     const added = Array.from({ length: 9 }, (_, i) => a.device.addPeer(new Uint8Array(32).fill(i + 100)));
     expect(added.filter((p) => p === "full")).toHaveLength(2);
   });
-  test("a thousand handshakes leave nothing behind", () => {
+  test("a hundred handshakes leave nothing behind", () => {
     const { net, a, b, ab } = connect(pair());
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 100; i++) {
       net.now += 50;
       a.perform(a.device.forceHandshake(ab, net.moment));
       if (i % 3 !== 0) net.settle();
@@ -460,7 +482,7 @@ describe("peers", () => {
       a.send(ping);
       net.settle();
     }
-    expect(b.inbox).toHaveLength(301);
+    expect(b.inbox).toHaveLength(101);
     for (const n of [a, b]) {
       expect(n.device.usage().keypairs).toBeLessThanOrEqual(3);
       expect(n.device.usage().indices).toBeLessThanOrEqual(4);

@@ -184,7 +184,10 @@ export class Device {
   get backlog(): boolean {
     return handshakesWaiting(this.#t) > 0;
   }
-  /** A fresh initiation now, whatever the rate limit. Nothing when there is no endpoint, no key, or the device is down. */
+  /**
+   * A fresh initiation now, whatever the rate limit; while one younger than 1 s waits for its response, that one again. Nothing when there is no
+   * endpoint, no key, or the device is down.
+   */
   forceHandshake(peer: Peer, at: Moment): Effect[] {
     this.#exchange.initiate(peer as PeerState, at, { retry: false, force: true });
     return this.#exchange.take();

@@ -101,13 +101,18 @@ export class Exchange {
     peer.lastHandshakeSent = -Infinity;
   }
 
-  /** Sends an initiation, unless one was sent in the last 5 s (`force`: even then). A retry counts towards giving up. */
+  /** Sends an initiation, unless one was sent in the last 5 s (`force`: even then; the same again within 1 s). A retry counts towards giving up. */
   initiate(peer: PeerState, { now, wall }: Moment, how: { retry: boolean; force?: boolean }): void {
     if (!how.retry) peer.attempts = 0;
     const local = this.#identity;
     const to = peer.endpoint();
     if (!local || !peer.ss || !to || !this.up) return;
     if (how.force !== true && now - peer.lastHandshakeSent < REKEY_TIMEOUT) return;
+    if (peer.initiator && peer.initiation && now - peer.lastInitiationSent < CROSSING_TIME) {
+      // Forced while one is on its way: a second one within 20 ms would be refused, and the response to the first dropped.
+      this.#logKeys(local, peer, peer.initiator.ephemeral);
+      return this.#sendTo(peer, to, peer.initiation, now);
+    }
     this.#endInitiation(peer);
     const clock = tai64n(wall);
     peer.lastStamp = compareStamps(clock, peer.lastStamp) > 0 ? clock : nextTai64n(peer.lastStamp);
