@@ -318,6 +318,10 @@ describe("bad input is refused with a field and a reason, and nothing changes", 
     "/api/v1/nodes/a/b/c/d",
     "/apis/projectcalico.org/v3/namespaces/x/ippools",
     "/api/v1/%zz",
+    "/api/v1/pods/default%2Fp",
+    "/api/v1/pods/p",
+    "/api/v1/namespaces/a%2Fb/pods",
+    "/apis/projectcalico.org/v3/felixconfigurations/..",
   ])("unknown path %s", async (path) => {
     expect(await call("GET", path)).toMatchObject({ code: 404, body: "404 page not found\n" });
   });

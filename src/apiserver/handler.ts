@@ -87,7 +87,7 @@ export class Handler {
       if (path.plural === "pods" && path.subresource === "exec") throw badRequest("Upgrade request required");
       throw notFound(kind, path.name);
     }
-    if (!kind.namespaced && path.namespace !== "") return NO_SUCH_PAGE;
+    if (kind.namespaced ? path.namespace === "" && path.name !== "" : path.namespace !== "") return NO_SUCH_PAGE;
     const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource, rest: path.rest };
     return this.#verb(verb, target, request);
   }

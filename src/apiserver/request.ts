@@ -55,6 +55,8 @@ export function parsePath(path: string): ResourcePath | undefined {
     return undefined;
   }
   if (parts.at(-1) === "") parts.pop();
+  // A slash inside a segment (%2F) would reach into another name's key.
+  if (parts.some((p) => p.includes("/"))) return undefined;
   const core = parts[0] === "api";
   if (!core && parts[0] !== "apis") return undefined;
   const [group, version] = core ? ["", parts[1]] : [parts[1], parts[2]];
