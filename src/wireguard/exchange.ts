@@ -159,7 +159,8 @@ export class Exchange {
 
   // 0, or why it was dropped.
   #handle(message: Uint8Array, from: Endpoint, record: number, at: Moment): number {
-    if (!this.#identity || !this.#checker || !this.up) return Drop.NO_PRIVATE_KEY;
+    if (!this.up) return Drop.DEVICE_DOWN;
+    if (!this.#identity || !this.#checker) return Drop.NO_PRIVATE_KEY;
     const type = readU32(message, 0);
     if (type === MessageType.COOKIE) return this.#cookie(message, at);
     if (!this.#checker.mac1Valid(message)) return Drop.BAD_MAC1;
