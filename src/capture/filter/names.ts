@@ -68,3 +68,8 @@ export const CONSTANTS: Readonly<Record<string, number>> = {
   "tcp-ece": 64,
   "tcp-cwr": 128,
 };
+
+export const NETWORKS: readonly string[] = ["ip", "ip6", "arp", "rarp"];
+export const TRANSPORTS: readonly string[] = ["tcp", "udp", "sctp"];
+/** Words that a primitive, or `proto[…]`, may begin with. */
+export const PROTOCOLS: readonly string[] = [...NETWORKS, ...TRANSPORTS, "icmp", "icmp6", "ether", "link"];

@@ -1,260 +1,143 @@
 // Filter expressions into their tree. `and` and `or` have one precedence, left to right, and `not` binds tighter, as in pcap-filter(7).
-import type { Arithmetic, BinaryOp, Direction, Filter, Indexed, Network, RelationOp, Transport } from "./ast.ts";
+import { relation } from "./arithmetic.ts";
+import type { Direction, Filter, Network, RelationOp, Transport } from "./ast.ts";
+import { Cursor } from "./cursor.ts";
 import { FilterError, nearest } from "./error.ts";
 import { type Token, tokenize } from "./lexer.ts";
-import { CONSTANTS, ETHER_TYPES, IP_PROTOCOLS, PORTS } from "./names.ts";
+import { ETHER_TYPES, IP_PROTOCOLS, NETWORKS, PORTS, PROTOCOLS, TRANSPORTS } from "./names.ts";
 import { hostOf, macOf } from "./operand.ts";
 
 type Qualifiers = { protocol?: string; direction?: Direction; type?: "host" | "net" | "port" | "portrange" | "proto" };
 
-const NETWORKS: readonly string[] = ["ip", "ip6", "arp", "rarp"];
-const TRANSPORTS: readonly string[] = ["tcp", "udp", "sctp"];
-const PROTOCOLS: readonly string[] = [...NETWORKS, ...TRANSPORTS, "icmp", "icmp6", "ether", "link"];
 const TYPES: readonly string[] = ["host", "net", "port", "portrange", "proto"];
 const OTHERS = "src dst and or not vlan less greater len mask wireguard inbound outbound broadcast multicast".split(" ");
 const WORDS: readonly string[] = [...PROTOCOLS, ...TYPES, ...OTHERS];
-const RELATIONS: Readonly<Record<string, RelationOp>> = { "=": "=", "==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">=" };
-/** Loosest first. */
-const PRECEDENCE: readonly (readonly BinaryOp[])[] = [["|"], ["^"], ["&"], ["<<", ">>"], ["+", "-"], ["*", "/", "%"]];
-const MAX_DEPTH = 64;
 
 /** The tree of an expression that is not empty. `macro` gives the meaning of the word `wireguard`. Throws FilterError. */
 export function parseFilter(expression: string, macro: () => string): Filter {
   const tokens = tokenize(expression);
   if (!Array.isArray(tokens)) throw new FilterError(expression, tokens.badAt, `the character "${expression[tokens.badAt]}" cannot stand here`);
-  return new Parser(expression, tokens, macro).whole();
+  return new Parser(new Cursor(expression, tokens), macro).whole();
 }
 
 class Parser {
-  readonly #source: string;
-  readonly #tokens: readonly Token[];
+  readonly #c: Cursor;
   readonly #macro: () => string;
-  #at = 0;
-  #depth = 0;
   /** Those of the last primitive: `port 80 or 443`. */
   #last: Qualifiers | undefined;
 
-  constructor(source: string, tokens: readonly Token[], macro: () => string) {
-    this.#source = source;
-    this.#tokens = tokens;
+  constructor(cursor: Cursor, macro: () => string) {
+    this.#c = cursor;
     this.#macro = macro;
   }
 
   whole(): Filter {
     const filter = this.#expression();
-    if (this.#token.kind !== "end") throw this.#stray();
+    if (this.#c.token.kind !== "end") throw this.#stray();
     return filter;
-  }
-
-  get #token(): Token {
-    return this.#tokens[this.#at]!;
-  }
-  #is(...texts: string[]): boolean {
-    return this.#token.kind !== "end" && texts.includes(this.#token.text);
-  }
-  #accept(...texts: string[]): boolean {
-    const found = this.#is(...texts);
-    if (found) this.#at++;
-    return found;
-  }
-  #expect(text: string): void {
-    if (!this.#accept(text)) throw this.#error(`"${text}" is missing`);
-  }
-  #error(problem: string, suggestion?: string, at: number = this.#token.at): FilterError {
-    return new FilterError(this.#source, at, problem, suggestion);
-  }
-  /** The expression with `text` in place of token `index`. */
-  #replaced(index: number, text: string): string {
-    const t = this.#tokens[index]!;
-    return this.#source.slice(0, t.at) + text + this.#source.slice(t.at + t.text.length);
   }
 
   /** Something that follows a complete expression, or begins none. */
   #stray(): FilterError {
-    const t = this.#token;
-    if (t.kind === "end") return this.#error("something is missing at the end");
-    const before = this.#tokens[this.#at - 1];
+    const t = this.#c.token;
+    if (t.kind === "end") return this.#c.error("something is missing at the end");
+    const before = this.#c.tokens[this.#c.at - 1];
     if (before && t.kind === "number" && TRANSPORTS.includes(before.text)) {
-      return this.#error(`a number cannot follow "${before.text}"`, this.#replaced(this.#at, `port ${t.text}`));
+      return this.#c.error(`a number cannot follow "${before.text}"`, this.#c.replaced(this.#c.at, `port ${t.text}`));
     }
     if (before && t.kind === "ip" && PROTOCOLS.includes(before.text)) {
-      return this.#error(`an address cannot follow "${before.text}"`, this.#replaced(this.#at, `and host ${t.text}`));
+      return this.#c.error(`an address cannot follow "${before.text}"`, this.#c.replaced(this.#c.at, `and host ${t.text}`));
     }
-    if (t.kind === "number") return this.#error("a number alone says nothing", this.#replaced(this.#at, `port ${t.text}`));
+    if (t.kind === "number") return this.#c.error("a number alone says nothing", this.#c.replaced(this.#c.at, `port ${t.text}`));
     if (t.kind === "word" && !WORDS.includes(t.text)) {
       const meant = nearest(t.text, WORDS);
-      return this.#error(`"${t.text}" is not a word of filters`, meant === undefined ? undefined : this.#replaced(this.#at, meant));
+      return this.#c.error(`"${t.text}" is not a word of filters`, meant === undefined ? undefined : this.#c.replaced(this.#c.at, meant));
     }
     if (before && (t.kind === "word" || t.kind === "ip")) {
-      return this.#error(`"${t.text}" cannot follow "${before.text}"`, this.#replaced(this.#at, `and ${t.text}`));
+      return this.#c.error(`"${t.text}" cannot follow "${before.text}"`, this.#c.replaced(this.#c.at, `and ${t.text}`));
     }
-    return this.#error(`"${t.text}" cannot stand here`);
-  }
-
-  #nested<T>(parse: () => T): T {
-    if (++this.#depth > MAX_DEPTH) throw this.#error("it is nested too deeply");
-    const result = parse();
-    this.#depth--;
-    return result;
+    return this.#c.error(`"${t.text}" cannot stand here`);
   }
 
   #expression(): Filter {
     let left = this.#term();
     for (;;) {
-      const kind = this.#accept("and", "&&") ? "and" : this.#accept("or", "||") ? "or" : undefined;
+      const kind = this.#c.accept("and", "&&") ? "and" : this.#c.accept("or", "||") ? "or" : undefined;
       if (!kind) return left;
       left = { kind, left, right: this.#term() };
     }
   }
 
   #term(): Filter {
-    if (this.#accept("not", "!")) return { kind: "not", of: this.#nested(() => this.#term()) };
-    const relation = this.#relation();
-    if (relation) return relation;
-    if (this.#accept("(")) {
-      const inner = this.#nested(() => this.#expression());
-      this.#expect(")");
+    if (this.#c.accept("not", "!")) return { kind: "not", of: this.#c.nested(() => this.#term()) };
+    const compared = relation(this.#c);
+    if (compared) return compared;
+    if (this.#c.accept("(")) {
+      const inner = this.#c.nested(() => this.#expression());
+      this.#c.expect(")");
       return inner;
     }
     return this.#primitive();
   }
 
-  /** A comparison, if one begins here; otherwise nothing is taken. */
-  #relation(): Filter | undefined {
-    const start = this.#at;
-    const t = this.#token;
-    const begins = t.kind === "number" || ["(", "-", "len"].includes(t.text) || (PROTOCOLS.includes(t.text) && this.#tokens[start + 1]?.text === "[");
-    if (!begins) return undefined;
-    const certain = t.kind === "word";
-    const depth = this.#depth;
-    try {
-      const left = this.#nested(() => this.#arithmetic(0));
-      const op = RELATIONS[this.#token.text];
-      if (op && this.#token.kind === "symbol") {
-        this.#at++;
-        return { kind: "relation", op, left, right: this.#nested(() => this.#arithmetic(0)) };
-      }
-      if (certain) throw this.#error("a comparison is missing");
-    } catch (e) {
-      if (certain || !(e instanceof FilterError)) throw e;
-    }
-    // "(" was a group, a number a port: read it again as such.
-    this.#at = start;
-    this.#depth = depth;
-    return undefined;
-  }
-
-  #arithmetic(level: number): Arithmetic {
-    const ops = PRECEDENCE[level];
-    if (!ops) return this.#operand();
-    let left = this.#arithmetic(level + 1);
-    for (;;) {
-      const op = this.#token.kind === "symbol" ? ops.find((o) => o === this.#token.text) : undefined;
-      if (!op) return left;
-      const sign = this.#tokens[this.#at++]!.at;
-      const right = this.#arithmetic(level + 1);
-      if ((op === "/" || op === "%") && right.kind === "number" && right.value === 0) throw this.#error("this divides by zero", undefined, sign);
-      left = { kind: "binary", op, left, right };
-    }
-  }
-
-  #operand(): Arithmetic {
-    if (this.#accept("-")) return { kind: "negate", of: this.#nested(() => this.#operand()) };
-    if (this.#accept("(")) {
-      const inner = this.#nested(() => this.#arithmetic(0));
-      this.#expect(")");
-      return inner;
-    }
-    const t = this.#token;
-    if (t.kind === "number") return { kind: "number", value: this.#number(0xffffffff) };
-    if (t.text === "len") {
-      this.#at++;
-      return { kind: "length" };
-    }
-    if (Object.hasOwn(CONSTANTS, t.text)) {
-      this.#at++;
-      return { kind: "number", value: CONSTANTS[t.text]! };
-    }
-    if (!PROTOCOLS.includes(t.text) || this.#tokens[this.#at + 1]?.text !== "[") throw this.#error("a number or a piece of the packet is missing");
-    this.#at += 2;
-    const index = this.#nested(() => this.#arithmetic(0));
-    let size: 1 | 2 | 4 = 1;
-    if (this.#accept(":")) {
-      const n = this.#number(4);
-      if (n !== 1 && n !== 2 && n !== 4) throw this.#error("a piece has 1, 2 or 4 bytes", undefined, this.#tokens[this.#at - 1]!.at);
-      size = n;
-    }
-    this.#expect("]");
-    return { kind: "load", protocol: t.text === "ether" ? "link" : (t.text as Indexed), index, size };
-  }
-
-  #number(max: number): number {
-    const t = this.#token;
-    if (t.kind !== "number") throw this.#error("a number is missing");
-    // A leading zero means octal, as in C.
-    const value = /^0[0-7]+$/.test(t.text) ? parseInt(t.text, 8) : Number(t.text);
-    if (value > max) throw this.#error(`${t.text} is more than ${max}`);
-    this.#at++;
-    return value;
-  }
-
   #direction(): Direction | undefined {
-    const first = this.#is("src", "dst") ? this.#token.text : undefined;
+    const first = this.#c.is("src", "dst") ? this.#c.token.text : undefined;
     if (!first) return undefined;
-    this.#at++;
+    this.#c.at++;
     const other = first === "src" ? "dst" : "src";
-    if (this.#is("or", "and") && this.#tokens[this.#at + 1]?.text === other) {
-      const both = this.#is("and");
-      this.#at += 2;
+    if (this.#c.is("or", "and") && this.#c.tokens[this.#c.at + 1]?.text === other) {
+      const both = this.#c.is("and");
+      this.#c.at += 2;
       return both ? "both" : "either";
     }
     return first as Direction;
   }
 
   #primitive(): Filter {
-    const start = this.#token;
-    if (this.#accept("wireguard")) return parseFilter(this.#macro(), () => "");
-    if (this.#is("inbound", "outbound")) return { kind: "way", way: this.#tokens[this.#at++]!.text as "inbound" };
-    if (this.#accept("less")) return lengthTest("<=", this.#number(0xffffffff));
-    if (this.#accept("greater")) return lengthTest(">=", this.#number(0xffffffff));
-    if (this.#accept("vlan")) return { kind: "vlan", id: this.#token.kind === "number" ? this.#number(4095) : undefined };
+    const start = this.#c.token;
+    if (this.#c.accept("wireguard")) return parseFilter(this.#macro(), () => "");
+    if (this.#c.is("inbound", "outbound")) return { kind: "way", way: this.#c.tokens[this.#c.at++]!.text as "inbound" };
+    if (this.#c.accept("less")) return lengthTest("<=", this.#c.number(0xffffffff));
+    if (this.#c.accept("greater")) return lengthTest(">=", this.#c.number(0xffffffff));
+    if (this.#c.accept("vlan")) return { kind: "vlan", id: this.#c.token.kind === "number" ? this.#c.number(4095) : undefined };
 
     const q: Qualifiers = {};
     const word = start.text.replace(/^\\/, "");
     if (start.kind === "word" && PROTOCOLS.includes(word) && word !== "link") {
-      this.#at++;
+      this.#c.at++;
       q.protocol = word;
     }
     const direction = this.#direction();
     if (direction) q.direction = direction;
-    if (this.#token.kind === "word" && TYPES.includes(this.#token.text)) q.type = this.#tokens[this.#at++]!.text as NonNullable<Qualifiers["type"]>;
-    else if (q.protocol !== undefined && this.#is("broadcast", "multicast")) return this.#cast(q.protocol);
-    else if (q.protocol === undefined && this.#is("broadcast", "multicast")) return this.#cast("ether");
+    if (this.#c.token.kind === "word" && TYPES.includes(this.#c.token.text))
+      q.type = this.#c.tokens[this.#c.at++]!.text as NonNullable<Qualifiers["type"]>;
+    else if (q.protocol !== undefined && this.#c.is("broadcast", "multicast")) return this.#cast(q.protocol);
+    else if (q.protocol === undefined && this.#c.is("broadcast", "multicast")) return this.#cast("ether");
 
     if (q.protocol !== undefined && !q.direction && !q.type) {
-      const address = this.#token.kind === "ip" && NETWORKS.includes(q.protocol);
+      const address = this.#c.token.kind === "ip" && NETWORKS.includes(q.protocol);
       if (!address) return this.#protocolAlone(q.protocol);
     }
     const bare = q.protocol === undefined && !q.direction && !q.type;
-    if (bare && this.#last && (this.#token.kind === "number" || this.#token.kind === "ip" || this.#token.kind === "mac"))
+    if (bare && this.#last && (this.#c.token.kind === "number" || this.#c.token.kind === "ip" || this.#c.token.kind === "mac"))
       return this.#value(this.#last);
-    if (bare && this.#last?.type?.startsWith("port") && Object.hasOwn(PORTS, this.#token.text)) return this.#value(this.#last);
-    if (bare && this.#token.kind !== "ip") throw this.#stray();
+    if (bare && this.#last?.type?.startsWith("port") && Object.hasOwn(PORTS, this.#c.token.text)) return this.#value(this.#last);
+    if (bare && this.#c.token.kind !== "ip") throw this.#stray();
     this.#last = q;
     return this.#value(q);
   }
 
   #protocolAlone(protocol: string): Filter {
-    if (protocol === "ether") throw this.#error('"ether" needs host, src, dst, proto, broadcast or multicast');
+    if (protocol === "ether") throw this.#c.error('"ether" needs host, src, dst, proto, broadcast or multicast');
     this.#last = undefined;
     return { kind: "protocol", protocol: protocol as Network };
   }
 
   #cast(family: string): Filter {
-    const cast = this.#tokens[this.#at++]!.text as "broadcast" | "multicast";
+    const cast = this.#c.tokens[this.#c.at++]!.text as "broadcast" | "multicast";
     if ((family === "ip" || family === "ip6") && cast === "broadcast")
-      throw this.#error(`"${family} broadcast" needs a netmask; say "ether broadcast"`);
-    if (family !== "ether" && family !== "ip" && family !== "ip6") throw this.#error(`"${family}" has no ${cast}`);
+      throw this.#c.error(`"${family} broadcast" needs a netmask; say "ether broadcast"`);
+    if (family !== "ether" && family !== "ip" && family !== "ip6") throw this.#c.error(`"${family}" has no ${cast}`);
     return { kind: "cast", family, cast };
   }
 
@@ -264,82 +147,83 @@ class Parser {
     if (q.type === "port" || q.type === "portrange") return this.#ports(q, direction);
     if (q.type === "proto") return this.#protocolNumber(q);
     if (q.protocol === "ether") {
-      const mac = this.#token.kind === "mac" ? macOf(this.#token.text) : undefined;
-      if (!mac) throw this.#error("an Ethernet address is missing");
-      this.#at++;
+      const mac = this.#c.token.kind === "mac" ? macOf(this.#c.token.text) : undefined;
+      if (!mac) throw this.#c.error("an Ethernet address is missing");
+      this.#c.at++;
       return { kind: "ether", direction, mac };
     }
-    const t = this.#token;
+    const t = this.#c.token;
     if (q.protocol !== undefined && !NETWORKS.includes(q.protocol)) throw this.#notForHosts(q.protocol);
     if (t.kind === "number" && q.type !== "net") {
-      throw this.#error(`"${t.text}" is not an address`, q.type === undefined ? this.#replaced(this.#at, `port ${t.text}`) : undefined);
+      throw this.#c.error(`"${t.text}" is not an address`, q.type === undefined ? this.#c.replaced(this.#c.at, `port ${t.text}`) : undefined);
     }
     if (t.kind === "word") throw this.#word(t);
-    if (t.kind !== "ip" && t.kind !== "number") throw this.#error("an address is missing");
-    this.#at++;
+    if (t.kind !== "ip" && t.kind !== "number") throw this.#c.error("an address is missing");
+    this.#c.at++;
     return this.#hostOrNet(t, q, direction);
   }
 
   #notForHosts(protocol: string): FilterError {
-    const t = this.#token;
-    const index = this.#at;
-    if (t.kind === "number") return this.#error(`a number cannot follow "${this.#tokens[index - 1]!.text}"`, this.#replaced(index, `port ${t.text}`));
-    return this.#error(`"${protocol}" has no addresses`, t.kind === "ip" ? `${protocol} and host ${t.text}` : undefined);
+    const t = this.#c.token;
+    const index = this.#c.at;
+    if (t.kind === "number")
+      return this.#c.error(`a number cannot follow "${this.#c.tokens[index - 1]!.text}"`, this.#c.replaced(index, `port ${t.text}`));
+    return this.#c.error(`"${protocol}" has no addresses`, t.kind === "ip" ? `${protocol} and host ${t.text}` : undefined);
   }
 
   #word(t: Token): FilterError {
     if (TRANSPORTS.includes(t.text)) {
-      const type = this.#tokens[this.#at - 1];
-      const number = this.#tokens[this.#at + 1];
+      const type = this.#c.tokens[this.#c.at - 1];
+      const number = this.#c.tokens[this.#c.at + 1];
       if (type?.text === "port" && number?.kind === "number") {
-        const swapped = `${this.#source.slice(0, type.at)}${t.text} port ${this.#source.slice(number.at)}`;
-        return this.#error(`"${t.text}" comes before "port"`, swapped);
+        const swapped = `${this.#c.source.slice(0, type.at)}${t.text} port ${this.#c.source.slice(number.at)}`;
+        return this.#c.error(`"${t.text}" comes before "port"`, swapped);
       }
     }
-    return this.#error(`"${t.text}" is not an address; names are not looked up`);
+    return this.#c.error(`"${t.text}" is not an address; names are not looked up`);
   }
 
   #hostOrNet(t: Token, q: Qualifiers, direction: Direction): Filter {
     let length: number | undefined;
     let mask: string | undefined;
-    if (this.#accept("/")) length = this.#number(128);
-    else if (this.#accept("mask")) mask = this.#tokens[this.#at++]?.text ?? "";
+    if (this.#c.accept("/")) length = this.#c.number(128);
+    else if (this.#c.accept("mask")) mask = this.#c.tokens[this.#c.at++]?.text ?? "";
     const host = hostOf(t.text, q.type === "net" || length !== undefined || mask !== undefined, length, mask);
-    if (typeof host === "string") throw this.#error(host, undefined, t.at);
+    if (typeof host === "string") throw this.#c.error(host, undefined, t.at);
     const protocol = q.protocol as Network | undefined;
     if (protocol !== undefined && (protocol === "ip6") !== (host.ip.length === 16)) {
-      throw this.#error(`"${t.text}" is not an address of "${protocol}"`, undefined, t.at);
+      throw this.#c.error(`"${t.text}" is not an address of "${protocol}"`, undefined, t.at);
     }
     return { kind: "host", protocol, direction, ...host };
   }
 
   #port(): number {
-    const t = this.#token;
-    if (t.kind === "number") return this.#number(65535);
+    const t = this.#c.token;
+    if (t.kind === "number") return this.#c.number(65535);
     const port = Object.hasOwn(PORTS, t.text) ? PORTS[t.text] : undefined;
-    if (port === undefined) throw TRANSPORTS.includes(t.text) ? this.#word(t) : this.#error("a port is missing");
-    this.#at++;
+    if (port === undefined) throw TRANSPORTS.includes(t.text) ? this.#word(t) : this.#c.error("a port is missing");
+    this.#c.at++;
     return port;
   }
 
   #ports(q: Qualifiers, direction: Direction): Filter {
-    if (q.protocol !== undefined && !TRANSPORTS.includes(q.protocol)) throw this.#error(`"${q.protocol}" has no ports`);
+    if (q.protocol !== undefined && !TRANSPORTS.includes(q.protocol)) throw this.#c.error(`"${q.protocol}" has no ports`);
     const low = this.#port();
     let high = low;
-    if (q.type === "portrange" && this.#accept("-")) high = this.#port();
+    if (q.type === "portrange" && this.#c.accept("-")) high = this.#port();
     return { kind: "port", protocol: q.protocol as Transport | undefined, direction, low: Math.min(low, high), high: Math.max(low, high) };
   }
 
   #protocolNumber(q: Qualifiers): Filter {
     const ether = q.protocol === "ether";
-    if (!ether && q.protocol !== undefined && q.protocol !== "ip" && q.protocol !== "ip6") throw this.#error(`"${q.protocol} proto" says nothing`);
+    if (!ether && q.protocol !== undefined && q.protocol !== "ip" && q.protocol !== "ip6") throw this.#c.error(`"${q.protocol} proto" says nothing`);
     const names = ether ? ETHER_TYPES : IP_PROTOCOLS;
-    const name = this.#token.text.replace(/^\\/, "");
+    const name = this.#c.token.text.replace(/^\\/, "");
     let number: number;
-    if (this.#token.kind === "word" && Object.hasOwn(names, name)) {
+    if (this.#c.token.kind === "word" && Object.hasOwn(names, name)) {
       number = names[name]!;
-      this.#at++;
-    } else number = this.#number(ether ? 0xffff : 255);
+      this.#c.at++;
+    } else number = this.#c.number(ether ? 0xffff : 255);
     if (ether) return { kind: "etherProtocol", number };
     return { kind: "ipProtocol", family: (q.protocol as "ip" | "ip6" | undefined) ?? "any", number };
   }
