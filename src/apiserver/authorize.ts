@@ -6,7 +6,7 @@ import type { User, Verb } from "./request.ts";
 
 export const ADMINS = "system:masters";
 export const NODES = "system:nodes";
-const NODE_PREFIX = "system:node:";
+export const NODE_PREFIX = "system:node:";
 
 const READ: readonly Verb[] = ["get", "list", "watch"];
 const WRITE: readonly Verb[] = ["create", "update", "patch", "delete"];

@@ -6,6 +6,7 @@ import { badRequest, forbidden, invalid, methodNotAllowed, notFound, unauthorize
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { answer, answerError, answerList, answerObject, NO_SUCH_PAGE, statusOf } from "./answer.ts";
+import type { AuditLine } from "./audit.ts";
 import { authorize, authorizePath } from "./authorize.ts";
 import { decodeDeleteOptions, decodeObject } from "./body.ts";
 import { Discovery } from "./discovery.ts";
@@ -28,15 +29,6 @@ export type HandlerOptions = {
   /** One line for each write and each refusal. */
   readonly audit: (line: AuditLine) => void;
 };
-export type AuditLine = {
-  readonly verb: string;
-  readonly path: string;
-  readonly user: string;
-  readonly source: string;
-  readonly code: number;
-  readonly message?: string;
-};
-
 const KEPT_NAMESPACES = ["default", "kube-system", "kube-node-lease"];
 const HEALTH = new Set(["healthz", "livez", "readyz"]);
 

@@ -8,6 +8,7 @@ import { KINDS } from "../api/kinds.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Store } from "../store/store.ts";
+import { auditTo } from "./audit.ts";
 import { authenticateTls, SOCKET_OWNER } from "./authenticate.ts";
 import type { Authority } from "./authority.ts";
 import { serverNames } from "./authority.ts";
@@ -45,7 +46,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { store, authority, log, now } = options;
   const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below) });
   await seed(registry, options.version);
-  const audit = (line: object): void => log.info("audit", { ...line });
+  const audit = auditTo(log);
   const handler = new Handler({ kinds: KINDS, registry, gitVersion: `v1.36.0+tortie-${options.version}`, now, random: Math.random, log, audit });
   const connections = new Connections();
   const streams = new Streams(log);

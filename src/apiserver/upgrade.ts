@@ -9,6 +9,7 @@ import type { Pod } from "../api/pod.ts";
 import { POD } from "../api/pod.ts";
 import { ApiError, badRequest, conflict, notFound, unauthorized, unavailable } from "../api/status.ts";
 import { answerError } from "./answer.ts";
+import type { AuditLine } from "./audit.ts";
 import { authorize, isAdmin, nodeOf } from "./authorize.ts";
 import { bridge, EXEC_PROTOCOL } from "./exec.ts";
 import { forbiddenText } from "./forbidden.ts";
@@ -21,7 +22,7 @@ export type UpgradeOptions = {
   readonly registry: Registry;
   readonly streams: Streams;
   readonly authenticate: (message: IncomingMessage) => User;
-  readonly audit: (line: object) => void;
+  readonly audit: (line: AuditLine & Readonly<Record<string, unknown>>) => void;
 };
 type Upgrade = { readonly message: IncomingMessage; readonly socket: Duplex; readonly head: Buffer; readonly user: User };
 
