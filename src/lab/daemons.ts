@@ -72,7 +72,7 @@ function guardAgent(main: string, node: NodeModel, pid: number): void {
   });
 }
 
-/** Waits until every agent has reported once: from then on the plain routes stand. */
+/** Waits until every agent has reported once. */
 export async function agentsReported(client: RestClient): Promise<void> {
   for (const end = Date.now() + PATIENCE_MS; ; await sleep(50)) {
     const reported = (await client.list(NODE_ENCRYPTION)).items.filter((r) => r.status).map((r) => r.metadata.name);

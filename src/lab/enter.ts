@@ -125,6 +125,6 @@ export function environment(base: NodeJS.ProcessEnv, options: { own?: boolean } 
     base.PATH ?? "",
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   ];
-  const { TORTIE_LAB: _lab, TORTIE_SOCKET: _socket, ...rest } = base;
+  const { TORTIE_LAB: _lab, TORTIE_SOCKET: _socket, TORTIE_KEEP: _keep, ...rest } = base;
   return { ...rest, PATH: path.filter(Boolean).join(":"), KUBECONFIG: NODE_KUBECONFIG };
 }

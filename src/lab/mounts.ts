@@ -30,7 +30,7 @@ mkdir -p /run/tortie/etc${CALICO.slice("/etc".length)}
 printf '\\n%s\\n' ${hosts.map((h) => `'${h.address} ${h.name}'`).join(" ")} >>/run/tortie/etc/hosts
 mount -n --bind /run/tortie/etc /etc`;
 
-/** For a node or pod: a /run, /var/lib and ${CALICO} of its own, and its own network in /sys. Says "ready", then holds the namespaces. */
+/** For a node or pod: a /run, /var/lib and /etc/calico of its own, and its own network in /sys. Says "ready", then holds the namespaces. */
 export const MEMBER: string = `${HIDE}
 hide /run /var/lib 64m
 hide /var/lib /run/tortie 256m

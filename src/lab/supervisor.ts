@@ -7,7 +7,7 @@ import { INSIDE, type Inventory, type LabNode } from "./enter.ts";
 import { nodeSetup, routerSetup } from "./links.ts";
 import { apply, type Member, startMember } from "./members.ts";
 import { CLUSTER, WIRE } from "./model.ts";
-import { makePod } from "./pods.ts";
+import { makePod, podsReachable } from "./pods.ts";
 import { installPrograms } from "./programs.ts";
 import { seedCluster } from "./seed.ts";
 
@@ -62,6 +62,8 @@ async function populate(main: string, pid: (name: string) => number, from: numbe
   stage("three pods");
   await agentsReported(client);
   stage("an agent on every node");
+  await podsReachable(pods);
+  stage("the pods reach each other, not yet encrypted");
   await client.close();
 
   const nodes: LabNode[] = CLUSTER.nodes.map((n) => ({ name: n.name, address: n.address, pid: pid(n.name), wires: [WIRE] }));

@@ -1,7 +1,8 @@
 // What every step of the exercise does: types a command somewhere, shows what came back, and says whether that is what must come back.
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { messageOf } from "../../base/errors.ts";
 import { enterLab, enterMember, environment, labEnvironment, type LabNode, type LabPod, nodeOf, podOf, type RunningLab } from "../enter.ts";
+import { startPiped } from "../../sys/child.ts";
 import { childrenOf } from "../../sys/ns.ts";
 import { realProgram } from "../programs.ts";
 
@@ -99,11 +100,11 @@ export class Walk {
   async begin(place: Place, line: string, options: TypeOptions = {}): Promise<Running> {
     const show = options.quiet ? () => {} : (text: string) => this.#write(options.show?.(text) ?? text);
     show(`${this.#paint("36", `${place === "machine" ? "" : place.name}#`)} ${this.#paint("1", line)}\n`);
-    const [file, ...args] = place === "machine" ? enterLab(this.lab) : enterMember(this.lab, place);
+    const prefix = place === "machine" ? enterLab(this.lab) : enterMember(this.lab, place);
     // What a program leaves in its temporary directory when it is killed goes with the walk.
     const env = { ...(place === "machine" ? labEnvironment(process.env) : environment(process.env, { own: true })), TMPDIR: this.directory };
-    // A group of its own: a Ctrl-C is for the walk, and a program that hangs can be killed with all that is around it.
-    const child = spawn(file, [...args, "sh", "-c", line], { stdio: ["pipe", "pipe", "pipe"], env, detached: true });
+    // In a group of its own: a Ctrl-C is for the walk, and a program that hangs can be killed with all that is around it.
+    const child = startPiped([...prefix, "sh", "-c", line], { env });
     child.stdin.on("error", () => {});
     const lines = [...(options.dialogue ?? [])];
     if (lines.length === 0) child.stdin.end();
