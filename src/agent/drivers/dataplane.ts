@@ -15,7 +15,7 @@ import { Device } from "./device.ts";
 import { Greeter } from "./greeter.ts";
 import { loadKey, makeKey, publicKeyOf, removeKey, saveKey } from "./key.ts";
 import { Ledger } from "./ledger.ts";
-import { vxlanLink, wireguardLink } from "./links.ts";
+import { shaped, vxlanLink, wireguardLink } from "./links.ts";
 import { difference, existing, type Sort, type State, wanted } from "./plan.ts";
 import { changeOf, type DeviceView, targetOf, viewOf } from "./wireguard.ts";
 
@@ -42,6 +42,8 @@ export class Dataplane {
   #device: Device | undefined;
   /** What the device was last told; undefined: it must be read. */
   #view: DeviceView | undefined;
+  /** Grows with each doubt in what is remembered: what was done under an older one is not remembered. */
+  #doubts = 0;
   #identity: { interface: string; publicKey: string } | undefined;
   #lingerUntil: number | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
@@ -63,8 +65,9 @@ export class Dataplane {
     return this.#device?.connection;
   }
 
-  /** The next apply() reads everything anew. */
+  /** The next apply() reads everything anew, also when one is under way now. */
   invalidate(): void {
+    this.#doubts++;
     this.#have = undefined;
     this.#view = undefined;
   }
@@ -93,10 +96,12 @@ export class Dataplane {
     try {
       const { encryption } = desired;
       if (encryption) await this.#clearWay(encryption);
-      if (!this.#have) await this.#read(encryption);
-      const trouble = await this.#shapeLinks(desired);
+      const doubts = this.#doubts;
+      const before = this.#have ?? (await this.#read(encryption));
+      const { trouble, deleted } = await this.#shapeLinks(desired);
+      // A link that was deleted took its addresses, neighbours and routes along.
+      const have = deleted ? await this.#read(encryption) : before;
       const want = wanted(desired);
-      const have = this.#have!;
       if (encryption) {
         // Ordinary routing does not wait for a WireGuard interface that is in trouble.
         const sorts: Sort[] = trouble === undefined ? ["address", "neighbour", "table", "main"] : ["neighbour", "main"];
@@ -111,7 +116,7 @@ export class Dataplane {
         await change("ip", difference(have, want, ["rule", "table", "address", "neighbour", "main"], "ip"));
         await change("bridge", difference(have, want, ["forwarding"], "bridge"));
       }
-      this.#have = want;
+      if (doubts === this.#doubts) this.#have = want;
       if (!encryption) await this.#retire();
       writePodMtu(desired.podMtu);
     } catch (thrown) {
@@ -132,7 +137,7 @@ export class Dataplane {
     this.#ledger.add(e.interface, e.table);
   }
 
-  async #read(encryption: Encryption | undefined): Promise<void> {
+  async #read(encryption: Encryption | undefined): Promise<State> {
     const tables = [...new Set([...this.#ledger.entries.tables, ...(encryption ? [encryption.table] : [])])];
     const [linkList, addressList, ruleList, main, ...tableRoutes] = await Promise.all([
       links(),
@@ -155,11 +160,11 @@ export class Dataplane {
       forwarding: forwardingList,
     };
     const interfaces = new Set([...this.#ledger.entries.interfaces, ...(encryption ? [encryption.interface] : [])]);
-    this.#have = existing(actual, interfaces, VXLAN_INTERFACE);
+    return existing(actual, interfaces, VXLAN_INTERFACE);
   }
 
-  /** The result is why the WireGuard link cannot be made; the VXLAN link must be. */
-  async #shapeLinks({ encryption, vxlan }: Desired): Promise<Error | undefined> {
+  /** `trouble`: why the WireGuard link cannot be made; the VXLAN link must be. `deleted`: a link was. */
+  async #shapeLinks({ encryption, vxlan }: Desired): Promise<{ trouble: Error | undefined; deleted: boolean }> {
     enableForwarding();
     const stale = !vxlan && this.#links.some((l) => l.name === VXLAN_INTERFACE && l.kind === "vxlan");
     const lines = [...(vxlan ? vxlanLink(this.#links, vxlan) : []), ...(stale ? [`link del dev ${VXLAN_INTERFACE}`] : [])];
@@ -169,12 +174,9 @@ export class Dataplane {
     } catch (thrown) {
       trouble = thrown as Error;
     }
-    if (lines.length === 0) return trouble;
     await change("ip", lines);
-    // A link that was deleted took its addresses, neighbours and routes along.
-    if (lines.some((l) => l.startsWith("link del"))) await this.#read(encryption);
-    else this.#links = await links();
-    return trouble;
+    if (lines.length > 0) this.#links = shaped(this.#links, trouble === undefined ? encryption : undefined, vxlan);
+    return { trouble, deleted: lines.some((l) => l.startsWith("link del")) };
   }
 
   async #configure(e: Encryption, known: boolean): Promise<void> {
@@ -192,6 +194,7 @@ export class Dataplane {
       },
     });
     const connection = await this.#device.ensure();
+    const doubts = this.#doubts;
     const have = this.#view ?? (await readView(connection));
     const want = targetOf(e, publicKey);
     const key = have.publicKey === publicKey ? undefined : loadKey(keyFile(e.interface));
@@ -202,7 +205,7 @@ export class Dataplane {
       }
       const todo = changeOf(have, want, key ?? new Uint8Array(32));
       if (todo) await connection.set(todo.config);
-      this.#view = want;
+      if (doubts === this.#doubts) this.#view = want;
       // A device without a key is a new one. If the peers know our key they may still send under sessions that died with the old device.
       if (todo && todo.added.length > 0) this.#greeter.greet(e.interface, todo.added, publicKey, known && have.publicKey === undefined);
     } finally {

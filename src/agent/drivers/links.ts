@@ -21,8 +21,9 @@ export function wireguardLink(links: readonly Link[], e: Encryption): string[] {
   ];
 }
 
-const isSame = (link: Link, v: Vxlan): boolean =>
-  link.data.id === v.vni && link.data.port === v.port && link.data.local === v.local && link.data.link === v.uplink && link.data.learning === false;
+/** What `ip -details -json` says of such a device. */
+const vxlanData = (v: Vxlan): Record<string, unknown> => ({ id: v.vni, port: v.port, local: v.local, link: v.uplink, learning: false });
+const isSame = (link: Link, v: Vxlan): boolean => Object.entries(vxlanData(v)).every(([name, value]) => link.data[name] === value);
 
 export function vxlanLink(links: readonly Link[], v: Vxlan): string[] {
   const link = links.find((l) => l.name === v.interface);
@@ -40,4 +41,13 @@ export function vxlanLink(links: readonly Link[], v: Vxlan): string[] {
       ? [`link set dev ${v.interface} address ${v.mac} mtu ${v.mtu}`, `link set dev ${v.interface} up`]
       : []),
   ];
+}
+
+/** The links after those lines were carried out: read again at the next full comparison only. */
+export function shaped(links: readonly Link[], e: Encryption | undefined, v: Vxlan | undefined): Link[] {
+  const made: Link[] = [
+    ...(e ? [{ name: e.interface, up: true, mtu: e.mtu, kind: "tun", mac: undefined, data: {} }] : []),
+    ...(v ? [{ name: v.interface, up: true, mtu: v.mtu, kind: "vxlan", mac: v.mac, data: vxlanData(v) }] : []),
+  ];
+  return [...links.filter((l) => !made.some((m) => m.name === l.name)), ...made];
 }
