@@ -1,0 +1,177 @@
+// The commands as a person types them: exit codes, JSON, words, files that only their owner may read.
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keyIn, textOf } from "../../src/capture/fixtures.cases.ts";
+import { TORTIE } from "../peers.ts";
+
+const at = (name: string): string => new URL(`../captures/${name}`, import.meta.url).pathname;
+let directory: string;
+beforeAll(() => (directory = mkdtempSync(join(tmpdir(), "tortie-cli-"))));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+type Ran = { code: number | null; out: string; err: string };
+function tortie(args: string[], input?: Uint8Array | string): Ran {
+  const r = spawnSync(process.execPath, [TORTIE, ...args], { input, maxBuffer: 64 << 20 });
+  const [out, err] = [r.stdout.toString(), r.stderr.toString()];
+  expect(`${out}${err}`).not.toMatch(/\n {4}at .*\.js:/);
+  return { code: r.status, out, err };
+}
+type Json = { transport: number; decrypted: number; unauthenticated: number; sessions: { diagnosis: { code: string } | null; warnings: string[] }[] };
+const json = (r: Ran): Json => JSON.parse(r.out) as Json;
+const file = (name: string, text: string | Uint8Array): string => {
+  const path = join(directory, name);
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
+};
+
+describe("tortie decrypt", () => {
+  const keys = at("wggo-psk-v4.initiator.keys");
+  test("opens: exit 0, counts without keepalives", () => {
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", keys, "-o", "json"]);
+    expect([r.code, json(r).transport, json(r).decrypted, json(r).sessions.length]).toEqual([0, 22, 22, 1]);
+    expect(json(r).sessions[0]!.diagnosis).toBeNull();
+  });
+  test("a static key alone: exit 2, and the reason", () => {
+    const key = file("static.key", `${keyIn(textOf("wggo-psk-v4.responder.keys"), "LOCAL_STATIC_PRIVATE_KEY")}\n`);
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", key]);
+    expect(r.code).toBe(2);
+    expect(r.out).toMatch(/who spoke: the initiator is vlj5zFzI/);
+    expect(r.out).toMatch(/forward secrecy/);
+    expect(json(tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", key, "-o", "json"]))).toMatchObject({
+      transport: 22,
+      decrypted: 0,
+      sessions: [{ diagnosis: { code: "D5" } }],
+    });
+  });
+  test("keys come from files or standard input, never from the command line", () => {
+    const key = keyIn(textOf("wggo-psk-v4.initiator.keys"), "LOCAL_STATIC_PRIVATE_KEY");
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", key]);
+    expect([r.code, r.err.includes(key)]).toEqual([1, false]);
+    expect(r.err).toMatch(/Cannot take a key from the command line/);
+    expect(json(tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", "-", "-o", "json"], textOf("wggo-psk-v4.initiator.keys"))).decrypted).toBe(22);
+    expect(json(tortie(["decrypt", "-", "--keys", keys, "-o", "json"], readFileSync(at("wggo-psk-v4.pcap")))).decrypted).toBe(22);
+  });
+  test("-w writes a file for its owner alone, also over one that others could read; without keys it opens by itself", () => {
+    const out = file("open.pcapng", "before");
+    chmodSync(out, 0o644);
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", keys, "-w", out]);
+    expect([r.code, statSync(out).mode & 0o777]).toEqual([0, 0o600]);
+    expect(json(tortie(["decrypt", out, "-o", "json"])).decrypted).toBe(22);
+    const plain = join(directory, "plain.pcapng");
+    expect(tortie(["decrypt", out, "--strip-secrets", "-w", plain]).code).toBe(0);
+    expect(readFileSync(plain).includes("WGKL")).toBe(false);
+    expect(readFileSync(plain).includes("PRIVATE_KEY")).toBe(false);
+    expect(json(tortie(["decrypt", plain, "-o", "json"])).decrypted).toBe(0);
+    const inner = join(directory, "inner.pcapng");
+    tortie(["decrypt", out, "--inner", "-w", inner]);
+    expect(readFileSync(inner).includes("KEY")).toBe(false);
+  });
+  test("nothing opened: nothing is written", () => {
+    const out = join(directory, "none.pcapng");
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "-w", out]);
+    expect(r.code).toBe(1);
+    expect(r.err).toMatch(/no session opened/);
+  });
+  test("lines that nobody can use are named with their number, not with their contents", () => {
+    const odd = file("odd.keys", `LOCAL_STATIC_KEY = ${"A".repeat(43)}=\nPRESHARED_KEY = short\n`);
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", odd]);
+    expect(r.out).toMatch(/D8: .*odd\.keys line 1: "LOCAL_STATIC_KEY" is no kind of key/);
+    expect(r.out).toMatch(/line 2: the key has 5 characters/);
+  });
+});
+
+describe("tortie inspect", () => {
+  test("lists, also from gzip, and shows outer and inner side by side", () => {
+    const zipped = file("x.pcap.gz", gzipSync(readFileSync(at("wggo-psk-v4.pcap"))));
+    const r = tortie(["inspect", zipped, "--keys", at("wggo-psk-v4.responder.keys")]);
+    expect([r.code, r.err]).toEqual([0, ""]);
+    expect(r.out.split("\n").filter((l) => /└─/.test(l)).length).toBe(22);
+    expect(r.out).toMatch(/25 .* WireGuard 74 Keepalive, receiver=0x01718E58, counter=11/);
+    const tree = tortie(["inspect", zipped, "--keys", at("wggo-psk-v4.responder.keys"), "--frame", "3", "-V", "--hex"]);
+    expect(tree.out).toMatch(/^Internet Protocol Version 4, Src: 10\.77\.0\.1.* │ /m);
+    expect(tree.out).toMatch(/ │ Internet Protocol Version 4, Src: 10\.78\.0\.1/);
+    expect(tree.out).toMatch(/^Frame {2,}│ Decrypted packet$/m);
+  });
+  test("a damaged file: what could be read, where it broke, exit 1", () => {
+    const r = tortie(["inspect", at("malformed/n_tail_mismatch.pcapng")]);
+    expect([r.code, r.out.split("\n").length - 1]).toEqual([1, 1]);
+    expect(r.err).toMatch(/damaged at byte 272, enhanced packet block: its two lengths differ/);
+    expect(r.err).toMatch(/--salvage/);
+    expect(tortie(["inspect", at("malformed/n_tail_mismatch.pcapng"), "--salvage"]).out.split("\n").length - 1).toBe(2);
+  });
+  test.for(["badmagic.pcap", "empty0.pcap", "trunc_hdr.pcap", "n_noidb.pcapng"])("%s is refused in a sentence", (name) => {
+    const r = tortie(["inspect", at(`malformed/${name}`)]);
+    expect([r.code, r.out]).toEqual([1, ""]);
+    expect(r.err.length).toBeGreaterThan(10);
+  });
+  test("JSON has Wireshark's field names", () => {
+    const document = JSON.parse(tortie(["inspect", at("leak-nodeA-rich.pcapng"), "-o", "json", "-Y", "wg.type == 1"]).out) as {
+      packets: { fields: Record<string, string> }[];
+    };
+    expect(document.packets.length).toBe(1);
+    expect(document.packets[0]!.fields).toMatchObject({
+      "wg.type": "1",
+      "wg.sender": "0x0d58212e",
+      "wg.static": "i/vBw6RTH8KdJiWVSLXMVI6nYocXew48t3gzCWLTElo=",
+    });
+  });
+  test("a file that is not there, a filter that is none", () => {
+    expect(tortie(["inspect", "/nonexistent"]).err).toMatch(/there is no such file/);
+    expect(tortie(["inspect", at("wggo-psk-v4.pcap"), "-Y", "wg.type =="]).err).toMatch(/Cannot use the display filter/);
+  });
+  test("names in a file cannot drive the terminal", () => {
+    const evil = Buffer.from(readFileSync(at("leak-nodeA-rich.pcapng")));
+    evil.write("\u001b[31mLEAK", evil.indexOf("LEAK pod"), "latin1");
+    expect(tortie(["inspect", file("evil.pcapng", evil)]).out).not.toContain("\u001b");
+  });
+});
+
+describe("tortie audit FILE", () => {
+  const inventory = at("leak-inventory.json");
+  test("finds what leaked: exit 2, by flow, with cause", () => {
+    const r = tortie(["audit", at("leak-nodeA.pcap"), "--inventory", inventory]);
+    expect(r.code).toBe(2);
+    expect(r.out).toMatch(/Encrypted share: 47\.76 % of packets \(32 of 67\), 33\.92 % of bytes \(5280 of 15567\)/);
+    expect(r.out).toMatch(/ROUTE_BYPASS: .*\n.*10\.244\.1\.10 → 10\.244\.2\.20, native: 3 packets, 4068 B/);
+    expect(r.out).toMatch(/Verdict: FAIL: 40 packets/);
+    expect(JSON.parse(tortie(["audit", at("leak-nodeA.pcap"), "--inventory", inventory, "-o", "json"]).out)).toMatchObject({
+      verdict: "FAIL",
+      exitCode: 2,
+      plain: { packets: 35, bytes: 10287 },
+    });
+  });
+  test("cannot prove: exit 3, with the reason", () => {
+    const r = tortie(["audit", at("leak-anyA-sll1.pcap"), "--inventory", inventory]);
+    expect(r.code).toBe(3);
+    expect(r.out).toMatch(/P5 {2}missing/);
+  });
+  test("-w marks the packets that leaked", () => {
+    const out = join(directory, "marked.pcapng");
+    tortie(["audit", at("leak-nodeA.pcap"), "--inventory", inventory, "-w", out]);
+    const marked = tortie(["inspect", out, "-Y", 'frame.comment contains "LEAK"']);
+    expect(marked.out.split("\n").filter((l) => /# LEAK (POD_TO_POD|ICMP_QUOTE) cause=/.test(l)).length).toBe(40);
+  });
+  test("no inventory, a broken one, a file that is none: a sentence, exit 1", () => {
+    expect(tortie(["audit", at("leak-nodeA.pcap")])).toMatchObject({ code: 1 });
+    expect(tortie(["audit", at("leak-nodeA.pcap"), "--inventory", file("bad.json", "{")]).err).toMatch(/Cannot read the inventory/);
+    expect(tortie(["audit", at("leak-nodeA.pcap"), "--inventory", file("bad2.json", "{}")]).err).toMatch(/wireguardPort: must be a port/);
+    expect(tortie(["audit", at("malformed/badmagic.pcap"), "--inventory", inventory]).code).toBe(1);
+  });
+});
+
+test("every command has help with examples", () => {
+  for (const command of ["capture", "inspect", "decrypt", "audit"]) {
+    const r = tortie([command, "--help"]);
+    expect([command, r.code, /Examples:/.test(r.out)]).toEqual([command, 0, true]);
+  }
+});
+
+test("called as tshark it prints tshark's lines", () => {
+  const script = `process.argv = [process.argv[0], "tshark", "-r", ${JSON.stringify(at("wggo-psk-v4.pcap"))}]; await import(${JSON.stringify(TORTIE)});`;
+  const r = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+  expect(r.stdout.split("\n")[0]).toMatch(/^ +1 +0\.000000 +10\.77\.0\.1 → 10\.77\.0\.2 +WireGuard 190 Handshake Initiation, sender=0x3D46C786$/);
+});

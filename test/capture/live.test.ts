@@ -1,0 +1,151 @@
+// Live captures between two devices: with keys, also under load (super-datagrams), with and without a pre-shared key.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { follow } from "../../src/capture/fixtures.cases.ts";
+import { readCapture } from "../../src/capture/reader.ts";
+import { eventually, type Spawned } from "../device/host.ts";
+import { type End, IF, inner, ping, tunnel, type Tunnel } from "../device/tunnel.ts";
+import { describeRoot, describeWith, find, TORTIE } from "../peers.ts";
+
+let directory: string;
+beforeAll(() => (directory = mkdtempSync(join(tmpdir(), "tortie-live-"))));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Starts `tortie capture` on a host; resolves when it listens. */
+async function capture(end: End, ...args: string[]): Promise<Spawned & { stop(): Promise<void> }> {
+  const running = end.host.spawn([process.execPath, TORTIE, "capture", "-i", "eth0", ...args]);
+  await eventually(() => {
+    if (!/^listening on/m.test(running.output())) throw new Error(`not yet: ${running.output()}`);
+  }, 15_000);
+  return {
+    ...running,
+    stop: async () => {
+      running.child.kill("SIGINT");
+      await running.exit;
+    },
+  };
+}
+const tsharkOf = (path: string, filter: string): number =>
+  execFileSync(find("tshark")!, ["-r", path, "-Y", filter], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).split("\n").length - 1;
+
+describeRoot("tortie capture", () => {
+  describe.for([
+    ["IPv4 outside", { outer: 4, psk: false }],
+    ["IPv6 outside, with a pre-shared key", { outer: 6, psk: true }],
+  ] as const)("%s", ([name, options]) => {
+    let t: Tunnel;
+    const captures: string[] = [];
+    beforeAll(async () => {
+      t = await tunnel(options);
+      t.configure();
+      expect(ping(t.a, inner(2, 4))).toBe(3);
+    });
+    afterAll(() => t.close());
+
+    test("--keys on a running tunnel gives a file that opens by itself, on either side", async () => {
+      for (const [end, other] of [
+        [t.a, 2],
+        [t.b, 1],
+      ] as const) {
+        const path = join(directory, `${name}-${other}.pcapng`);
+        const c = await capture(end, "--keys", "-w", path, "udp", "port", "51820");
+        await eventually(() => expect(ping(end, inner(other, 4), 5)).toBe(5));
+        await c.stop();
+        expect(c.output()).toMatch(/[0-9]+ packets captured into .* 0 dropped by the kernel\nKeys of [1-9]/);
+        expect(statSync(path).mode & 0o777).toBe(0o600);
+        const file = readCapture(readFileSync(path));
+        const { tracker } = follow(file);
+        const opened = tracker.sessions.filter((s) => s.answered?.kind === "open");
+        const count = (what: "transport" | "decrypted"): number =>
+          opened.reduce((n, s) => n + s.counts.toResponder[what] + s.counts.toInitiator[what], 0);
+        expect(count("decrypted")).toBeGreaterThanOrEqual(10);
+        expect(count("decrypted")).toBe(count("transport"));
+        expect(file.statistics[0]).toMatchObject({ osDropped: 0n, delivered: BigInt(file.packets.length) });
+        captures.push(path);
+      }
+    });
+
+    test("bulk data is cut into its messages, which open", async () => {
+      const path = join(directory, `${name}-bulk.pcapng`);
+      const c = await capture(t.a, "--keys", "-w", path, "udp", "port", "51820");
+      const receive = `require("net").createServer((s)=>{let n=0;s.on("data",(d)=>n+=d.length).on("end",()=>{s.end(String(n));process.exit(0)})}).listen(7000,"${inner(2, 4)}",()=>console.log("up"))`;
+      const server = t.b.host.spawn([process.execPath, "-e", receive]);
+      await eventually(() => expect(server.output()).toMatch(/up/));
+      const send = `const s=require("net").connect(7000,"${inner(2, 4)}",()=>{s.end(Buffer.alloc(3e6,7))});s.on("data",(d)=>console.log(String(d)))`;
+      expect((await t.a.host.runAsync(process.execPath, "-e", send)).trim()).toBe("3000000");
+      await c.stop();
+      const file = readCapture(readFileSync(path));
+      const { tracker } = follow(file);
+      const { toResponder, toInitiator } = tracker.sessions.find((s) => s.answered?.kind === "open")!.counts;
+      expect(toResponder.bytes + toInitiator.bytes).toBeGreaterThan(3_000_000);
+      expect(toResponder.decrypted + toInitiator.decrypted).toBe(toResponder.transport + toInitiator.transport);
+      expect(Math.max(...file.packets.map((p) => p.data.length))).toBeLessThan(1600);
+      captures.push(path);
+    });
+
+    describeWith(["tshark"], "the real tshark, with no set-up", () => {
+      test("opens each of these files: keys stand before the first packet that needs them", () => {
+        expect(captures.length).toBe(3);
+        for (const path of captures) {
+          expect(tsharkOf(path, "icmp or tcp")).toBeGreaterThanOrEqual(10);
+          expect(tsharkOf(path, "wg.decryption_error")).toBe(0);
+        }
+      });
+    });
+
+    test("prints outer and inner line", async () => {
+      const c = await capture(t.a, "--keys", "--duration", "3");
+      await eventually(() => expect(ping(t.a, inner(2, 6), 3)).toBe(3));
+      await c.exit;
+      expect(c.output()).toMatch(/WireGuard [0-9]+ Transport Data, receiver=0x/);
+      expect(c.output()).toMatch(/└─.*ICMPv6 [0-9]+ Echo \(ping\) request/);
+    });
+  });
+
+  describe("without keys", () => {
+    let t: Tunnel;
+    beforeAll(async () => {
+      t = await tunnel();
+      t.configure();
+    });
+    afterAll(() => t.close());
+
+    test("every packet that passed is in the file: counters of data messages have no gap", async () => {
+      const path = join(directory, "many.pcapng");
+      const c = await capture(t.a, "-w", path, "udp port 51820");
+      t.a.host.run("ping", "-q", "-f", "-c", "5000", inner(2, 4));
+      await c.stop();
+      const { tracker } = follow(readCapture(readFileSync(path)));
+      const { toResponder, toInitiator } = tracker.sessions.at(-1)!.counts;
+      expect(toResponder.transport).toBe(5000);
+      expect(toInitiator.transport).toBe(5000);
+      expect(c.output()).toMatch(/ 0 dropped by the kernel/);
+    });
+    test("-c stops after so many, pcap is written on request", async () => {
+      const path = join(directory, "few.pcap");
+      const c = await capture(t.a, "-c", "4", "--format", "pcap", "-w", path, "icmp or udp port 51820");
+      t.a.host.run("ping", "-q", "-i", "0.05", "-c", "5", inner(2, 4));
+      await c.exit;
+      const file = readCapture(readFileSync(path));
+      expect([file.format, file.packets.length, file.damage]).toEqual(["pcap", 4, []]);
+    });
+    test.for<[string[], RegExp]>([
+      [["-i", "eth0", "udp", "51820"], /did you mean `udp port 51820`/],
+      [["-i", "nowhere"], /Cannot capture on "nowhere": there is no such interface/],
+      [["-i", "eth0", "--keys", "--device", "wg9"], /wg9/],
+      [["-i", "eth0", "-w", "/nonexistent/x.pcapng"], /Cannot write "\/nonexistent\/x.pcapng"/],
+      [["-i", "eth0", "--keys", "--format", "pcap", "-w", "x"], /only pcapng holds them/],
+      [["-i", "eth0", "-c", "0"], /whole number/],
+      [[], /interface/],
+    ])("%j is refused in words", async ([args, words]) => {
+      const c = t.a.host.spawn([process.execPath, TORTIE, "capture", ...args]);
+      expect(await c.exit).toBe(1);
+      expect(c.output()).toMatch(words);
+      expect(c.output()).not.toMatch(/\n\s+at /);
+    });
+    test("the device is found by itself", () => expect(t.a.host.run("ls", "/run/wireguard").trim()).toBe(`${IF}.sock`));
+  });
+});
