@@ -14,7 +14,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie lab up                               stays up in the background",
     "tortie lab shell k8s-w1                     a shell on a node",
     "tortie lab shell k8s-m -- wg show",
-    "tortie lab exec pod1 -- ping -c 3 172.16.2.1",
+    "tortie lab exec pod1 -- ip address",
     "tortie lab kill device k8s-w2               it comes back by itself",
     "tortie lab down",
   ]);
@@ -50,7 +50,7 @@ export async function main(args: string[]): Promise<number> {
       if (!(DAEMONS as readonly string[]).includes(daemon)) throw new TortieError(`Cannot kill "${daemon}": it is one of ${DAEMONS.join(", ")}`);
       if ((daemon === "server") !== (node === undefined))
         throw new TortieError(
-          daemon === "server" ? "Cannot kill a node's server: the lab has one server" : `Cannot kill a ${daemon}: of which node?`,
+          daemon === "server" ? "Cannot kill a node's server: the lab has one server" : `Cannot kill the ${daemon}: of which node?`,
           {
             hint: daemon === "server" ? "tortie lab kill server" : `tortie lab kill ${daemon} k8s-w1`,
           },

@@ -47,6 +47,20 @@ describeRoot("lab: kill -9", () => {
     });
   });
 
+  // As a terminal sends it: to the whole foreground group.
+  test.for([0, 300, 2_000, 9_000].map((ms) => Math.round(ms * (0.5 + Math.random()))))("Ctrl-C after %i ms leaves nothing", async (ms) => {
+    const marked = mark();
+    const child = spawn(process.execPath, [TORTIE, "lab", "exercise"], { env: marked.env, stdio: ["ignore", "pipe", "ignore"], detached: true });
+    const ended = exit(child);
+    // From its first words on it has something to clean up.
+    await new Promise((r) => child.stdout.once("data", r));
+    await new Promise((r) => setTimeout(r, ms));
+    process.kill(-child.pid!, "SIGINT");
+    expect(await ended).toBe(130);
+    await nothingLeft(marked);
+    expect(scratchOf(child.pid!)).toEqual([]);
+  });
+
   test("of the command leaves its captures' directory to the next run, which removes it", async () => {
     const marked = mark();
     const child = spawn(process.execPath, [TORTIE, "lab", "exercise"], { env: marked.env, stdio: "ignore" });
@@ -78,6 +92,13 @@ describeRoot("lab: kill -9", () => {
     expect(second).toMatchObject({ status: 0, output: expect.stringContaining("up already") });
     expect(marked.pids()).toEqual(expect.arrayContaining(pids.filter((p) => commandOf(p) === "sleep infinity")));
     expect(tortie(marked.env, "lab", "shell", "k8s-w1", "--", "sh", "-c", "hostname; exit 7")).toEqual({ status: 7, output: "k8s-w1\n" });
+    const typed = spawnSync("script", ["-qec", `${process.execPath} ${TORTIE} lab shell k8s-w2`, "/dev/null"], {
+      env: marked.env,
+      input: "hostname; exit 5\n",
+      encoding: "utf8",
+    });
+    expect(typed.stdout).toContain("k8s-w2# ");
+    expect(typed.status).toBe(5);
     expect(tortie(marked.env, "lab", "exec", "pod3", "--", "hostname")).toEqual({ status: 0, output: "pod3\n" });
     expect(tortie(marked.env, "lab", "down")).toMatchObject({ status: 0, output: "The lab is down.\n" });
     await nothingLeft(marked);

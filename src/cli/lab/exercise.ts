@@ -31,7 +31,8 @@ export async function exerciseCommand(main: string, options: { save?: string }):
     ["SIGTERM", 143],
     ["SIGHUP", 129],
   ] as const)
-    process.once(signal, () => {
+    // A second one, of an impatient person, finds the cleaning under way.
+    process.on(signal, () => {
       write("\nStopped: the lab is being removed.\n");
       void clear().finally(() => process.exit(code));
     });
