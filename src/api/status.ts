@@ -71,6 +71,8 @@ export const expired = (message: string, continueToken?: string): ApiError => {
 export const tooLarge = (limit: number): ApiError => failure(413, "RequestEntityTooLarge", `Request entity too large: limit is ${limit}`);
 export const unsupportedMediaType = (accepted: readonly string[]): ApiError =>
   failure(415, "UnsupportedMediaType", `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`);
+export const tooManyRequests = (): ApiError =>
+  failure(429, "TooManyRequests", "Too many requests, please try again later.", { retryAfterSeconds: 1 });
 export const internalError = (message: string): ApiError => failure(500, "InternalError", `Internal error occurred: ${message}`);
 export const unavailable = (message: string): ApiError => failure(503, "ServiceUnavailable", message);
 /** A resourceVersion that is not reached in time. */

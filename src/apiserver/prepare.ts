@@ -85,8 +85,6 @@ const withoutMetadata = (kind: Kind, object: Resource): Record<string, unknown> 
 
 /** The object as it is stored after an update of `old`, through the main path or /status. Throws ApiError. */
 export function prepareUpdate(kind: Kind, old: Resource, sent: Resource, subresource: string): Resource {
-  if (sent.metadata.name !== "" && sent.metadata.name !== old.metadata.name)
-    throw badRequest(`the name of the object (${sent.metadata.name}) does not match the name on the URL (${old.metadata.name})`);
   const merged = kind.defaults(subresource === "status" ? withStatusOf(kind, statusBase(kind, old, sent), sent) : withStatusOf(kind, sent, old));
   const { uid, creationTimestamp, generation = 1, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion, namespace } = old.metadata;
   const { uid: _u, deletionTimestamp: _d, deletionGracePeriodSeconds: _g, ...kept } = merged.metadata;

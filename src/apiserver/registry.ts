@@ -3,7 +3,18 @@ import { isObject, type JsonObject } from "../api/json.ts";
 import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { ObjectMeta, Resource } from "../api/meta.ts";
 import { generatedName } from "../api/names.ts";
-import { alreadyExists, type ApiError, conflict, deleted, internalError, invalid, notFound, type Status, unavailable } from "../api/status.ts";
+import {
+  alreadyExists,
+  type ApiError,
+  badRequest,
+  conflict,
+  deleted,
+  internalError,
+  invalid,
+  notFound,
+  type Status,
+  unavailable,
+} from "../api/status.ts";
 import { sameObject } from "../api/structure.ts";
 import { fromUtf8, utf8 } from "../base/bytes.ts";
 import type { Stored, Store, Transaction } from "../store/store.ts";
@@ -110,6 +121,8 @@ export class Registry {
       const { object, warnings } = change(old);
       const sent = placed(kind, object, namespace);
       const versioned = sent.metadata.resourceVersion !== undefined && sent.metadata.resourceVersion !== "";
+      if (sent.metadata.name !== "" && sent.metadata.name !== name)
+        throw badRequest(`the name of the object (${sent.metadata.name}) does not match the name on the URL (${name})`);
       // A patch that does not name a version is about whatever is there.
       if (how === "update" || versioned) checkVersion(kind, old, sent.metadata);
       const made = prepareUpdate(kind, old, sent, subresource);

@@ -164,6 +164,22 @@ test("what was answered survives kill -9, and a watcher goes on where it was", a
   expect(watch.events.map((e) => e.type)).toEqual(Array<string>(answered).fill("MODIFIED"));
 });
 
+test("bodies that come all at once are bounded in all, and the memory is given back", async () => {
+  await home.start();
+  const body = Buffer.alloc(3_000_000, 0x20);
+  const open = Array.from({ length: 60 }, () => connect(home.socket));
+  for (const socket of open) {
+    socket.on("error", () => {});
+    socket.resume();
+    // All but the last byte.
+    socket.write(`POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length + 1}\r\n\r\n`);
+    socket.write(body);
+  }
+  await until(async () => (await ask(home.socket, "/api/v1/namespaces", { method: "POST", body })).code === 429);
+  for (const socket of open) socket.destroy();
+  await until(async () => (await ask(home.socket, "/api/v1/namespaces", { method: "POST", body })).code === 400);
+});
+
 test("nothing that is sent ends it", async () => {
   const server = await home.start();
   const { port } = new URL(server.url);
