@@ -266,6 +266,23 @@ test("data that was changed is reported, and only that (D9)", () => {
   expect(examine(s, secrets).diagnosis!.code).toBe("D9");
 });
 
+test("a capture without an end forgets its oldest sessions, and opens the newest", () => {
+  const secrets = new Secrets(nodeCrypto);
+  secrets.add(parseKeyLog(a));
+  const tracker = new Tracker(nodeCrypto, secrets, { live: true });
+  const initiation = capture.packets[0]!;
+  for (let i = 0; i < 5000; i++) {
+    const data = new Uint8Array(initiation.data);
+    new DataView(data.buffer).setUint32(42 + 4, i, true);
+    new DataView(data.buffer).setUint32(42 + 8, i, true);
+    tracker.add({ ...initiation, number: i + 1, data });
+  }
+  expect(tracker.sessions.length).toBe(4096);
+  const inner = capture.packets.flatMap((p) => tracker.add(p).messages).filter((m) => m.opened && m.opened.bytes.length > 0);
+  expect(inner.length).toBe(22);
+  expect(tracker.sessions.at(-1)!.number).toBe(5000);
+});
+
 test("hostile packets throw nothing", () => {
   const secrets = new Secrets(nodeCrypto);
   secrets.add(parseKeyLog(a));

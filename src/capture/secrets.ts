@@ -10,6 +10,8 @@ export type EphemeralKey = { readonly privateKey: Uint8Array; readonly preshared
 /** Names for public keys: nodes of an inventory. They help to say who speaks, also without any secret. */
 export type NamedKey = { readonly publicKey: Uint8Array; readonly name: string };
 
+const MAX_EPHEMERALS = 65_536;
+
 type Known = StaticKey & { readonly mac1Key: Uint8Array };
 
 export class Secrets {
@@ -31,25 +33,32 @@ export class Secrets {
     for (const k of log.staticPublic) this.addPublic(k);
     for (const k of log.staticPrivate) {
       this.addPublic(this.#crypto.publicKey(k), { privateKey: k });
-      this.#given.add(toHex(k));
+      this.#give(k);
     }
     for (const { privateKey, presharedKeys } of log.ephemerals) {
-      this.#given.add(toHex(privateKey));
+      this.#give(privateKey);
       const id = toHex(this.#crypto.publicKey(privateKey));
       const before = this.#ephemerals.get(id);
       const all = [...presharedKeys, ...(before?.presharedKeys ?? [])];
       this.#ephemerals.set(id, { privateKey: before?.privateKey ?? privateKey, presharedKeys: all });
+      // A live capture gets one with every handshake.
+      if (this.#ephemerals.size > MAX_EPHEMERALS) this.#ephemerals.delete(this.#ephemerals.keys().next().value!);
     }
     for (const [index, keys] of log.sessionKeys) this.#sessionKeys.set(index, [...(this.#sessionKeys.get(index) ?? []), ...keys]);
     this.#loose.push(...log.loosePresharedKeys);
     for (const b of log.bare) {
       this.#bare.push(b);
-      this.#given.add(toHex(b.key));
+      this.#give(b.key);
       const publicKey = this.#crypto.publicKey(b.key);
       this.addPublic(publicKey, { privateKey: b.key });
       const id = toHex(publicKey);
       if (!this.#ephemerals.has(id)) this.#ephemerals.set(id, { privateKey: b.key, presharedKeys: [] });
     }
+  }
+
+  #give(key: Uint8Array): void {
+    this.#given.add(toHex(key));
+    if (this.#given.size > MAX_EPHEMERALS) this.#given.delete(this.#given.values().next().value!);
   }
 
   /** Adds a public static key; a private half or a name that is known later is kept with it. */

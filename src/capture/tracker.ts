@@ -6,7 +6,7 @@ import { decode, decodeIp } from "../packet/decode.ts";
 import type { Layer } from "../packet/layer.ts";
 import { fragmentOf, Reassembler } from "../packet/reassemble.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
-import { Cookie, DATA_HEADER, KEEPALIVE_LENGTH, TAG_LENGTH } from "../wireguard/messages.ts";
+import { Cookie, DATA_HEADER, KEEPALIVE_LENGTH } from "../wireguard/messages.ts";
 import {
   type CookieMessage,
   type DataMessage,
@@ -21,20 +21,12 @@ import {
 } from "./message.ts";
 import type { CapturedPacket } from "./packet.ts";
 import { datagramOf } from "./split.ts";
-import { openCookie, openData, openPrefix, replayInitiation, replayResponse } from "./replay.ts";
+import { openMessage, type Opened } from "./opened.ts";
+import { openCookie, replayInitiation, replayResponse } from "./replay.ts";
 import type { Secrets } from "./secrets.ts";
 import { newSession, type Seen, type Session, type UdpEndpoint, type Way } from "./session.ts";
 
-/** An inner packet. */
-export type Opened = {
-  /** The inner IP packet without padding; empty for a keepalive. */
-  readonly bytes: Uint8Array;
-  readonly layers: readonly Layer[];
-  /** False when the captured packet was cut, so that no tag could be checked. */
-  readonly authenticated: boolean;
-  /** Zero bytes that stood after the packet. */
-  readonly padding: number;
-};
+export type { Opened } from "./opened.ts";
 export type Failure = "no key" | "bad tag" | "cut";
 export type TrackedMessage = {
   readonly message: WireGuardMessage;
@@ -62,21 +54,22 @@ export type TrackedPacket = {
 };
 
 export type TrackerOptions = {
-  /** Keep data messages that no key opens, to try again when the capture is over. @default true */
-  retry?: boolean;
+  /**
+   * The capture has no end: data that no key opens is not kept to be tried again, and the oldest sessions are forgotten. @default false
+   */
+  live?: boolean;
   vxlanPorts?: readonly number[];
   genevePorts?: readonly number[];
 };
 
 const MAX_SESSIONS = 65_536;
+const MAX_LIVE_SESSIONS = 4096;
 const RECENT = 4096;
 
 export class Tracker {
   readonly sessions: Session[] = [];
   /** Messages of sessions beyond the limit are not followed. */
   untracked = 0;
-  /** IP fragments that waited in vain for their company when the capture was over. */
-  fragments = 0;
   readonly #crypto: Crypto;
   readonly #secrets: Secrets;
   readonly #options: TrackerOptions;
@@ -85,6 +78,7 @@ export class Tracker {
   readonly #byIndex = new Map<number, Session[]>();
   readonly #recent = new Map<string, number>();
   #unopened: TrackedMessage[] = [];
+  #count = 0;
 
   constructor(crypto: Crypto, secrets: Secrets, options: TrackerOptions = {}) {
     this.#crypto = crypto;
@@ -92,12 +86,16 @@ export class Tracker {
     this.#options = options;
   }
 
+  /** IP fragments that still wait for their company: what is in them cannot be opened. */
+  get fragments(): number {
+    return this.#reassembler.waiting;
+  }
+
   /** Takes the next packet of the capture. */
   add(packet: CapturedPacket): TrackedPacket {
     const layers = decode(packet.data, packet.iface.link, this.#options);
     let whole: TrackedPacket["whole"];
     if (fragmentOf(layers)) {
-      this.fragments++;
       const bytes = this.#reassembler.add(packet.data, layers);
       if (bytes) whole = { bytes, layers: decodeIp(bytes, this.#options) };
     }
@@ -151,10 +149,22 @@ export class Tracker {
   }
 
   #new(): Session | undefined {
-    if (this.sessions.length >= MAX_SESSIONS) return void this.untracked++;
-    const s = newSession(this.sessions.length);
+    if (this.sessions.length >= (this.#options.live ? MAX_LIVE_SESSIONS : MAX_SESSIONS)) {
+      if (!this.#options.live) return void this.untracked++;
+      this.#forget(this.sessions.shift()!);
+    }
+    const s = newSession(this.#count++);
     this.sessions.push(s);
     return s;
+  }
+  #forget(s: Session): void {
+    if (s.initiation) this.#byHandshake.delete(handshakeId(s.initiation.message));
+    for (const index of [s.initiatorIndex, s.responderIndex]) {
+      if (index === undefined) continue;
+      const left = (this.#byIndex.get(index) ?? []).filter((x) => x !== s);
+      if (left.length > 0) this.#byIndex.set(index, left);
+      else this.#byIndex.delete(index);
+    }
   }
   #index(index: number, s: Session): void {
     const list = this.#byIndex.get(index);
@@ -163,7 +173,7 @@ export class Tracker {
   }
 
   #initiation(m: Seen<InitiationMessage>, addressee: Uint8Array | undefined): Session | undefined {
-    const id = `${m.message.sender} ${toHex(m.message.ephemeral)}`;
+    const id = handshakeId(m.message);
     const again = this.#byHandshake.get(id);
     if (again) {
       again.repeats++;
@@ -274,7 +284,7 @@ export class Tracker {
     const hasKey = session.keys[way] !== undefined;
     t.failure = !hasKey ? "no key" : m.bytes.length <= DATA_HEADER ? "cut" : "bad tag";
     if (t.failure === "bad tag") c.failed++;
-    if (this.#options.retry !== false) this.#unopened.push(t);
+    if (!this.#options.live) this.#unopened.push(t);
   }
 
   /** Sessions that the message may belong to, likeliest first. */
@@ -292,29 +302,16 @@ export class Tracker {
 
   #open(m: DataMessage, candidates: readonly { session: Session; way: Way }[]): { session: Session; way: Way; opened: Opened } | undefined {
     if (m.bytes.length <= DATA_HEADER) return undefined;
-    const isCut = m.bytes.length < m.length;
     for (const c of candidates) {
       const keys = [c.session.keys[c.way], ...this.#secrets.sessionKeys(m.receiver)];
       for (const key of keys) {
-        const opened = key && this.#openWith(key, m, isCut);
+        const opened = key && openMessage(this.#crypto, key, m);
         if (!opened) continue;
         c.session.keys[c.way] ??= key;
         return { ...c, opened };
       }
     }
     return undefined;
-  }
-
-  #openWith(key: Uint8Array, m: DataMessage, isCut: boolean): Opened | undefined {
-    const sealed = m.bytes.subarray(DATA_HEADER);
-    if (!isCut) {
-      const plain = openData(this.#crypto, key, m.counter, sealed);
-      return plain && inner(plain, plain.length, true);
-    }
-    const total = m.length - DATA_HEADER - TAG_LENGTH;
-    const plain = openPrefix(this.#crypto, key, m.counter, sealed.subarray(0, total));
-    // Without a tag only the look of it tells: an IP header whose length fits.
-    return looksLikeIp(plain, total) ? inner(plain, total, false) : undefined;
   }
 
   /** A session of which the capture shows no handshake: known by its receiver indexes and the two endpoints. */
@@ -354,6 +351,7 @@ export class Tracker {
   }
 }
 
+const handshakeId = (m: InitiationMessage): string => `${m.sender} ${toHex(m.ephemeral)}`;
 const sumLengths = (parts: readonly Uint8Array[], n: number): number => parts.slice(0, n).reduce((sum, p) => sum + p.length, 0);
 const sameEndpoint = (a: UdpEndpoint, b: UdpEndpoint): boolean => a.port === b.port && compareIp(a.ip, b.ip) === 0;
 
@@ -375,21 +373,4 @@ function move(m: DataMessage, from: Session["counts"][Way], to: Session["counts"
   to[field]++;
   from.bytes -= m.length - KEEPALIVE_LENGTH;
   to.bytes += m.length - KEEPALIVE_LENGTH;
-}
-
-/** Length of the IP packet at the start of a plaintext, from its own header; the rest is padding. */
-function ipLength(plain: Uint8Array, total: number): number {
-  if (total >= 20 && plain.length >= 4 && plain[0]! >> 4 === 4) return Math.min(total, (plain[2]! << 8) | plain[3]!);
-  if (total >= 40 && plain.length >= 6 && plain[0]! >> 4 === 6) return Math.min(total, 40 + ((plain[4]! << 8) | plain[5]!));
-  return total;
-}
-function inner(plain: Uint8Array, total: number, authenticated: boolean): Opened {
-  const length = ipLength(plain, total);
-  const bytes = plain.subarray(0, length);
-  return { bytes, layers: bytes.length > 0 ? decodeIp(bytes) : [], authenticated, padding: total - length };
-}
-function looksLikeIp(plain: Uint8Array, total: number): boolean {
-  const version = plain.length > 0 ? plain[0]! >> 4 : 0;
-  if (version === 4) return plain.length >= 20 && (plain[0]! & 15) >= 5 && ipLength(plain, total) >= 20 && total - ipLength(plain, total) < 16;
-  return version === 6 && plain.length >= 6 && total - ipLength(plain, total) < 16;
 }

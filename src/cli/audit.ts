@@ -15,7 +15,7 @@ import { Canary } from "./audit/canary.ts";
 import { inventoryFromApi } from "./audit/inventory.ts";
 import { type Report, reportJson, reportLines } from "./audit/report.ts";
 import { captureWires, type WireCapture, wiresOf } from "./audit/wires.ts";
-import { readFile, remarks } from "./captures/file.ts";
+import { readFile, remarks, wantsJson } from "./captures/file.ts";
 import { printable } from "./captures/lines.ts";
 import { OutputFile } from "./captures/output.ts";
 import { connect } from "./connect.ts";
@@ -52,8 +52,8 @@ export async function main(args: string[]): Promise<number> {
   return runProgram(command, args);
 }
 
-function print(report: Report, options: Options): number {
-  const text = options.output === "json" ? JSON.stringify(reportJson(report), undefined, 2) : reportLines(report).map(printable).join("\n");
+function print(report: Report, json: boolean): number {
+  const text = json ? JSON.stringify(reportJson(report), undefined, 2) : reportLines(report).map(printable).join("\n");
   process.stdout.write(`${text}\n`);
   return EXIT_CODES[report.verdict];
 }
@@ -74,6 +74,7 @@ async function readInventory(path: string): Promise<Inventory> {
 const trusted = (id: string, what: string, evidence: string): Precondition => ({ id, what, state: "trusted", evidence });
 
 async function auditFile(path: string, options: Options): Promise<number> {
+  const json = wantsJson(options.output);
   if (options.inventory === undefined) {
     throw new TortieError(`Cannot audit "${path}" without an inventory: whose are the addresses in it?`, {
       hint: "--inventory FILE; tortie audit --help shows what is in it.",
@@ -107,10 +108,11 @@ async function auditFile(path: string, options: Options): Promise<number> {
       file.packets.map((packet, i) => ({ packet, source, audited: frames[i] })),
     );
   }
-  return print(report, options);
+  return print(report, json);
 }
 
 async function auditLab(options: Options): Promise<number> {
+  const json = wantsJson(options.output);
   const lab = requireLab();
   const client = await connect(
     options.kubeconfig === undefined ? { env: { ...process.env, KUBECONFIG: "", TORTIE_SOCKET: lab.apiSocket } } : { kubeconfig: options.kubeconfig },
@@ -180,7 +182,7 @@ async function auditLab(options: Options): Promise<number> {
       options.write,
       all.map((a, i) => ({ ...a, audited: frames[i] })),
     );
-  return print(report, options);
+  return print(report, json);
 }
 
 /** New sessions at the start, so that every data message's index is announced within the window. One side of each pair asks: the lower key. */

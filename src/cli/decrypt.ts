@@ -6,7 +6,7 @@ import { rewrite, writeInner } from "../capture/rewrite.ts";
 import { linesOf } from "../capture/summary.ts";
 import { type TrackedPacket, Tracker } from "../capture/tracker.ts";
 import { nodeCrypto } from "../crypto/node.ts";
-import { readFile, remarks } from "./captures/file.ts";
+import { readFile, remarks, wantsJson } from "./captures/file.ts";
 import { readKeys, secretsFrom } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
@@ -42,6 +42,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function decrypt(path: string, options: Options): Promise<number> {
+  const json = wantsJson(options.output);
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
   if ((options.inner || options.stripSecrets) && options.write === undefined) throw new TortieError("Cannot write: -w FILE says where to");
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
@@ -55,7 +56,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const totals = totalsOf(tracker.sessions);
   const opened = totals.decrypted + totals.unauthenticated;
 
-  if (options.output === "json") process.stdout.write(`${JSON.stringify(resultJson(result), undefined, 2)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(resultJson(result), undefined, 2)}\n`);
   else {
     process.stdout.write(`${resultLines(result).map(printable).join("\n")}\n`);
     if (!options.quiet && opened > 0) process.stdout.write(`\nInner packets\n${innerLines(packets).map(printable).join("\n")}\n`);

@@ -11,7 +11,7 @@ import { type TrackedPacket, Tracker } from "../capture/tracker.ts";
 import { treeLines, type TreeNode } from "../capture/tree.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { linkName } from "../packet/link.ts";
-import { readFile, remarks } from "./captures/file.ts";
+import { readFile, remarks, wantsJson } from "./captures/file.ts";
 import { readKeys, secretsFrom } from "./captures/keys.ts";
 import { hexRows, packetLines, printable, sideBySide } from "./captures/lines.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
@@ -39,6 +39,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function inspect(path: string, options: Options): Promise<number> {
+  const json = wantsJson(options.output);
   const filter = options.Y === undefined ? undefined : displayFilter(options.Y);
   const logs = options.keys === undefined ? [] : [await readKeys(options.keys)];
   const file = await readFile(path, { salvage: options.salvage ?? false });
@@ -50,7 +51,7 @@ async function inspect(path: string, options: Options): Promise<number> {
   const shown = all.filter(
     (t) => (options.frame === undefined || t.packet.number === options.frame) && (!filter || filter(lookupOf(t, secrets, first))),
   );
-  if (options.output === "json") {
+  if (json) {
     const document = {
       file: path,
       format: file.format ?? null,

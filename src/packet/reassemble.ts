@@ -47,6 +47,13 @@ const fragment6 = (ip: IpLayer, f: Fragment6Layer): Piece => piece(ip, f.id, f.n
 export class Reassembler {
   readonly #packets = new Map<string, Parts>();
 
+  /** Fragments that wait for others. */
+  get waiting(): number {
+    let n = 0;
+    for (const p of this.#packets.values()) n += p.pieces.size;
+    return n;
+  }
+
   /** Takes a frame that is a fragment; the result is the whole IP packet (header of the first fragment, corrected) when this was the last piece. */
   add(bytes: Uint8Array, layers: readonly Layer[]): Uint8Array | undefined {
     const f = fragmentOf(layers);

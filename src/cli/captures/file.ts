@@ -61,3 +61,9 @@ export function remarks(file: CaptureFile, path: string, salvaged: boolean): str
   const more = file.notes.length > 20 ? [`Note: ${file.notes.length - 20} more of this kind`] : [];
   return [...damage, ...read, ...hint, ...notes, ...more];
 }
+
+/** True for -o json. Throws TortieError for what these commands do not print. */
+export function wantsJson(format: string | undefined): boolean {
+  if (format !== undefined && format !== "json") throw new TortieError(`Cannot print as "${format}": json, or nothing for text`);
+  return format === "json";
+}

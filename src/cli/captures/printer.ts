@@ -12,7 +12,7 @@ import { type CaptureOptions, readKeyText, type Target } from "./target.ts";
 export class Printer implements Target {
   count = 0;
   readonly #secrets = new Secrets(nodeCrypto);
-  readonly #tracker = new Tracker(nodeCrypto, this.#secrets, { retry: false });
+  readonly #tracker = new Tracker(nodeCrypto, this.#secrets, { live: true });
   readonly #iface: CaptureInterface;
   handshakes = 0;
   readonly #hold: Hold;
