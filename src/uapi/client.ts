@@ -1,5 +1,5 @@
 // The client of the WireGuard configuration protocol: connections to devices' sockets, and the list of them.
-import { lstat, readdir, unlink } from "node:fs/promises";
+import { lstat, opendir, unlink } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { wipe } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
@@ -170,8 +170,10 @@ export async function connect(interfaceOrPath: string): Promise<UapiConnection> 
   return new Connection(socket);
 }
 
-/** Names of the interfaces that have a socket, in the directory's order. */
+/** Names of the interfaces that have a socket, in the directory's own order (as wg(8) lists them). */
 export async function listInterfaces(directory: string = SOCKET_DIRECTORY): Promise<string[]> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  return entries.filter((e) => e.isSocket() && e.name.endsWith(".sock") && e.name.length > 5).map((e) => e.name.slice(0, -5));
+  const names: string[] = [];
+  const entries = await opendir(directory).catch(() => undefined);
+  for await (const e of entries ?? []) if (e.isSocket() && e.name.endsWith(".sock") && e.name.length > 5) names.push(e.name.slice(0, -5));
+  return names;
 }

@@ -70,6 +70,7 @@ describe("the socket", () => {
   test("appears in the list of interfaces, and only sockets do", async () => {
     writeFileSync(join(directory, "x.sock"), "");
     expect(await listInterfaces(directory)).toEqual(["wg0"]);
+    expect(await listInterfaces(join(directory, "missing"))).toEqual([]);
   });
 });
 

@@ -44,6 +44,13 @@ describe("ours alone", () => {
     const { version } = JSON.parse(readFileSync(here("../../package.json"), "utf8")) as { version: string };
     expect(wg(args).stdout).toMatch(new RegExp(`^tortie\\S* v${version} - .+\n$`));
   });
+  test("a name with a slash is no interface", () => {
+    for (const args of [
+      ["show", "../wg0"],
+      ["set", "/tmp/x.sock", "listen-port", "1"],
+    ])
+      expect(wg(args)).toMatchObject({ stderr: `Unable to ${args[0] === "set" ? "modify" : "access"} interface: No such device\n`, status: 1 });
+  });
   test("genkey is clamped, genpsk need not be, pubkey takes both", () => {
     for (let i = 0; i < 3; i++) {
       const key = Buffer.from(wg(["genkey"]).stdout, "base64");

@@ -2,12 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { toBase64, toHex } from "../../base/bytes.ts";
 import { formatCidr } from "../../base/cidr.ts";
-import { connect } from "../../uapi/client.ts";
 import { formatUapiEndpoint } from "../../uapi/codec.ts";
 import type { DeviceConfig, PeerConfig, PeerState } from "../../uapi/types.ts";
 import { type Config, parseConfig, parseWords, wipeConfig } from "./config.ts";
 import { isSet } from "./key.ts";
-import { type Device, type Usage, withDevice } from "./show.ts";
+import { type Device, reach, type Usage, withDevice } from "./show.ts";
 import { failure } from "./words.ts";
 
 function peerSection(p: PeerState): string {
@@ -42,7 +41,7 @@ export async function showconf(args: readonly string[], usage: Usage): Promise<n
 
 async function apply(name: string, config: DeviceConfig): Promise<number> {
   try {
-    const connection = await connect(name);
+    const connection = await reach(name);
     try {
       await connection.set(config);
     } finally {

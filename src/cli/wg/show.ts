@@ -2,18 +2,24 @@
 import { toBase64, wipe } from "../../base/bytes.ts";
 import { formatCidr } from "../../base/cidr.ts";
 import { TortieError } from "../../base/errors.ts";
-import { connect, listInterfaces, type UapiConnection } from "../../uapi/client.ts";
+import { connect, listInterfaces, type UapiConnection, UapiError } from "../../uapi/client.ts";
 import { formatUapiEndpoint } from "../../uapi/codec.ts";
-import type { PeerState } from "../../uapi/types.ts";
+import { Errno, type PeerState } from "../../uapi/types.ts";
 import { base64OrNone, publicKeyOf } from "./key.ts";
 import { pretty } from "./pretty.ts";
 import { failure, paint, reasonOf, warn } from "./words.ts";
 
 export type Device = Awaited<ReturnType<UapiConnection["get"]>>;
 
+/** A connection to the device of an interface; never to a path. */
+export function reach(name: string): Promise<UapiConnection> {
+  if (name.includes("/")) throw new UapiError(`reach the device "${name}"`, Errno.ENODEV);
+  return connect(name);
+}
+
 /** Reads a device and wipes its secrets after `use`. */
 export async function withDevice<T>(name: string, use: (device: Device) => T): Promise<T> {
-  const connection = await connect(name);
+  const connection = await reach(name);
   try {
     const device = await connection.get();
     try {
