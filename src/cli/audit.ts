@@ -1,10 +1,9 @@
 // `tortie audit`: proves that no pod packet leaves in the clear, or shows what does. Over the running lab, or over a capture file and an inventory.
-import { readFile as readText } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { compareIp } from "../base/ip.ts";
-import { messageOf, TortieError } from "../base/errors.ts";
+import { TortieError } from "../base/errors.ts";
 import { Audit, type AuditedFrame, type Source } from "../capture/audit/audit.ts";
-import { Inventory } from "../capture/audit/inventory.ts";
+import type { Inventory } from "../capture/audit/inventory.ts";
 import { EXIT_CODES, FINDINGS, type Precondition } from "../capture/audit/types.ts";
 import type { CapturedPacket } from "../capture/packet.ts";
 import { PcapngWriter } from "../capture/writer.ts";
@@ -12,13 +11,12 @@ import { nodeCrypto } from "../crypto/node.ts";
 import { requireLab, type RunningLab } from "../lab/enter.ts";
 import { forceHandshake } from "../lab/exercise/devices.ts";
 import { Canary } from "./audit/canary.ts";
-import { inventoryFromApi } from "./audit/inventory.ts";
+import { inventoryOfCluster, readInventory } from "./audit/inventory.ts";
 import { type Report, reportJson, reportLines } from "./audit/report.ts";
 import { captureWires, type WireCapture, wiresOf } from "./audit/wires.ts";
 import { readFile, remarks, wantsJson } from "./captures/file.ts";
 import { printable } from "./captures/lines.ts";
 import { OutputFile } from "./captures/output.ts";
-import { connect } from "./connect.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = { inventory?: string; output?: string; duration: number; write?: string; kubeconfig?: string; salvage?: boolean };
@@ -56,19 +54,6 @@ function print(report: Report, json: boolean): number {
   const text = json ? JSON.stringify(reportJson(report), undefined, 2) : reportLines(report).map(printable).join("\n");
   process.stdout.write(`${text}\n`);
   return EXIT_CODES[report.verdict];
-}
-
-async function readInventory(path: string): Promise<Inventory> {
-  const text = await readText(path, "utf8").catch((e: unknown) => {
-    throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
-  });
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch (e) {
-    throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
-  }
-  return new Inventory(document);
 }
 
 const trusted = (id: string, what: string, evidence: string): Precondition => ({ id, what, state: "trusted", evidence });
@@ -114,11 +99,9 @@ async function auditFile(path: string, options: Options): Promise<number> {
 async function auditLab(options: Options): Promise<number> {
   const json = wantsJson(options.output);
   const lab = requireLab();
-  const client = await connect(
-    options.kubeconfig === undefined ? { env: { ...process.env, KUBECONFIG: "", TORTIE_SOCKET: lab.apiSocket } } : { kubeconfig: options.kubeconfig },
+  const inventory = await inventoryOfCluster(
+    options.kubeconfig === undefined ? { env: { TORTIE_SOCKET: lab.apiSocket } } : { kubeconfig: options.kubeconfig },
   );
-  const inventory = new Inventory(await inventoryFromApi(client));
-  await client.close();
   const canary = new Canary();
   let sent: Awaited<ReturnType<Canary["run"]>> | undefined;
   process.stderr.write(

@@ -7,12 +7,22 @@ import { linesOf } from "../capture/summary.ts";
 import { type TrackedPacket, Tracker } from "../capture/tracker.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { readFile, remarks, wantsJson } from "./captures/file.ts";
-import { readKeys, secretsFrom } from "./captures/keys.ts";
+import { addNames, readKeys, secretsFrom } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
-type Options = { keys?: string; write?: string; inner?: boolean; stripSecrets?: boolean; output?: string; salvage?: boolean; quiet?: boolean };
+type Options = {
+  keys?: string;
+  inventory?: string;
+  cluster?: boolean;
+  write?: string;
+  inner?: boolean;
+  stripSecrets?: boolean;
+  output?: string;
+  salvage?: boolean;
+  quiet?: boolean;
+};
 /** Nothing of the data opened. */
 const NOTHING_OPENED = 2;
 
@@ -31,6 +41,8 @@ export async function main(args: string[]): Promise<number> {
     .option("--inner", "with -w: write the inner packets instead, and no keys")
     .option("--strip-secrets", "with -w: write the packets without any keys")
     .option("-q, --quiet", "do not list the inner packets")
+    .option("--inventory <file>", "names of nodes for their public keys, as for tortie audit")
+    .option("--cluster", "names of nodes from the API")
     .option("-o, --output <format>", "json")
     .option("--salvage", "after damage go on at the next block or record that is whole")
     .addHelpText(
@@ -48,6 +60,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
   const file = await readFile(path, { salvage: options.salvage ?? false });
   const secrets = secretsFrom(file.secrets, log ? [log] : []);
+  await addNames(secrets, options);
   const tracker = new Tracker(nodeCrypto, secrets);
   const packets = file.packets.map((p) => tracker.add(p));
   tracker.finish();

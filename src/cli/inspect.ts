@@ -12,11 +12,21 @@ import { treeLines, type TreeNode } from "../capture/tree.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { linkName } from "../packet/link.ts";
 import { readFile, remarks, wantsJson } from "./captures/file.ts";
-import { readKeys, secretsFrom } from "./captures/keys.ts";
+import { addNames, readKeys, secretsFrom } from "./captures/keys.ts";
 import { hexRows, packetLines, printable, sideBySide } from "./captures/lines.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
-type Options = { keys?: string; V?: boolean; hex?: boolean; Y?: string; output?: string; salvage?: boolean; frame?: number };
+type Options = {
+  keys?: string;
+  inventory?: string;
+  cluster?: boolean;
+  V?: boolean;
+  hex?: boolean;
+  Y?: string;
+  output?: string;
+  salvage?: boolean;
+  frame?: number;
+};
 
 export async function main(args: string[]): Promise<number> {
   const command = program("tortie inspect", "what is in a capture file; a packet that keys open is shown outside and inside", [
@@ -32,6 +42,8 @@ export async function main(args: string[]): Promise<number> {
     .option("--hex", "the bytes too")
     .option("-Y <filter>", "only packets that this display filter matches, with Wireshark's field names")
     .option("--frame <number>", "only this packet", integer("the number of a packet", 1, 2 ** 40))
+    .option("--inventory <file>", "names of nodes for their public keys, as for tortie audit")
+    .option("--cluster", "names of nodes from the API")
     .option("-o, --output <format>", "json")
     .option("--salvage", "after damage go on at the next block or record that is whole");
   onAction(command, (file: string, options: Options) => inspect(file, options));
@@ -44,6 +56,7 @@ async function inspect(path: string, options: Options): Promise<number> {
   const logs = options.keys === undefined ? [] : [await readKeys(options.keys)];
   const file = await readFile(path, { salvage: options.salvage ?? false });
   const secrets = secretsFrom(file.secrets, logs);
+  await addNames(secrets, options);
   const tracker = new Tracker(nodeCrypto, secrets);
   const all = file.packets.map((p) => tracker.add(p));
   tracker.finish();

@@ -76,6 +76,11 @@ describe("tortie decrypt", () => {
     expect(r.code).toBe(1);
     expect(r.err).toMatch(/no session opened/);
   });
+  test("an inventory gives names to keys, also without any secret", () => {
+    const r = tortie(["decrypt", at("leak-nodeA.pcap"), "--inventory", at("leak-inventory.json")]);
+    expect(r.code).toBe(2);
+    expect(r.out).toMatch(/the initiation \(packet 20\) is addressed to node-b \(ZWGD9mZyCObd2igyYG9qSEcnNZDVHB\+yp6y9Wx\+7ND4=\)/);
+  });
   test("lines that nobody can use are named with their number, not with their contents", () => {
     const odd = file("odd.keys", `LOCAL_STATIC_KEY = ${"A".repeat(43)}=\nPRESHARED_KEY = short\n`);
     const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", odd]);

@@ -1,17 +1,42 @@
 // The cluster as the audit needs it, from the API: nodes with keys and addresses, blocks, pods, the settings of WireGuard.
-import { type CalicoNode, toCalicoNode } from "../../api/calico-node.ts";
+import { readFile as readText } from "node:fs/promises";
+import { messageOf, TortieError } from "../../base/errors.ts";
+import { type CalicoNode, isWireguardKey, toCalicoNode } from "../../api/calico-node.ts";
 import { FELIX_CONFIGURATION } from "../../api/felixconfiguration.ts";
 import { IPAM_BLOCK } from "../../api/ipamblock.ts";
 import { NODE } from "../../api/node.ts";
 import { POD } from "../../api/pod.ts";
 import type { Client } from "../../client/types.ts";
-import type { InventoryDocument, InventoryNode } from "../../capture/audit/inventory.ts";
-import { isWireguardKey } from "../../api/calico-node.ts";
+import { Inventory, type InventoryDocument, type InventoryNode } from "../../capture/audit/inventory.ts";
+import { connect, type ConnectOptions } from "../connect.ts";
 
 const DEFAULT_PORT = 51_820;
 
-/** Throws ApiError or TortieError. */
-export async function inventoryFromApi(client: Client): Promise<InventoryDocument> {
+/** An inventory file. Throws TortieError. */
+export async function readInventory(path: string): Promise<Inventory> {
+  const text = await readText(path, "utf8").catch((e: unknown) => {
+    throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
+  });
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (e) {
+    throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
+  }
+  return new Inventory(document);
+}
+
+/** The inventory of the cluster that the command line and the environment name. Throws TortieError. */
+export async function inventoryOfCluster(options: ConnectOptions = {}): Promise<Inventory> {
+  const client = await connect(options);
+  try {
+    return new Inventory(await inventoryFromApi(client));
+  } finally {
+    await client.close();
+  }
+}
+
+async function inventoryFromApi(client: Client): Promise<InventoryDocument> {
   const [nodes, blocks, pods, felix] = await Promise.all([
     client.list(NODE),
     client.list(IPAM_BLOCK),

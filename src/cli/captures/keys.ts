@@ -38,3 +38,11 @@ export function secretsFrom(blocks: readonly SecretsBlock[], logs: readonly KeyL
   for (const log of [...logs, ...(own ? [own] : [])]) secrets.add(log);
   return secrets;
 }
+
+/** Names of nodes for their public keys, from an inventory file (as for `tortie audit`) or from the API. Throws TortieError. */
+export async function addNames(secrets: Secrets, from: { inventory?: string; cluster?: boolean }): Promise<void> {
+  if (from.inventory === undefined && !from.cluster) return;
+  const { inventoryOfCluster, readInventory } = await import("../audit/inventory.ts");
+  const inventory = from.inventory === undefined ? await inventoryOfCluster() : await readInventory(from.inventory);
+  for (const node of inventory.nodes) if (node.publicKey) secrets.addPublic(node.publicKey, { name: node.name });
+}
