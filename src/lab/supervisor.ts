@@ -34,7 +34,7 @@ export async function supervise(main: string): Promise<never> {
 
 async function build(main: string): Promise<never> {
   const from = performance.now();
-  installPrograms(main, process.env);
+  await installPrograms(main, process.env);
   const members = new Map<string, Member>();
   await Promise.all([...CLUSTER.nodes, ...CLUSTER.pods].map(async ({ name }) => members.set(name, await startMember(name, process.env))));
   const lost = Promise.race(

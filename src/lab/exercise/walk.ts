@@ -37,11 +37,11 @@ export type Running = {
 
 export type Verdict = { readonly step: string; readonly ok: boolean | "skipped"; readonly claim: string };
 
-const DEBIAN: Readonly<Record<string, string>> = {
-  wg: "wireguard-tools",
-  tcpdump: "tcpdump",
-  tshark: "tshark",
-  kubectl: "kubernetes-client",
+const WHERE_FROM: Readonly<Record<string, string>> = {
+  wg: "Debian package wireguard-tools",
+  tcpdump: "Debian package tcpdump",
+  tshark: "Debian package tshark",
+  kubectl: "1.30 or later: scripts/peers fetches one, or Debian package kubernetes-client of trixie",
 };
 const DEFAULT_TIMEOUT_MS = 20_000;
 
@@ -171,9 +171,9 @@ export class Walk {
 
   /** Runs a cross-check with the real program, or says that it is skipped and what would bring it. */
   async real(program: string, body: (path: string) => Promise<void>): Promise<void> {
-    const path = realProgram(program);
+    const path = await realProgram(program);
     if (path !== undefined) return body(path);
-    const claim = `the same with the real ${program}: not installed here (Debian package ${DEBIAN[program] ?? program})`;
+    const claim = `the same with the real ${program}: not installed here (${WHERE_FROM[program] ?? program})`;
     this.verdicts.push({ step: this.#step, ok: "skipped", claim });
     this.#write(`  ${this.#paint("33", "skip")}  ${claim}\n`);
   }
