@@ -217,7 +217,6 @@ export class Dataplane {
   async #retire(): Promise<void> {
     const { interfaces } = this.#ledger.entries;
     if (interfaces.length === 0) return;
-    this.#greeter.stop();
     const now = performance.now();
     if (this.#lingerUntil === undefined) {
       this.#lingerUntil = now + LINGER_MS;
@@ -231,6 +230,7 @@ export class Dataplane {
   }
 
   async #remove(interfaces: readonly string[]): Promise<void> {
+    this.#greeter.stop();
     for (const name of interfaces) {
       this.#options.log.info("removing the device", { interface: name });
       const device = this.#device?.name === name ? this.#device : new Device({ name, command: [], log: this.#options.log, onDeath: () => {} });
