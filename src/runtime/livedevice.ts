@@ -1,22 +1,13 @@
 // A live device on its control thread: the protocol's control half, its sockets, its link, and what the UAPI asks of it. Effects are carried out here.
-import { isZero, toBase64, wipe } from "../base/bytes.ts";
-import type { Cidr } from "../base/cidr.ts";
+import { toBase64, wipe } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { wake } from "../sys/eventfd.ts";
 import { SysError } from "../sys/ffi.ts";
-import { interfaceIndex, interfaceName } from "../sys/ifindex.ts";
-import {
-  Errno,
-  type DeviceState,
-  type Endpoint as UapiEndpoint,
-  type Outcome,
-  type PeerState,
-  type UapiDevice,
-  type UapiPeer,
-} from "../uapi/types.ts";
-import type { Device, Effect, Endpoint, Moment, Peer } from "../wireguard/index.ts";
+import { Errno, type DeviceState, type Outcome, type PeerState, type UapiDevice, type UapiPeer } from "../uapi/types.ts";
+import type { Device, Effect, Moment, Peer } from "../wireguard/index.ts";
 import { Keylog, type KeylogSink, staticLines } from "./keylog.ts";
+import { ENOSPC, LivePeer, peerState } from "./livepeer.ts";
 import type { Sockets } from "./sockets.ts";
 
 const errnoOf = (thrown: unknown): number => (thrown instanceof SysError ? thrown.errno : Errno.EIO);
@@ -231,77 +222,5 @@ export class LiveDevice implements UapiDevice {
 
   #writeStatic(): void {
     this.#keylog.write(this.#static());
-  }
-}
-
-const ENOSPC = 28;
-
-function peerState(peer: Peer): PeerState {
-  const endpoint = peer.endpoint();
-  const zone = endpoint?.scope ? { zone: interfaceName(endpoint.scope) } : {};
-  return {
-    publicKey: peer.publicKey,
-    presharedKey: peer.presharedKey(),
-    endpoint: endpoint && { ip: endpoint.ip, port: endpoint.port, ...zone },
-    lastHandshakeSec: Math.floor(peer.lastHandshake / 1000),
-    lastHandshakeNsec: Math.floor((peer.lastHandshake % 1000) * 1e6),
-    txBytes: peer.txBytes(),
-    rxBytes: peer.rxBytes(),
-    persistentKeepalive: peer.persistentKeepalive,
-    allowedIps: peer.allowedIps(),
-  };
-}
-
-class LivePeer implements UapiPeer {
-  readonly created: boolean;
-  readonly #parts: LiveParts;
-  readonly #peer: Peer;
-  readonly #do: (effects: readonly Effect[]) => number;
-
-  constructor(parts: LiveParts, peer: Peer, created: boolean, perform: (effects: readonly Effect[]) => number) {
-    this.#parts = parts;
-    this.#peer = peer;
-    this.created = created;
-    this.#do = perform;
-  }
-
-  setPresharedKey(key: Uint8Array): Outcome {
-    this.#parts.device.setPresharedKey(this.#peer, key);
-    wipe(key);
-    return Errno.OK;
-  }
-
-  setEndpoint(endpoint: UapiEndpoint): Outcome {
-    const scope = endpoint.zone === undefined ? 0 : interfaceIndex(endpoint.zone);
-    if (scope === undefined || endpoint.port === 0 || isZero(endpoint.ip)) return Errno.EINVAL;
-    const to: Endpoint = { ip: endpoint.ip, port: endpoint.port, scope };
-    this.#parts.device.setEndpoint(this.#peer, to);
-    return Errno.OK;
-  }
-
-  setPersistentKeepalive(seconds: number): Outcome {
-    return this.#do(this.#parts.device.setPersistentKeepalive(this.#peer, seconds, this.#parts.moment()));
-  }
-
-  replaceAllowedIps(): Outcome {
-    this.#parts.device.clearAllowedIps(this.#peer);
-    return Errno.OK;
-  }
-
-  addAllowedIp(cidr: Cidr): Outcome {
-    return this.#parts.device.addAllowedIp(this.#peer, cidr) ? Errno.OK : ENOSPC;
-  }
-
-  removeAllowedIp(cidr: Cidr): Outcome {
-    this.#parts.device.removeAllowedIp(this.#peer, cidr);
-    return Errno.OK;
-  }
-
-  remove(): Outcome {
-    return this.#do(this.#parts.device.removePeer(this.#peer, this.#parts.moment()));
-  }
-
-  done(): void {
-    this.#do(this.#parts.device.configured(this.#peer, this.#parts.moment()));
   }
 }

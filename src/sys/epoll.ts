@@ -16,7 +16,6 @@ const STRIDE = process.arch === "x64" ? 12 : 16;
 const DATA = process.arch === "x64" ? 4 : 8;
 
 export const EPOLLIN = 1;
-export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
 

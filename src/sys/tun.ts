@@ -66,9 +66,6 @@ export function describeTun(fd: number): Tun {
   return { fd, name: requestName(request), persistent: (flags & IFF_PERSIST) !== 0 };
 }
 
-/** False once the link was deleted. True also when it was renamed or moved to another namespace. */
-export const tunAlive = (fd: number): boolean => ioctl(fd, TUNGETIFF, nameRequest("")) >= 0;
-
 /** The link's name now: it may have been renamed. undefined when it was deleted. */
 export function tunName(fd: number): string | undefined {
   const request = nameRequest("");
