@@ -134,6 +134,7 @@ async function auditLab(options: Options): Promise<number> {
       state: "ok",
       evidence: captures.map((c) => `${c.node}/${c.name}`).join(", "),
     },
+    { id: "P2", what: "no capture filter", state: "ok", evidence: "captured by this command, without one" },
     { id: "P7", what: "nothing goes past the capture (XDP, AF_XDP, SR-IOV, offload)", state: "ok", evidence: "the lab's wires are veth pairs" },
     { id: "P8", what: "the captures' clocks agree", state: "ok", evidence: "one machine" },
     {
@@ -185,7 +186,7 @@ type Seen = { readonly packet: CapturedPacket; readonly source: Source };
 const inOrder = (captures: readonly WireCapture[]): Seen[] =>
   captures
     .flatMap((c) => c.file.packets.map((packet) => ({ packet, source: { name: `${c.node}/${c.name}`, node: c.node } })))
-    .sort((a, b) => ((a.packet.time ?? 0n) < (b.packet.time ?? 0n) ? -1 : 1));
+    .sort((a, b) => Number((a.packet.time ?? 0n) - (b.packet.time ?? 0n)));
 
 /** All packets with their capture points; findings carry a comment. */
 function writeMarked(path: string, frames: readonly (Seen & { readonly audited: AuditedFrame | undefined })[]): void {

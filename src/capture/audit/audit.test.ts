@@ -207,6 +207,15 @@ describe("several nodes' captures", () => {
   });
 });
 
+test("a gap in what one capture point saw is no less a gap because another saw it", () => {
+  const audit = new Audit(nodeCrypto, inventory);
+  for (const p of leak.packets) {
+    audit.add(p, { name: "a" });
+    if (p.number !== 69) audit.add(p, { name: "b" });
+  }
+  expect(audit.gaps()).toBe(1);
+});
+
 test.for<[string, unknown, RegExp]>([
   ["no object", 7, /must be an object/],
   ["no port", { nodes: [], pods: [] }, /wireguardPort: must be a port/],

@@ -80,7 +80,7 @@ export class Audit {
   add(packet: CapturedPacket, source: Source): AuditedFrame | undefined {
     this.#sources.add(source.name);
     this.#watch(packet, source);
-    const c = this.#classifier.classify(packet.data, packet.iface.link, packet.time);
+    const c = this.#classifier.classify(packet.data, packet.iface.link, { time: packet.time, tap: source.name });
     if (!isWireGuard(c.class)) this.#trouble.unfiltered = true;
     const ends = this.#ends(packet);
     // The receiver's capture confirms what the sender's has counted.
@@ -310,7 +310,9 @@ export class Audit {
 
   /** A finding is a FAIL whatever else holds; without one, everything must hold for a PASS. A share never turns one into the other. */
   verdict(also: readonly Precondition[]): { verdict: Verdict; preconditions: Precondition[] } {
-    const preconditions = [...also, ...this.preconditions()].sort((a, b) => a.id.localeCompare(b.id));
+    // What the one who captured knows better stands for what the frames tell.
+    const given = new Set(also.map((p) => p.id));
+    const preconditions = [...also, ...this.preconditions().filter((p) => !given.has(p.id))].sort((a, b) => a.id.localeCompare(b.id));
     const holds = preconditions.every((p) => p.state !== "missing") && this.encrypted.provenPackets > 0;
     return {
       verdict: this.findings.length > 0 || this.moreFlows > 0 ? (this.#blind() ? "INCONCLUSIVE" : "FAIL") : holds ? "PASS" : "INCONCLUSIVE",

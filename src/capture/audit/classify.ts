@@ -5,7 +5,7 @@ import type { IpLayer, Layer, UdpLayer } from "../../packet/layer.ts";
 import type { Inventory, Owner } from "./inventory.ts";
 import { hintOf } from "./payload.ts";
 import { type Classified, type Encapsulation, type Flow, result } from "./types.ts";
-import type { WireGuardProof } from "./wireguard.ts";
+import type { SeenAt, WireGuardProof } from "./wireguard.ts";
 
 const CONTROL_PORTS = new Set([22, 53, 67, 68, 123, 179, 2379, 2380, 4240, 5473, 6443, 9091, 9099, 10250, 10256]);
 /** First fragments whose later ones may come. */
@@ -21,15 +21,14 @@ export class Classifier {
     this.#proof = proof;
   }
 
-  /** `time`: nanoseconds since 1970. */
-  classify(bytes: Uint8Array, link: number, time: bigint | undefined): Classified {
+  classify(bytes: Uint8Array, link: number, seen: SeenAt): Classified {
     const layers = decode(bytes, link, { vxlanPorts: this.#inventory.vxlanPorts, genevePorts: this.#inventory.genevePorts });
-    const found = this.#walk(layers, bytes, time);
+    const found = this.#walk(layers, bytes, seen);
     this.#remember(layers, found);
     return found;
   }
 
-  #walk(layers: readonly Layer[], bytes: Uint8Array, time: bigint | undefined): Classified {
+  #walk(layers: readonly Layer[], bytes: Uint8Array, seen: SeenAt): Classified {
     const path: Encapsulation[] = [];
     let last: { ip: IpLayer; at: number; src: Owner; dst: Owner } | undefined;
     let quoted = false;
@@ -53,7 +52,7 @@ export class Classifier {
       if (!quoted) last = { ip: l, at: i, src, dst };
     }
     if (!last) return result(layers.length > 0 && layers[0]!.kind !== "data" ? "LINK_CONTROL" : "UNKNOWN", path, undefined, 0);
-    return this.#other(layers, bytes, path, last, time);
+    return this.#other(layers, bytes, path, last, seen);
   }
 
   /** A packet that is not from a pod to a pod: by its innermost real IP header. */
@@ -62,7 +61,7 @@ export class Classifier {
     bytes: Uint8Array,
     path: readonly Encapsulation[],
     { ip, at, src, dst }: { ip: IpLayer; at: number; src: Owner; dst: Owner },
-    time: bigint | undefined,
+    seen: SeenAt,
   ): Classified {
     const flow = flowOf(layers, at);
     const inherited = isLaterFragment(layers, at) ? this.#fragments.get(fragmentKey(layers, at)) : undefined;
@@ -72,7 +71,7 @@ export class Classifier {
     if (src.kind === "node" && dst.kind === "node") {
       const port = this.#inventory.wireguardPort;
       if (udp && (udp.dstPort === port || udp.srcPort === port) && path.length === 0)
-        return this.#proof.judge(bytes.subarray(udp.at + 8, udp.end), udp, src.node, dst.node, flow, time);
+        return this.#proof.judge({ payload: bytes.subarray(udp.at + 8, udp.end), udp, src: src.node, dst: dst.node, flow }, seen);
       if (isLaterFragment(layers, at)) return result("UNKNOWN", path, flow, 0);
       const ports = [flow?.srcPort ?? 0, flow?.dstPort ?? 0];
       const icmp = layers.some((l) => l.kind === "icmp" || l.kind === "icmpv6");

@@ -18,6 +18,17 @@ export type IndexCounters = {
   highest: bigint;
 };
 
+/** When and where a frame was seen: nanoseconds since 1970, name of the capture point. */
+export type SeenAt = { readonly time: bigint | undefined; readonly tap: string };
+/** A UDP datagram between two nodes. */
+export type NodeDatagram = {
+  readonly payload: Uint8Array;
+  readonly udp: UdpLayer;
+  readonly src: AuditNode;
+  readonly dst: AuditNode;
+  readonly flow: Flow;
+};
+
 const MAX_INDEXES = 65_536;
 
 export class WireGuardProof {
@@ -42,7 +53,9 @@ export class WireGuardProof {
     return this.#completed.get(pairKey(a, b));
   }
 
-  judge(payload: Uint8Array, udp: UdpLayer, src: AuditNode, dst: AuditNode, flow: Flow, time: bigint | undefined): Classified {
+  /** What a datagram on WireGuard's port is. */
+  judge(d: NodeDatagram, seen: SeenAt): Classified {
+    const { payload, udp, dst, flow } = d;
     const abuse = (why: string): Classified => ({ ...result("WG_PORT_ABUSE", [], flow, Math.max(0, udp.totalLength - 8)), abuse: why });
     const parts = splitSegments(payload);
     const whole = Math.max(payload.length, udp.totalLength - 8);
@@ -50,13 +63,13 @@ export class WireGuardProof {
     const first = messages[0];
     if (!first || messages.some((m) => m === undefined)) return abuse("no WireGuard message");
     if (first.bytes[1] !== 0 || first.bytes[2] !== 0 || first.bytes[3] !== 0) return abuse("its reserved bytes are not zero");
-    if (first.type === 1 || first.type === 2) return this.#handshake(first, src, dst, flow, time, abuse);
+    if (first.type === 1 || first.type === 2) return this.#handshake(first, d, seen.time, abuse);
     if (first.type === 3) return { ...result("WG_COOKIE", [], flow, 0), messages: 1, proven: this.#isProven(first.receiver, dst) };
     const data = messages as (WireGuardMessage & { type: 4 })[];
     let bytes = 0;
     let counted = 0;
     for (const m of data) {
-      this.#count(m.receiver, m.counter, src.name, dst.name);
+      this.#count(m.receiver, m.counter, d, seen.tap);
       if (isKeepalive(m)) continue;
       bytes += m.length - DATA_OVERHEAD;
       counted++;
@@ -67,9 +80,7 @@ export class WireGuardProof {
 
   #handshake(
     m: WireGuardMessage & { type: 1 | 2 },
-    src: AuditNode,
-    dst: AuditNode,
-    flow: Flow,
+    { src, dst, flow }: NodeDatagram,
     time: bigint | undefined,
     abuse: (why: string) => Classified,
   ): Classified {
@@ -95,11 +106,13 @@ export class WireGuardProof {
     return this.#proven.has(`${receiver} ${dst.name}`);
   }
 
-  #count(receiver: number, counter: bigint, from: string, to: string): void {
-    const id = `${receiver} ${to}`;
+  #count(receiver: number, counter: bigint, { src, dst }: NodeDatagram, tap: string): void {
+    // Each capture point must see them all for itself.
+    const id = `${tap} ${receiver} ${dst.name}`;
     const c = this.counters.get(id);
     if (!c) {
-      if (this.counters.size < MAX_INDEXES) this.counters.set(id, { receiver, from, to, messages: 1, lowest: counter, highest: counter });
+      if (this.counters.size < MAX_INDEXES)
+        this.counters.set(id, { receiver, from: src.name, to: dst.name, messages: 1, lowest: counter, highest: counter });
       return;
     }
     c.messages++;
