@@ -1,0 +1,4 @@
+// npm run bench: every benchmark, one after the other. Arguments go to each: --rounds N, --seconds N.
+import { main as device } from "./device.ts";
+
+await device(process.argv.slice(2));
