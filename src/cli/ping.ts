@@ -32,6 +32,8 @@ const MAX_SIZE = 65_507;
 /** Between two packets of a flood without replies. */
 const FLOOD_GAP = 10;
 const MIN_USER_INTERVAL = 0.002;
+/** A reply may be here and not have been read yet: this process does not run alone. */
+const MIN_LINGER = 100;
 const FAILED = 2;
 
 const fail = (message: string, cause?: unknown): TortieError => new TortieError(`ping: ${message}`, { exitCode: FAILED, cause });
@@ -211,7 +213,7 @@ class Run {
   async #linger(): Promise<void> {
     const s = this.#statistics;
     const ms = s.received > 0 ? Math.max(2 * s.max, this.#interval) : this.#options.W * 1000;
-    await this.#wait(Math.max(1, ms), () => s.received + s.errors >= s.transmitted);
+    await this.#wait(Math.max(MIN_LINGER, ms), () => s.received + s.errors >= s.transmitted);
   }
 
   async #receive(): Promise<void> {

@@ -175,9 +175,11 @@ export class IcmpSocket {
 
   /** What comes back, until `signal`. */
   async *events(signal: AbortSignal): AsyncGenerator<EchoEvent, void, undefined> {
-    while (!signal.aborted) {
+    for (let last = false; !last;) {
+      // What is there already counts, also when the end has come.
+      last = signal.aborted;
       for (let event = this.#receive(); event !== "nothing"; event = this.#receive()) if (event !== "foreign") yield event;
-      await readable(this.#fd, signal);
+      if (!last) await readable(this.#fd, signal);
     }
   }
 
