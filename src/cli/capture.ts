@@ -1,5 +1,5 @@
 // `tortie capture -i IF`: captures packets, on request with the keys that open them, in a file that Wireshark opens decrypted.
-import { TortieError } from "../base/errors.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
 import { linkName } from "../packet/link.ts";
 import { openPacketSocket } from "../sys/packetsocket.ts";
 import { type DeviceKeys, onlyDevice, openDeviceKeys } from "./captures/devicekeys.ts";
@@ -44,8 +44,10 @@ async function capture(filter: string, options: Options): Promise<number> {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const onSignal = (): void => stop.abort();
   for (const s of signals) process.on(s, onSignal);
+  stop.signal.addEventListener("abort", () => void socket.close(), { once: true });
   const target = options.write === undefined ? new Printer(socket, options) : new Recorder(socket, options, filter);
   let keys: DeviceKeys | undefined;
+  let failed: Error | undefined;
   const timers: NodeJS.Timeout[] = [];
   try {
     if (device !== undefined) {
@@ -59,8 +61,16 @@ async function capture(filter: string, options: Options): Promise<number> {
       `listening on ${options.interface}, link-type ${linkName(socket.linkType)}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`,
     );
     if (options.duration) timers.push(setTimeout(onSignal, options.duration * 1000));
-    timers.push(setInterval(() => target.tick(Date.now()), 100));
-    stop.signal.addEventListener("abort", () => void socket.close(), { once: true });
+    timers.push(
+      setInterval(() => {
+        try {
+          target.tick(Date.now());
+        } catch (e) {
+          failed = e instanceof Error ? e : new Error(messageOf(e));
+          stop.abort();
+        }
+      }, 100),
+    );
     if (keys && options.handshake) await keys.handshake();
     for await (const batch of socket.packets()) {
       for (const p of batch) {
@@ -75,9 +85,10 @@ async function capture(filter: string, options: Options): Promise<number> {
     for (const s of signals) process.removeListener(s, onSignal);
     stop.abort();
     await socket.close();
-    target.end();
     keys?.close();
+    if (!failed) target.end();
   }
+  if (failed) throw failed;
   const { received, dropped } = socket.statistics();
   say(
     `${target.count} packets captured${options.write && options.write !== "-" ? ` into "${options.write}"` : ""}, ${received} passed the filter, ${dropped} dropped by the kernel`,

@@ -1,5 +1,4 @@
 // `tortie decrypt FILE --keys FILE`: opens a capture, or says for each session why it does not open and what would be needed.
-import { closeSync, fchmodSync, openSync, writeSync } from "node:fs";
 import { TortieError } from "../base/errors.ts";
 import { keyLogFor } from "../capture/embed.ts";
 import { rewrite, writeInner } from "../capture/rewrite.ts";
@@ -9,6 +8,7 @@ import { nodeCrypto } from "../crypto/node.ts";
 import { readFile, remarks, wantsJson } from "./captures/file.ts";
 import { addNames, readKeys, secretsFrom } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
+import { OutputFile } from "./captures/output.ts";
 import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
@@ -80,10 +80,13 @@ async function decrypt(path: string, options: Options): Promise<number> {
     const keyLog = options.stripSecrets || options.inner ? undefined : keyLogFor(tracker.sessions, secrets);
     if (keyLog?.text === "") throw new TortieError(`Cannot write "${options.write}": no session opened, so there are no keys to put into it`);
     let written = packets.length;
-    writeFile(options.write, (sink) => {
-      if (options.inner) written = writeInner(packets, sink);
-      else rewrite(file, packets, keyLog?.text ?? "", sink);
-    });
+    const output = new OutputFile(options.write);
+    try {
+      if (options.inner) written = writeInner(packets, output.write);
+      else rewrite(file, packets, keyLog?.text ?? "", output.write);
+    } finally {
+      output.close();
+    }
     const what = options.inner
       ? `${written} inner packets, no keys`
       : options.stripSecrets
@@ -100,24 +103,4 @@ async function decrypt(path: string, options: Options): Promise<number> {
 function innerLines(packets: readonly TrackedPacket[]): string[] {
   const first = packets.find((t) => t.packet.time !== undefined)?.packet.time;
   return packets.flatMap((t) => linesOf(t).inner.map((s) => packetLine(t, first, s)));
-}
-
-/** Writes a file that only its owner may read, from the start. Throws TortieError. */
-function writeFile(path: string, write: (sink: (bytes: Uint8Array) => void) => void): void {
-  let fd: number;
-  try {
-    fd = openSync(path, "w", 0o600);
-    fchmodSync(fd, 0o600);
-  } catch (e) {
-    throw new TortieError(`Cannot write "${path}": ${(e as Error).message}`, { cause: e });
-  }
-  try {
-    write((bytes) => {
-      for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-    });
-  } catch (e) {
-    throw new TortieError(`Cannot write "${path}": ${(e as Error).message}`, { cause: e });
-  } finally {
-    closeSync(fd);
-  }
 }

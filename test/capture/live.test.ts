@@ -146,6 +146,14 @@ describeRoot("tortie capture", () => {
       expect(c.output()).toMatch(words);
       expect(c.output()).not.toMatch(/\n\s+at /);
     });
+    test("a full disk ends it in words; a device file keeps its mode", async () => {
+      const before = statSync("/dev/full").mode;
+      const c = t.a.host.spawn([process.execPath, TORTIE, "capture", "-i", "eth0", "-w", "/dev/full"]);
+      expect(await c.exit).toBe(1);
+      expect(c.output()).toMatch(/Cannot write "\/dev\/full": ENOSPC/);
+      expect(c.output()).not.toMatch(/\n\s+at /);
+      expect(statSync("/dev/full").mode).toBe(before);
+    });
     test("the device is found by itself", () => expect(t.a.host.run("ls", "/run/wireguard").trim()).toBe(`${IF}.sock`));
   });
 });

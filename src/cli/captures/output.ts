@@ -1,5 +1,5 @@
 // A capture file being written: only its owner may read it, packets are gathered and written in large pieces, "-" is standard output.
-import { closeSync, fchmodSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from "node:fs";
 import { messageOf, TortieError } from "../../base/errors.ts";
 
 const GATHER = 256 << 10;
@@ -15,7 +15,8 @@ export class OutputFile {
     this.#path = path;
     try {
       this.#fd = path === "-" ? 1 : openSync(path, "w", 0o600);
-      if (path !== "-") fchmodSync(this.#fd, 0o600);
+      // An older file may be readable by others; a device such as /dev/null is left as it is.
+      if (path !== "-" && fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, 0o600);
     } catch (e) {
       throw new TortieError(`Cannot write "${path}": ${messageOf(e)}`, { cause: e });
     }
