@@ -1,26 +1,13 @@
 // tortie agent: the agent of one node.
 import { hostname } from "node:os";
 import { messageOf } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
 import { forbidDumps } from "../sys/protect.ts";
 import { findEndpoint } from "./connect.ts";
+import { daemonLog, LOG_LEVELS } from "./log.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
 /** A stop takes no longer than this, whatever hangs. */
 const STOP_MS = 5_000;
-const LEVELS = ["silent", "error", "warn", "info", "debug"] as const;
-
-async function logFor(node: string): Promise<Log> {
-  const { pino } = await import("pino");
-  const level = LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info";
-  const logger = pino({ level, base: { node } }, pino.destination({ dest: 2, sync: true }));
-  return {
-    debug: (message, fields) => logger.debug(fields ?? {}, message),
-    info: (message, fields) => logger.info(fields ?? {}, message),
-    warn: (message, fields) => logger.warn(fields ?? {}, message),
-    error: (message, fields) => logger.error(fields ?? {}, message),
-  };
-}
 
 type Options = { node?: string; kubeconfig?: string; deviceCommand?: string };
 
@@ -33,7 +20,7 @@ async function start(options: Options): Promise<number> {
     import("../agent/agent.ts"),
     import("../agent/stream.ts"),
     import("../client/node.ts"),
-    logFor(node),
+    daemonLog(LOG_LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info", { node }),
     findEndpoint({ kubeconfig: options.kubeconfig }),
   ]);
   const client = connectTo(endpoint);

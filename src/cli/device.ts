@@ -1,30 +1,14 @@
 // tortie device: a userspace WireGuard device, started and stopped as wireguard-go is. The command line, environment and exit codes are its.
 import { resolve } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
-import type { Log } from "../base/log.ts";
 import { reportFailure, reportReady, startInBackground } from "../sys/background.ts";
 import { VERSION } from "./help.ts";
+import { daemonLog, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
-const LEVELS = ["silent", "error", "info", "verbose"] as const;
-type Level = (typeof LEVELS)[number];
-
 /** LOG_LEVEL as wireguard-go reads it; "debug" is its older word for verbose. */
-function levelOf(text: string | undefined): Level {
-  const named = text === "debug" ? "verbose" : text;
-  return LEVELS.find((l) => l === named) ?? "info";
-}
-
-async function logFor(name: string, level: Level): Promise<Log> {
-  const { pino } = await import("pino");
-  const logger = pino({ level: level === "verbose" ? "debug" : level, base: { interface: name } }, pino.destination({ dest: 2, sync: true }));
-  return {
-    debug: (message, fields) => logger.debug(fields ?? {}, message),
-    info: (message, fields) => logger.info(fields ?? {}, message),
-    warn: (message, fields) => logger.warn(fields ?? {}, message),
-    error: (message, fields) => logger.error(fields ?? {}, message),
-  };
-}
+const LEVELS: Readonly<Record<string, LogLevel>> = { silent: "silent", error: "error", info: "info", verbose: "debug", debug: "debug" };
+const levelOf = (text: string | undefined): LogLevel => (Object.hasOwn(LEVELS, text ?? "") ? LEVELS[text!]! : "info");
 
 /** A descriptor number from the environment. */
 function descriptor(name: string): number | undefined {
@@ -54,7 +38,7 @@ async function foreground(name: string): Promise<number> {
     const { runDevice } = await import("../runtime/run.ts");
     await runDevice({
       name,
-      log: await logFor(name, levelOf(process.env.LOG_LEVEL)),
+      log: await daemonLog(levelOf(process.env.LOG_LEVEL), { interface: name }),
       tunFd: descriptor("WG_TUN_FD"),
       uapiFd: descriptor("WG_UAPI_FD"),
       keylogFile: process.env.WG_KEYLOGFILE ?? process.env.WGKEYLOGFILE,
@@ -82,7 +66,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie device -f wg0                stay in the foreground",
     "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
     "LOG_LEVEL=verbose tortie device -f wg0",
-    "WG_KEYLOGFILE=/root/keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
+    "WG_KEYLOGFILE=wg.keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
   ])
     .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")
     .option("-f, --foreground", "do not go to the background (also with WG_PROCESS_FOREGROUND=1)")

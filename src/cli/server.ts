@@ -1,16 +1,17 @@
 // `tortie server`: the API server as a daemon, and `tortie server issue`: credentials for a node's agent.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { openAuthority } from "../apiserver/authority.ts";
 import { ADMINS, NODES } from "../apiserver/authorize.ts";
 import { writeKubeconfig } from "../apiserver/kubeconfig.ts";
 import { nameProblem } from "../api/names.ts";
 import { TortieError } from "../base/errors.ts";
 import { VERSION } from "./help.ts";
+import { daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram, withExamples } from "./program.ts";
 
-type ServeOptions = { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: string };
+type ServeOptions = { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
 type IssueOptions = { data: string; node: string; server: string; kubeconfig: string };
 
 /** "192.168.10.1:6443", "[::1]:6443", ":6443". */
@@ -28,20 +29,13 @@ async function serve(options: ServeOptions): Promise<number> {
   const listen = parseListen(options.listen);
   const data = resolve(options.data);
   mkdirSync(data, { recursive: true, mode: 0o700 });
-  const [{ pino }, { startServer }, { openLmdbStore }, { holdDirectory }] = await Promise.all([
-    import("pino"),
+  const [log, { startServer }, { openLmdbStore }, { holdDirectory }] = await Promise.all([
+    daemonLog(options.logLevel, {}),
     import("../apiserver/server.ts"),
     import("../store/lmdb.ts"),
     import("../apiserver/hold.ts"),
   ]);
   const release = holdDirectory(data);
-  const logger = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
-  const log = {
-    debug: (message: string, fields?: object) => logger.debug(fields ?? {}, message),
-    info: (message: string, fields?: object) => logger.info(fields ?? {}, message),
-    warn: (message: string, fields?: object) => logger.warn(fields ?? {}, message),
-    error: (message: string, fields?: object) => logger.error(fields ?? {}, message),
-  };
   const authority = openAuthority(data, Date.now, { create: true });
   const store = await openLmdbStore(join(data, "store"), Date.now);
   const socket = resolve(options.socket ?? join(data, "server.sock"));
@@ -94,9 +88,9 @@ export async function main(args: string[]): Promise<number> {
     .option("--listen <host:port>", "address of the TLS port", "127.0.0.1:6443")
     .option("--kubeconfig <file>", "write a kubeconfig for an admin here")
     .option("--socket <path>", "path of the admin's unix socket (default: DIR/server.sock)")
-    .option("--log-level <level>", "debug, info, warn, error or silent", "info")
+    .addOption(new Option("--log-level <level>", "how much to say").choices(LOG_LEVELS).default("info"))
     .option("--foreground", "stay in the foreground (always so)");
-  onAction(command, (options: Partial<ServeOptions> & { listen: string; logLevel: string }) => {
+  onAction(command, (options: Partial<ServeOptions> & { listen: string; logLevel: LogLevel }) => {
     if (options.data === undefined)
       throw new TortieError("Cannot start the server: --data is missing", { hint: "tortie server --help explains it." });
     return serve({ ...options, data: options.data });
