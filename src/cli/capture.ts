@@ -1,4 +1,5 @@
 // `tortie capture -i IF`: captures packets, on request with the keys that open them, in a file that Wireshark opens decrypted.
+import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { linkName } from "../packet/link.ts";
 import { openPacketSocket } from "../sys/packetsocket.ts";
@@ -57,6 +58,12 @@ async function capture(filter: string, options: Options): Promise<number> {
         (why) => void (stop.signal.aborted || say(`No more keys of ${device}: ${why}.`)),
       );
     }
+    // The socket takes packets already. Whoever waits for the next line finds the new session in use, so that what follows can be opened.
+    if (keys && options.handshake) {
+      await keys.handshake();
+      for (let i = 0; i < 12 && target.handshakes === 0; i++) await sleep(50);
+      if (target.handshakes > 0) await sleep(150);
+    }
     say(
       `listening on ${options.interface}, link-type ${linkName(socket.linkType)}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`,
     );
@@ -71,7 +78,6 @@ async function capture(filter: string, options: Options): Promise<number> {
         }
       }, 100),
     );
-    if (keys && options.handshake) await keys.handshake();
     for await (const batch of socket.packets()) {
       for (const p of batch) {
         if (options.count !== undefined && target.count >= options.count) break;
