@@ -7,6 +7,7 @@ import type { Walk } from "./walk.ts";
 /** Traffic between all three pods, in both subnets, while `body` runs. Gives the pings lost in all. */
 async function underTraffic(walk: Walk, seconds: number, body: () => Promise<void>): Promise<{ sent: number; lost: number; worst: number }> {
   const targets = [walk.pod("pod2"), walk.pod("pod3")];
+  walk.note(`for ${seconds} s pod1 pings pod2 and pod3 five times a second`);
   const pings = await Promise.all(
     targets.map((p) => walk.begin(walk.pod("pod1"), `ping -q -i 0.2 -c ${seconds * 5} ${p.address}`, { quiet: true, timeoutMs: 40_000 })),
   );
