@@ -25,9 +25,9 @@ describeRoot("two devices of ours", () => {
           configure();
           // The first packet of a tunnel is not lost.
           expect(ping(a, inner(2, 4))).toBe(3);
-          await answers(b, inner(1, 6));
+          answers(b, inner(1, 6));
           expect(ping(a, inner(2, 4), 20, "-s", "1392", "-M", "do")).toBe(20);
-          await answers(b, inner(1, 4), 5, "-s", "20000");
+          answers(b, inner(1, 4), 5, "-s", "20000");
         });
       }
     });
@@ -63,7 +63,7 @@ describeRoot("two devices of ours", () => {
     test("a killed device, started again with the same key, has traffic back within 2 s", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         a.device.child.kill("SIGKILL");
         await a.device.exit;
         const started = Date.now();
@@ -78,11 +78,11 @@ describeRoot("two devices of ours", () => {
     test("a change of the listen port keeps the sessions, and the peer follows", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         const before = show(a, "latest-handshakes");
         a.host.run(WG, "set", IF, "listen-port", "4500");
-        await answers(a, inner(2, 4));
-        await answers(b, inner(1, 4));
+        answers(a, inner(2, 4));
+        answers(b, inner(1, 4));
         expect(show(a, "latest-handshakes")).toBe(before);
         expect(show(b, "endpoints")).toMatch(/192\.0\.2\.1:4500$/);
       });
@@ -95,7 +95,7 @@ describeRoot("two devices of ours", () => {
         await eventually(() => expect(other.output()).toMatch(/bound/));
         expect(() => a.host.run(WG, "set", IF, "listen-port", "4501")).toThrow(/in use/);
         expect(show(a, "listen-port")).toBe("51820");
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
       });
     });
 
@@ -145,7 +145,7 @@ describeRoot("two devices of ours", () => {
           inside.run("ip", "addr", "add", `${inner(1, 4)}/24`, "dev", IF);
           inside.run("ip", "link", "set", IF, "up");
           await eventually(() => expect(ping({ ...a, host: inside }, inner(2, 4), 1)).toBe(1));
-          await answers(b, inner(1, 4));
+          answers(b, inner(1, 4));
         } finally {
           await inside.close();
         }
@@ -157,12 +157,12 @@ describeRoot("two devices of ours", () => {
         configure();
         b.host.run("ip", "addr", "add", "192.0.2.99/24", "dev", "eth0");
         a.host.run(WG, "set", IF, "peer", b.publicKey, "endpoint", "192.0.2.99:51820");
-        await answers(a, inner(2, 4));
-        await answers(b, inner(1, 4));
+        answers(a, inner(2, 4));
+        answers(b, inner(1, 4));
         expect(show(a, "endpoints")).toMatch(/192\.0\.2\.99:51820$/);
         // When that address goes away, the next packet finds another.
         b.host.run("ip", "addr", "del", "192.0.2.99/24", "dev", "eth0");
-        await answers(b, inner(1, 4));
+        answers(b, inner(1, 4));
         expect(show(a, "endpoints")).toMatch(/192\.0\.2\.2:51820$/);
       });
     });
@@ -170,7 +170,7 @@ describeRoot("two devices of ours", () => {
     test("a better route by another link is taken at once", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         Host.join(a.host, "eth1", ["198.51.100.1/24"], b.host, "eth1", ["198.51.100.2/24"]);
         b.host.run("ip", "route", "add", "192.0.2.1/32", "via", "198.51.100.1", "dev", "eth1");
         const sent = (): number => {
@@ -186,7 +186,7 @@ describeRoot("two devices of ours", () => {
     test("any datagrams whatever neither stop it nor make it grow", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         const pid = b.device.child.pid!;
         const flood = (rounds: number): void => {
           const script = `
@@ -201,8 +201,8 @@ describeRoot("two devices of ours", () => {
         flood(4);
         const before = residentKb(pid);
         flood(16);
-        await answers(a, inner(2, 4));
-        await answers(b, inner(1, 6));
+        answers(a, inner(2, 4));
+        answers(b, inner(1, 6));
         expect(b.device.child.exitCode).toBeNull();
         expect(residentKb(pid) - before).toBeLessThan(8 * 1024);
       });
@@ -211,11 +211,11 @@ describeRoot("two devices of ours", () => {
     test("nonsense on the TUN neither stops it nor leaves it", async () => {
       await withTunnel({}, async ({ a, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         // No peer has this destination.
         a.host.run("ip", "route", "add", "10.99.0.0/16", "dev", IF);
         expect(ping(a, "10.99.1.1", 2, "-W", "0.2")).toBe(0);
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
       });
     });
 
@@ -261,19 +261,19 @@ describeRoot("two devices of ours", () => {
     test("wg syncconf with the same configuration keeps the session", async () => {
       await withTunnel({}, async ({ a, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         const before = show(a, "dump");
         const config = a.host.run(WG, "showconf", IF);
         a.host.feed(config, WG, "syncconf", IF, "/dev/stdin");
         expect(show(a, "dump")).toBe(before);
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
       });
     });
 
     test("a new private key takes effect at once", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
-        await answers(a, inner(2, 4));
+        answers(a, inner(2, 4));
         const key = newKey();
         b.host.run(WG, "set", IF, "peer", publicOf(key), "allowed-ips", `${inner(1, 4)}/32`);
         a.host.feed(key, WG, "set", IF, "private-key", "/dev/stdin");
