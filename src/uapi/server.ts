@@ -133,7 +133,11 @@ const answer = (socket: Socket, errno: number): Promise<void> => send(socket, Bu
 async function get(socket: Socket, device: UapiDevice): Promise<void> {
   const state = device.state();
   try {
-    for (const chunk of encodeState(state)) await send(socket, chunk);
+    for (const chunk of encodeState(state)) {
+      await send(socket, chunk);
+      // Nobody reads the rest, and without a reader nothing makes us wait: the other connections would.
+      if (socket.destroyed) return;
+    }
   } finally {
     wipe(state.privateKey);
   }
@@ -197,6 +201,7 @@ async function converse(socket: Socket, device: UapiDevice): Promise<void> {
         const following: Phase | undefined = await next(phase, line, socket, device);
         if (!following) return void socket.end();
         phase = following;
+        if (socket.destroyed) return;
       }
     }
   } finally {

@@ -131,6 +131,24 @@ describe("the client", () => {
     expect(answers.at(-1)).toBe(49);
     client.close();
   });
+  test("a client that asks for much and goes away costs the others nothing", async () => {
+    for (let i = 0; i < 2000; i++)
+      device.peer(
+        Uint8Array.from({ length: 32 }, (_, n) => (i >> (8 * n)) & 255),
+        false,
+      );
+    let states = 0;
+    const state = device.state.bind(device);
+    device.state = () => (states++, state());
+    const greedy = createConnection(path);
+    greedy.on("error", () => {});
+    greedy.write("get=1\n\n".repeat(500));
+    // It has begun: its first answer fills the socket's buffer, as nobody reads.
+    await expect.poll(() => states).toBe(1);
+    greedy.destroy();
+    expect(await raw("set=1\n\n")).toBe("errno=0\n\n");
+    expect(states).toBeLessThan(10);
+  });
   test("notices the device's death on an idle connection, and later operations fail", async () => {
     const client = await connect(path);
     await server.close();
