@@ -67,6 +67,29 @@ describe("LiveDevice", () => {
   };
   const identify = (): void => void live.setPrivateKey(fromHex(OWN)!);
 
+  test("a peer that another connection removed meanwhile is changed no more, nor is the one that took its place", () => {
+    live.setUp(true);
+    identify();
+    const removed = addPeer();
+    void live.replacePeers();
+    const other = fromHex("01".repeat(32))!;
+    void live.peer(other, false);
+    const ip = parseIp("192.0.2.66")!;
+    const results = [
+      removed.setEndpoint({ ip, port: 6 }),
+      removed.setPresharedKey(new Uint8Array(32).fill(7)),
+      removed.setPersistentKeepalive(5),
+      removed.addAllowedIp(parseCidr("10.66.0.0/16")!),
+      removed.replaceAllowedIps(),
+      removed.remove(),
+    ];
+    removed.done();
+    expect(results).toEqual(results.map(() => Errno.ENOENT));
+    const [peer, ...more] = [...live.state().peers];
+    expect(more).toEqual([]);
+    expect(peer).toMatchObject({ publicKey: other, endpoint: undefined, persistentKeepalive: 0, presharedKey: new Uint8Array(32) });
+    expect([...peer!.allowedIps]).toEqual([]);
+  });
   test("up opens the sockets on the configured port before the worker sees a packet, down closes them", () => {
     void live.setListenPort(51820);
     expect(sockets.calls).toEqual([]);

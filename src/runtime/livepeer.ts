@@ -27,6 +27,7 @@ export function peerState(peer: Peer): PeerState {
 
 export type PeerParts = { readonly device: Device; readonly moment: () => Moment };
 
+/** A peer while an operation configures it. Another connection may remove it meanwhile: then nothing is changed any more, as its place may be taken. */
 export class LivePeer implements UapiPeer {
   readonly created: boolean;
   readonly #parts: PeerParts;
@@ -40,43 +41,59 @@ export class LivePeer implements UapiPeer {
     this.#do = perform;
   }
 
+  #change(change: (device: Device, peer: Peer) => Outcome): Outcome {
+    const { device } = this.#parts;
+    return device.peer(this.#peer.publicKey) === this.#peer ? change(device, this.#peer) : Errno.ENOENT;
+  }
+
   setPresharedKey(key: Uint8Array): Outcome {
-    this.#parts.device.setPresharedKey(this.#peer, key);
-    wipe(key);
-    return Errno.OK;
+    try {
+      return this.#change((device, peer) => {
+        device.setPresharedKey(peer, key);
+        return Errno.OK;
+      });
+    } finally {
+      wipe(key);
+    }
   }
 
   setEndpoint(endpoint: UapiEndpoint): Outcome {
     const scope = endpoint.zone === undefined ? 0 : interfaceIndex(endpoint.zone);
     if (scope === undefined || endpoint.port === 0 || isZero(endpoint.ip)) return Errno.EINVAL;
     const to: Endpoint = { ip: endpoint.ip, port: endpoint.port, scope };
-    this.#parts.device.setEndpoint(this.#peer, to);
-    return Errno.OK;
+    return this.#change((device, peer) => {
+      device.setEndpoint(peer, to);
+      return Errno.OK;
+    });
   }
 
   setPersistentKeepalive(seconds: number): Outcome {
-    return this.#do(this.#parts.device.setPersistentKeepalive(this.#peer, seconds, this.#parts.moment()));
+    return this.#change((device, peer) => this.#do(device.setPersistentKeepalive(peer, seconds, this.#parts.moment())));
   }
 
   replaceAllowedIps(): Outcome {
-    this.#parts.device.clearAllowedIps(this.#peer);
-    return Errno.OK;
+    return this.#change((device, peer) => {
+      device.clearAllowedIps(peer);
+      return Errno.OK;
+    });
   }
 
   addAllowedIp(cidr: Cidr): Outcome {
-    return this.#parts.device.addAllowedIp(this.#peer, cidr) ? Errno.OK : ENOSPC;
+    return this.#change((device, peer) => (device.addAllowedIp(peer, cidr) ? Errno.OK : ENOSPC));
   }
 
   removeAllowedIp(cidr: Cidr): Outcome {
-    this.#parts.device.removeAllowedIp(this.#peer, cidr);
-    return Errno.OK;
+    return this.#change((device, peer) => {
+      device.removeAllowedIp(peer, cidr);
+      return Errno.OK;
+    });
   }
 
   remove(): Outcome {
-    return this.#do(this.#parts.device.removePeer(this.#peer, this.#parts.moment()));
+    return this.#change((device, peer) => this.#do(device.removePeer(peer, this.#parts.moment())));
   }
 
   done(): void {
-    this.#do(this.#parts.device.configured(this.#peer, this.#parts.moment()));
+    void this.#change((device, peer) => this.#do(device.configured(peer, this.#parts.moment())));
   }
 }
