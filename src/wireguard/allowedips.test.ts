@@ -22,6 +22,19 @@ function trie(limits = LIMITS): { ips: AllowedIps; lookup: (ip: Ip) => number } 
 const peers = "abcdefgh";
 const cidr = (text: string): Cidr => parseCidr(text)!;
 
+test("who reads a peer's prefixes while they are removed sees none that are another's by then", () => {
+  const { ips } = trie();
+  for (let i = 0; i < 9; i++) ips.add(0, cidr(`10.0.${i}.0/24`));
+  const seen: string[] = [];
+  for (const prefix of ips.of(0)) {
+    seen.push(formatCidr(prefix));
+    if (seen.length > 1) continue;
+    ips.clear(0);
+    for (let i = 0; i < 9; i++) ips.add(1, cidr(`172.16.${i}.0/24`));
+  }
+  expect(seen).toEqual(["10.0.0.0/24"]);
+});
+
 // The kernel's selftest/allowedips.c.
 describe("the kernel's self-test", () => {
   const { ips, lookup } = trie();

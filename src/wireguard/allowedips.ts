@@ -66,7 +66,10 @@ export class AllowedIps {
     if (exact !== 0 && this.#owned.get(peer)?.delete(entry)) this.#drop(entry);
   }
   clear(peer: number): void {
-    for (const entry of this.#owned.get(peer) ?? []) this.#drop(entry);
+    const owned = this.#owned.get(peer);
+    for (const entry of owned ?? []) this.#drop(entry);
+    // Who is in the middle of of() must not go on to nodes that are others' by then.
+    owned?.clear();
     this.#owned.delete(peer);
   }
   *of(peer: number): Iterable<Cidr> {
