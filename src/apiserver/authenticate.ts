@@ -1,6 +1,6 @@
 // Who asks: the subject of a client certificate that our authority signed, or the owner of the unix socket.
 import type { IncomingMessage } from "node:http";
-import type { TLSSocket } from "node:tls";
+import type { PeerCertificate, TLSSocket } from "node:tls";
 import { ADMINS } from "./authorize.ts";
 import type { User } from "./request.ts";
 
@@ -11,7 +11,8 @@ export const SOCKET_OWNER: User = { name: "system:admin", groups: [ADMINS, "syst
 export function authenticateTls(message: IncomingMessage): User {
   const socket = message.socket as TLSSocket;
   if (!socket.authorized) return ANONYMOUS;
-  const { subject } = socket.getPeerCertificate();
+  // Of a socket that is closed meanwhile there is no certificate; the types do not say so.
+  const subject = (socket.getPeerCertificate() as PeerCertificate | null)?.subject;
   // The types do not say that an attribute may come several times.
   const [names, organizations] = [subject?.CN, subject?.O].map((v: unknown) =>
     Array.isArray(v) ? (v as string[]) : typeof v === "string" ? [v] : [],

@@ -213,6 +213,14 @@ describe("bad input is refused with a field and a reason, and nothing changes", 
       message: /parse error/,
     },
     {
+      name: "POST with much YAML: a second of the server for each megabyte, or a minute when it is of anchors",
+      method: "POST",
+      path: POOLS,
+      options: { headers: { "content-type": "application/yaml" }, body: `metadata: {}\n${"#\n".repeat(40_000)}` },
+      code: 400,
+      message: /YAML is taken up to 65536 bytes; send JSON$/,
+    },
+    {
       name: "POST with a YAML bomb",
       method: "POST",
       path: POOLS,
@@ -339,4 +347,12 @@ describe("bad input is refused with a field and a reason, and nothing changes", 
     const ignore = await call("PATCH", `${FELIX}/default?fieldValidation=Ignore`, { headers: MERGE, body: { spec: { nope: 1 } } });
     expect([ignore.code, ignore.headers.warning]).toEqual([200, undefined]);
   });
+});
+
+test("who asks to act as somebody else is refused, not answered as themselves", async () => {
+  for (const header of ["impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-scopes"])
+    expect(await call("GET", FELIX, { headers: { [header]: "bob" } })).toMatchObject({
+      code: 403,
+      body: { message: `forbidden: User "system:admin" cannot impersonate: this server does not let anyone act as somebody else (${header})` },
+    });
 });

@@ -11,12 +11,16 @@ const [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE] = ["application/json", "application/
 /** Bytes that a request may have. */
 export const BODY_LIMIT: number = 3 * 1024 * 1024;
 
+/** Bytes that a body of YAML may have: reading YAML takes time that grows faster than its length, and it is read while nobody else is served. */
+export const YAML_LIMIT: number = 64 * 1024;
+
 export const mediaType = (header: string | undefined): string => (header ?? "application/json").split(";")[0]!.trim().toLowerCase();
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Throws SyntaxError. */
 export async function parseText(bytes: Uint8Array, yaml: boolean): Promise<Parsed> {
+  if (yaml && bytes.length > YAML_LIMIT) throw new SyntaxError(`YAML is taken up to ${YAML_LIMIT} bytes; send JSON`);
   let text: string;
   try {
     text = utf8.decode(bytes);

@@ -5,6 +5,7 @@ import { NAMESPACE } from "../api/namespace.ts";
 import { badRequest, forbidden, invalid, methodNotAllowed, notFound, unauthorized } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { refuseImpersonation } from "./impersonation.ts";
 import { answer, answerError, answerList, answerObject, NO_SUCH_PAGE, statusOf } from "./answer.ts";
 import type { AuditLine } from "./audit.ts";
 import { authorize, authorizePath } from "./authorize.ts";
@@ -68,6 +69,7 @@ export class Handler {
   }
 
   async #route(request: ApiRequest): Promise<ApiResponse> {
+    refuseImpersonation(request.user, request.headers);
     const path = parsePath(request.path);
     if (!path) return this.#document(request);
     const verb = verbOf(request.method, path, request.query);

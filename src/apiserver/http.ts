@@ -2,10 +2,9 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { tooLarge, tooManyRequests } from "../api/status.ts";
 import { answerError } from "./answer.ts";
-import { BODY_LIMIT } from "./body.ts";
 import type { Handler } from "./handler.ts";
+import { readBody } from "./readbody.ts";
 import type { ApiRequest, ApiResponse, User } from "./request.ts";
 
 /** Values of a header that came once; Node joins the others. */
@@ -19,31 +18,10 @@ export function targetOf(message: IncomingMessage): { path: string; query: URLSe
   return { path: at < 0 ? text : text.slice(0, at), query: new URLSearchParams(at < 0 ? "" : text.slice(at + 1)) };
 }
 
-/** Bytes of all bodies that are being read or worked on. */
-const ALL_BODIES: number = 128 * 1024 * 1024;
-let held = 0;
-
-function readBody(message: IncomingMessage, released: AbortSignal): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    if (Number(message.headers["content-length"] ?? 0) > BODY_LIMIT) return reject(tooLarge(BODY_LIMIT));
-    const parts: Buffer[] = [];
-    let length = 0;
-    released.addEventListener("abort", () => (held -= length));
-    message.on("data", (part: Buffer) => {
-      if (length + part.length <= BODY_LIMIT && held + part.length <= ALL_BODIES && !released.aborted) {
-        length += part.length;
-        held += part.length;
-        parts.push(part);
-        return;
-      }
-      message.removeAllListeners("data");
-      reject(length + part.length > BODY_LIMIT ? tooLarge(BODY_LIMIT) : tooManyRequests());
-    });
-    message.on("end", () => resolve(Buffer.concat(parts)));
-    message.on("error", reject);
-    message.on("close", () => reject(new Error("the connection was closed")));
-  });
-}
+const announcedBy = (message: IncomingMessage): number | undefined => {
+  const { "content-length": length } = message.headers;
+  return length === undefined ? undefined : Number(length);
+};
 
 /** The endless answers and the connections of a server, to be ended when it stops. */
 export class Connections {
@@ -97,7 +75,7 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
       headers: headersOf(message),
       user: authenticate(message),
       source: message.socket.remoteAddress ?? "unix",
-      body: () => (read ??= readBody(message, gone.signal)),
+      body: () => (read ??= readBody(message, announcedBy(message), gone.signal)),
       signal: gone.signal,
     };
     const auditId = randomUUID();

@@ -14,6 +14,7 @@ import { authorize, isAdmin, nodeOf } from "./authorize.ts";
 import { bridge, EXEC_PROTOCOL } from "./exec.ts";
 import { forbiddenText } from "./forbidden.ts";
 import { targetOf } from "./http.ts";
+import { refuseImpersonation } from "./impersonation.ts";
 import type { Registry } from "./registry.ts";
 import { flag, parsePath, type ResourcePath, type User } from "./request.ts";
 import { type OpenExec, STREAM_PROTOCOL, type Streams } from "./streams.ts";
@@ -46,6 +47,7 @@ async function route(upgrade: Upgrade, options: UpgradeOptions): Promise<void> {
   const { path, query } = targetOf(upgrade.message);
   const asked = parsePath(path);
   if (upgrade.user.groups.includes("system:unauthenticated")) throw unauthorized();
+  refuseImpersonation(upgrade.user, upgrade.message.headers);
   if (asked?.group === "tortie.io" && asked.plural === "nodes" && asked.subresource === "stream" && asked.name !== "")
     return agentStream(upgrade, options, asked);
   if (asked?.group === "" && asked.plural === "pods" && asked.subresource === "exec" && asked.name !== "")
