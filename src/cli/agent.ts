@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { messageOf } from "../base/errors.ts";
 import { forbidDumps } from "../sys/protect.ts";
 import { findEndpoint } from "./connect.ts";
-import { daemonLog, LOG_LEVELS } from "./log.ts";
+import { adviseOnNode, daemonLog, LOG_LEVELS } from "./log.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
 /** A stop takes no longer than this, whatever hangs. */
@@ -23,6 +23,7 @@ async function start(options: Options): Promise<number> {
     daemonLog(LOG_LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info", { node }),
     findEndpoint({ kubeconfig: options.kubeconfig }),
   ]);
+  adviseOnNode(log);
   const client = connectTo(endpoint);
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const)

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { reportFailure, reportReady, startInBackground } from "../sys/background.ts";
 import { VERSION } from "./help.ts";
-import { daemonLog, type LogLevel } from "./log.ts";
+import { adviseOnNode, daemonLog, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
 /** LOG_LEVEL as wireguard-go reads it; "debug" is its older word for verbose. */
@@ -36,13 +36,17 @@ async function foreground(name: string): Promise<number> {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => done(signal));
     });
     const { runDevice } = await import("../runtime/run.ts");
+    const log = await daemonLog(levelOf(process.env.LOG_LEVEL), { interface: name });
     await runDevice({
       name,
-      log: await daemonLog(levelOf(process.env.LOG_LEVEL), { interface: name }),
+      log,
       tunFd: descriptor("WG_TUN_FD"),
       uapiFd: descriptor("WG_UAPI_FD"),
       keylogFile: process.env.WG_KEYLOGFILE ?? process.env.WGKEYLOGFILE,
-      ready: reportReady,
+      ready: () => {
+        reportReady();
+        adviseOnNode(log);
+      },
       stop,
     });
     return 0;

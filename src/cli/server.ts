@@ -6,9 +6,9 @@ import { openAuthority } from "../apiserver/authority.ts";
 import { ADMINS, NODES } from "../apiserver/authorize.ts";
 import { writeKubeconfig } from "../apiserver/kubeconfig.ts";
 import { nameProblem } from "../api/names.ts";
-import { TortieError } from "../base/errors.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
 import { VERSION } from "./help.ts";
-import { daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
+import { adviseOnNode, daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram, withExamples } from "./program.ts";
 
 type ServeOptions = { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
@@ -23,12 +23,30 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: host === "" ? "0.0.0.0" : host, port: Number(m[3]) };
 }
 
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    const taken = (cause as NodeJS.ErrnoException).code === "EEXIST";
+    throw new TortieError(`Cannot use "${path}" as --data: ${taken ? "it is not a directory" : messageOf(cause)}`, { cause });
+  }
+}
+
+/** The URL of an API server. Throws TortieError. */
+function checkUrl(text: string): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== "https:" || url.hostname === "" || /\s/.test(text))
+    throw new TortieError(`Cannot issue a certificate for the server ${JSON.stringify(text)}: it must be a URL of https`, {
+      hint: "For example https://192.168.10.1:6443.",
+    });
+}
+
 async function serve(options: ServeOptions): Promise<number> {
   // Whatever this process makes is its owner's alone: keys, store, socket.
   process.umask(0o077);
   const listen = parseListen(options.listen);
   const data = resolve(options.data);
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  makeDirectory(data);
   const [log, { startServer }, { openLmdbStore }, { holdDirectory }] = await Promise.all([
     daemonLog(options.logLevel, {}),
     import("../apiserver/server.ts"),
@@ -44,19 +62,26 @@ async function serve(options: ServeOptions): Promise<number> {
     release();
     throw thrown;
   });
-  if (options.kubeconfig !== undefined)
-    writeKubeconfig(options.kubeconfig, {
-      server: server.url,
-      caCertificate: authority.caCertificate,
-      user: "tortie-admin",
-      identity: authority.issue({ commonName: "tortie-admin", organizations: [ADMINS] }, "client"),
-    });
+  try {
+    if (options.kubeconfig !== undefined)
+      writeKubeconfig(options.kubeconfig, {
+        server: server.url,
+        caCertificate: authority.caCertificate,
+        user: "tortie-admin",
+        identity: authority.issue({ commonName: "tortie-admin", organizations: [ADMINS] }, "client"),
+      });
+  } catch (thrown) {
+    await server.stop(0);
+    release();
+    throw thrown;
+  }
   const stopped = new Promise<NodeJS.Signals>((done) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, done);
   });
   process.stdout.write(
     `ready: ${server.url} and unix:${server.socket}${options.kubeconfig === undefined ? "" : `; admin kubeconfig ${options.kubeconfig}`}\n`,
   );
+  adviseOnNode(log);
   log.info("stopping", { signal: await stopped });
   await server.stop();
   release();
@@ -67,6 +92,7 @@ function issue(options: IssueOptions): number {
   process.umask(0o077);
   const problem = nameProblem(options.node, "subdomain");
   if (problem !== undefined) throw new TortieError(`Cannot issue a certificate for node "${options.node}": ${problem}`);
+  checkUrl(options.server);
   const authority = openAuthority(resolve(options.data), Date.now, { create: false });
   const user = `system:node:${options.node}`;
   writeKubeconfig(options.kubeconfig, {
