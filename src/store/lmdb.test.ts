@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -55,6 +55,26 @@ describe("lmdb store", () => {
     expect([third.revision, third.compacted]).toEqual([revision + 1, revision + 1]);
     await third.close();
     rmSync(path, { recursive: true });
+  });
+
+  describe("a damaged file is said, and ends nothing", () => {
+    const CASES: { name: string; damage: (file: Buffer) => Buffer; why: RegExp }[] = [
+      { name: "something else", damage: (file) => Buffer.alloc(file.length, "no store "), why: /it is damaged \(it is no file of LMDB\)/ },
+      { name: "cut in the first page", damage: (file) => file.subarray(0, 100), why: /it ends too early/ },
+      { name: "cut after the first pages", damage: (file) => file.subarray(0, 9000), why: /it ends too early/ },
+      { name: "pages that are zeros", damage: (file) => Buffer.concat([file.subarray(0, 8192), Buffer.alloc(file.length - 8192)]), why: /damaged/ },
+      { name: "another version", damage: (file) => (file.writeUInt32LE(9, 28), file), why: /version of LMDB is not known/ },
+    ];
+    test.for(CASES)("$name", async ({ damage, why }) => {
+      const path = directory();
+      const store = await openLmdbStore(path, Date.now);
+      for (let i = 0; i < 20; i++) await store.commit({ conditions: [], writes: [{ key: `/${i}`, value: new Uint8Array(3000) }] });
+      await store.close();
+      const file = join(path, "store.mdb");
+      writeFileSync(file, damage(readFileSync(file)));
+      await expect(openLmdbStore(path, Date.now)).rejects.toThrow(why);
+      rmSync(path, { recursive: true });
+    });
   });
 
   test("only the owner can read the store", async () => {

@@ -3,7 +3,8 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { TortieError } from "../base/errors.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
+import { checkStoreFile, damaged } from "./file.ts";
 import { type Entry, MvccStore, type Persistence } from "./mvcc.ts";
 import type { Stored } from "./store.ts";
 
@@ -15,18 +16,28 @@ type LogChange = { key: string; value?: Uint8Array; previousRevision?: number; p
 type LogEntry = { at: number; changes: LogChange[] };
 type CurrentEntry = { revision: number; value: Uint8Array };
 
-/** Opens or makes the store in `directory`. Throws TortieError when it was written by a newer program. */
+/** Opens or makes the store in `directory`. Throws TortieError when it was written by a newer program or is damaged. */
 export async function openLmdbStore(directory: string, wall: () => number): Promise<MvccStore> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   chmodSync(directory, 0o700);
-  const root = open({ path: join(directory, "store.mdb"), maxDbs: 3, mapSize: MAP_SIZE, noSubdir: true });
+  const path = join(directory, "store.mdb");
+  checkStoreFile(path);
+  try {
+    return await load(path, wall);
+  } catch (thrown) {
+    throw thrown instanceof TortieError ? thrown : damaged(path, messageOf(thrown), thrown);
+  }
+}
+
+async function load(path: string, wall: () => number): Promise<MvccStore> {
+  const root = open({ path, maxDbs: 3, mapSize: MAP_SIZE, noSubdir: true });
   const current = root.openDB<CurrentEntry, string>({ name: "current", encoding: "msgpack" });
   const log = root.openDB<LogEntry, number>({ name: "log", encoding: "msgpack" });
   const meta = root.openDB<number, string>({ name: "meta", encoding: "msgpack" });
   const format = meta.get("format") ?? FORMAT;
   if (format !== FORMAT) {
     await root.close();
-    throw new TortieError(`Cannot open the store in "${directory}": it has format ${format}, this program knows ${FORMAT}`);
+    throw new TortieError(`Cannot open the store "${path}": it has format ${format}, this program knows ${FORMAT}`);
   }
   const snapshot = {
     revision: meta.get("revision") ?? 1,
