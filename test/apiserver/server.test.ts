@@ -134,6 +134,18 @@ test("a second server on the same directory is refused with a sentence; after a 
   await home.start();
 });
 
+test.for([
+  { name: "a kubeconfig that cannot be written", more: ["--kubeconfig", "/nonexistent/k"], err: /^Cannot write the kubeconfig "\/nonexistent\/k": / },
+  { name: "a level that does not exist", more: ["--log-level", "loud"], err: /^Option '--log-level <level>' argument 'loud' is invalid/ },
+  { name: "a file for a directory", more: ["--data", "/dev/null"], err: /^Cannot use "\/dev\/null" as --data: it is not a directory$/m },
+])("$name ends it with a sentence", async ({ more, err }) => {
+  const args = ["server", "--data", home.data, "--listen", "127.0.0.1:0", ...more];
+  const ran = await new Promise<{ code: unknown; err: string }>((resolve) =>
+    execFile(process.execPath, [TORTIE, ...args], { timeout: 20_000 }, (e, _out, text) => resolve({ code: e?.code ?? 0, err: text })),
+  );
+  expect(ran).toEqual({ code: 1, err: expect.stringMatching(err) as string });
+});
+
 test("what was answered survives kill -9, and a watcher goes on where it was", async () => {
   let server = await home.start();
   const { port } = new URL(server.url);
