@@ -1,7 +1,8 @@
 // The lab from outside: starting it with or without a life of its own, and ending it.
 import type { ChildProcess } from "node:child_process";
-import { realpathSync } from "node:fs";
-import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, dirname, isAbsolute } from "node:path";
 import { TortieError } from "../base/errors.ts";
 import { type ProcessId } from "../sys/ns.ts";
 import { initOf, killTree, startTree } from "../sys/tree.ts";
@@ -36,8 +37,7 @@ export type StartOptions = {
 /** Starts a lab; resolves when it stands. It ends with the calling process until detach() is called. Throws TortieError when it cannot be built. */
 export async function startLab(options: StartOptions): Promise<LabHandle> {
   const { main } = options;
-  const root = dirname(dirname(dirname(main)));
-  const ours = [root, realpathSync(join(root, "node_modules")), dirname(process.execPath), ...Object.values(PROGRAMS)];
+  const ours = [dirname(dirname(dirname(main))), ...librariesOf(main), dirname(process.execPath), ...Object.values(PROGRAMS)];
   const keep = [...ours, ...(process.env.PATH ?? "").split(delimiter)].filter((p) => isAbsolute(p));
   const tree = startTree({
     setup: labMounts(CLUSTER.nodes),
@@ -61,6 +61,12 @@ export async function startLab(options: StartOptions): Promise<LabHandle> {
     await killTree(init);
     throw thrown;
   }
+}
+
+/** The directories in which Node looks for what the program imports: its own node_modules, or one further up where it is installed as a dependency. */
+function librariesOf(main: string): string[] {
+  const places = createRequire(main).resolve.paths("koffi") ?? [];
+  return places.filter((p) => existsSync(p)).map((p) => realpathSync(p));
 }
 
 function ready(tree: ChildProcess, onStage: (stage: string, ms: number) => void): Promise<number> {

@@ -36,6 +36,6 @@ hide /run /var/lib 64m
 hide /var/lib /run/tortie 256m
 hide ${CALICO} /run/tortie 16m
 mount -n -t sysfs sysfs /sys
-hostname "$1"
+printf %s "$1" >/proc/sys/kernel/hostname
 echo ready
 exec sleep infinity`;
