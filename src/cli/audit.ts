@@ -104,12 +104,9 @@ async function auditLab(options: Options): Promise<number> {
   );
   const canary = new Canary();
   let sent: Awaited<ReturnType<Canary["run"]>> | undefined;
-  process.stderr.write(
-    `Capturing on ${wiresOf(lab)
-      .map((w) => `${w.node}/${w.name}`)
-      .join(", ")} …\n`,
-  );
-  const captures = await captureWires(lab, async () => {
+  const wires = await wiresOf(lab);
+  process.stderr.write(`Capturing on ${wires.map((w) => `${w.node}/${w.name}`).join(", ")} …\n`);
+  const captures = await captureWires(lab, wires, async () => {
     const until = Date.now() + options.duration * 1000;
     await freshHandshakes(lab, inventory);
     sent = await canary.run(lab);
@@ -126,13 +123,17 @@ async function auditLab(options: Options): Promise<number> {
   const hits = captures.flatMap((c) => canary.hits(c.file).map((frame) => ({ source: `${c.node}/${c.name}`, frame })));
   const pairs = sent?.pairs ?? [];
   const silent = pairs.filter((p) => p.received === 0);
-  const damaged = captures.filter((c) => c.file.damage.length > 0);
+  const broken = captures.filter((c) => c.broken !== undefined);
+  const damaged = captures.filter((c) => c.broken === undefined && c.file.damage.length > 0);
   const also: Precondition[] = [
     {
       id: "P1",
       what: "every interface that leads off a node is captured",
-      state: "ok",
-      evidence: captures.map((c) => `${c.node}/${c.name}`).join(", "),
+      state: broken.length === 0 ? "ok" : "missing",
+      evidence:
+        broken.length === 0
+          ? captures.map((c) => `${c.node}/${c.name}`).join(", ")
+          : broken.map((c) => `the capture on ${c.node}/${c.name} broke off: ${c.broken}`).join("; "),
     },
     { id: "P2", what: "no capture filter", state: "ok", evidence: "captured by this command, without one" },
     { id: "P7", what: "nothing goes past the capture (XDP, AF_XDP, SR-IOV, offload)", state: "ok", evidence: "the lab's wires are veth pairs" },

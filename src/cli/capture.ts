@@ -9,7 +9,15 @@ import { Printer } from "./captures/printer.ts";
 import { Recorder } from "./captures/recorder.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
-type Options = CaptureOptions & { keys?: boolean; device?: string; count?: number; duration?: number; handshake: boolean; quiet?: boolean };
+type Options = CaptureOptions & {
+  keys?: boolean;
+  device?: string;
+  count?: number;
+  duration?: number;
+  handshake: boolean;
+  quiet?: boolean;
+  untilInputEnds?: boolean;
+};
 
 export async function main(args: string[]): Promise<number> {
   const command = program("tortie capture", "capture packets, with the keys to open them on request", [
@@ -29,6 +37,7 @@ export async function main(args: string[]): Promise<number> {
     .option("--duration <seconds>", "stop after so many seconds", integer("a duration", 1, 10_000_000))
     .option("-s, --snaplen <bytes>", "bytes kept of a packet", integer("a snap length", 1, 262_144))
     .option("--format <format>", "pcapng, or pcap (no keys, no counters)", "pcapng")
+    .option("--until-input-ends", "stop when standard input ends: for a program that starts captures, which end with it")
     .option("-q, --quiet", "print no summary");
   onAction(command, (filter: string[], options: Options) => capture(filter.join(" "), options));
   return runProgram(command, args);
@@ -46,6 +55,7 @@ async function capture(filter: string, options: Options): Promise<number> {
   const onSignal = (): void => stop.abort();
   for (const s of signals) process.on(s, onSignal);
   stop.signal.addEventListener("abort", () => void socket.close(), { once: true });
+  if (options.untilInputEnds) process.stdin.once("end", onSignal).once("error", onSignal).resume();
   const target = options.write === undefined ? new Printer(socket, options) : new Recorder(socket, options, filter);
   let keys: DeviceKeys | undefined;
   let failed: Error | undefined;
@@ -89,6 +99,7 @@ async function capture(filter: string, options: Options): Promise<number> {
   } finally {
     for (const t of timers) clearTimeout(t);
     for (const s of signals) process.removeListener(s, onSignal);
+    if (options.untilInputEnds) process.stdin.destroy();
     stop.abort();
     await socket.close();
     keys?.close();

@@ -27,8 +27,6 @@ export type LabNode = {
   readonly address: string;
   /** The process that holds the node's namespaces, by its number inside the lab. */
   readonly pid: number;
-  /** Interfaces on which the node's packets leave for other nodes. */
-  readonly wires: readonly string[];
 };
 export type LabPod = {
   readonly namespace: string;

@@ -1,24 +1,25 @@
-// A directory below /tmp for one run of the exercise. /tmp is the machine's own, so that a capture can be opened from outside the lab; the name says
+// Directories below /tmp for one run of a command. /tmp is the machine's own, so that a capture can be opened from outside the lab; the name says
 // whose it is, so that the next run removes what a killed one left.
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { identify } from "../sys/ns.ts";
 
 const BASE = "/tmp";
-const PREFIX = "tortie-exercise-";
+/** tortie-PURPOSE-PID-STARTTIME */
+const OURS = /^tortie-(?:exercise|audit)-([0-9]+)-([0-9]+)$/;
 
 /** Removes the directories of processes that are gone. */
 export function sweepScratch(): void {
   for (const name of readdirSync(BASE)) {
-    const owner = name.startsWith(PREFIX) ? /^([0-9]+)-([0-9]+)$/.exec(name.slice(PREFIX.length)) : null;
+    const owner = OURS.exec(name);
     if (owner && identify(Number(owner[1]))?.startTime !== owner[2]) rmSync(join(BASE, name), { recursive: true, force: true });
   }
 }
 
-/** Makes this process's directory, and removes those of processes that are gone. */
-export function makeScratch(): string {
+/** Makes this process's directory for the purpose, and removes those of processes that are gone. */
+export function makeScratch(purpose: "exercise" | "audit"): string {
   sweepScratch();
-  const directory = join(BASE, `${PREFIX}${process.pid}-${identify(process.pid)!.startTime}`);
+  const directory = join(BASE, `tortie-${purpose}-${process.pid}-${identify(process.pid)!.startTime}`);
   mkdirSync(directory, { mode: 0o700 });
   return directory;
 }

@@ -6,7 +6,7 @@ import { agentsReported, startAgents, startServer } from "./daemons.ts";
 import { INSIDE, type Inventory, type LabNode } from "./enter.ts";
 import { nodeSetup, routerSetup } from "./links.ts";
 import { apply, type Member, startMember } from "./members.ts";
-import { CLUSTER, WIRE } from "./model.ts";
+import { CLUSTER } from "./model.ts";
 import { makePod, podsReachable } from "./pods.ts";
 import { installPrograms } from "./programs.ts";
 import { seedCluster } from "./seed.ts";
@@ -66,6 +66,6 @@ async function populate(main: string, pid: (name: string) => number, from: numbe
   stage("the pods reach each other, not yet encrypted");
   await client.close();
 
-  const nodes: LabNode[] = CLUSTER.nodes.map((n) => ({ name: n.name, address: n.address, pid: pid(n.name), wires: [WIRE] }));
+  const nodes: LabNode[] = CLUSTER.nodes.map((n) => ({ name: n.name, address: n.address, pid: pid(n.name) }));
   writeFileSync(INSIDE.inventory, JSON.stringify({ nodes, pods } satisfies Inventory));
 }

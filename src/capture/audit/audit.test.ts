@@ -49,6 +49,11 @@ describe("the fixture: two nodes, one window with every kind of leak", () => {
       LINK_CONTROL: [4, 6, 59, 60, 62, 63, 82, 83, 84, 85],
     });
   });
+  test("is the same when each node tells its own port", () => {
+    const nodes = (document.nodes as object[]).map((n) => ({ ...n, wgPort: document.wireguardPort }));
+    expect(audited(leak.packets, new Inventory({ ...document, wireguardPort: 1, nodes })).by).toEqual(by);
+    expect(audited(leak.packets, new Inventory({ ...document, wireguardPort: 1 })).by.get("WG_DATA")).toBeUndefined();
+  });
   test("every finding's cause", () => {
     expect(Object.fromEntries(causes)).toEqual({
       TUNNEL_NOT_UP: [10, 11, 12, 13, 17, 18],
@@ -219,6 +224,7 @@ test("a gap in what one capture point saw is no less a gap because another saw i
 test.for<[string, unknown, RegExp]>([
   ["no object", 7, /must be an object/],
   ["no port", { nodes: [], pods: [] }, /wireguardPort: must be a port/],
+  ["a node's port that is none", { ...document, nodes: [{ name: "n", ips: [], podCIDRs: [], wgPort: 0 }] }, /nodes\[0\].wgPort: must be a port/],
   ["a port that is none", { ...document, wireguardPort: 70_000 }, /wireguardPort: must be a port/],
   ["an address that is none", { ...document, pods: [{ name: "p", node: "node-a", ips: ["10.0.0"] }] }, /pods\[0\]\.ips\[0\]: must be an address/],
   [

@@ -69,8 +69,7 @@ export class Classifier {
     if (isLocal(ip.dst) || isLocal(ip.src)) return result(path.length > 0 ? "OVERLAY_CONTROL" : "LINK_CONTROL", path, flow, 0);
     const udp = layers.find((l, i): l is UdpLayer => i > at && l.kind === "udp");
     if (src.kind === "node" && dst.kind === "node") {
-      const port = this.#inventory.wireguardPort;
-      if (udp && (udp.dstPort === port || udp.srcPort === port) && path.length === 0)
+      if (udp && (udp.dstPort === dst.node.wireguardPort || udp.srcPort === src.node.wireguardPort) && path.length === 0)
         return this.#proof.judge({ payload: bytes.subarray(udp.at + 8, udp.end), udp, src: src.node, dst: dst.node, flow }, seen);
       if (isLaterFragment(layers, at)) return result("UNKNOWN", path, flow, 0);
       const ports = [flow?.srcPort ?? 0, flow?.dstPort ?? 0];

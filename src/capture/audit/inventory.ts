@@ -12,6 +12,8 @@ export type InventoryNode = {
   podCIDRs: string[];
   /** Base64; absent: the node has none. */
   wgPublicKey?: string;
+  /** Where its device listens. @default wireguardPort */
+  wgPort?: number;
   /** What peers send to this node through the tunnel. */
   wgAllowedIPs?: string[];
 };
@@ -30,6 +32,7 @@ export type InventoryDocument = {
 export type AuditNode = {
   readonly name: string;
   readonly publicKey: Uint8Array | undefined;
+  readonly wireguardPort: number;
   readonly podCidrs: readonly Cidr[];
   readonly allowedIps: readonly Cidr[];
 };
@@ -43,7 +46,6 @@ export type Owner =
   | { readonly kind: "other" };
 
 export class Inventory {
-  readonly wireguardPort: number;
   readonly encryption: boolean;
   readonly hostEncryption: boolean;
   readonly vxlanPorts: readonly number[];
@@ -56,7 +58,6 @@ export class Inventory {
   /** Throws TortieError that names the field that is wrong. */
   constructor(document: unknown) {
     const d = check(document);
-    this.wireguardPort = d.wireguardPort;
     this.encryption = d.encryption ?? true;
     this.hostEncryption = d.hostEncryption ?? false;
     this.vxlanPorts = [...new Set([4789, 8472, ...(d.overlay?.vxlan ? [d.overlay.vxlan.port] : [])])];
@@ -64,6 +65,7 @@ export class Inventory {
     this.nodes = d.nodes.map((n) => ({
       name: n.name,
       publicKey: n.wgPublicKey === undefined ? undefined : fromBase64(n.wgPublicKey)!,
+      wireguardPort: n.wgPort ?? d.wireguardPort,
       podCidrs: n.podCIDRs.map((c) => parseCidr(c)!),
       allowedIps: (n.wgAllowedIPs ?? []).map((c) => parseCidr(c)!),
     }));
@@ -134,6 +136,7 @@ function check(document: unknown): InventoryDocument {
     if (typeof n.name !== "string" || n.name === "") bad(`nodes[${i}].name`, "must be a text");
     if (names.has(n.name)) bad(`nodes[${i}].name`, "is there twice");
     names.add(n.name);
+    if (n.wgPort !== undefined) port(`nodes[${i}].wgPort`, n.wgPort);
     texts(`nodes[${i}].ips`, n.ips, address, "an address");
     texts(`nodes[${i}].podCIDRs`, n.podCIDRs, range, "a range such as 10.0.0.0/24");
     texts(`nodes[${i}].tunnelIPs`, n.tunnelIPs ?? [], address, "an address");

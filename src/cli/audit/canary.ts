@@ -1,9 +1,9 @@
 // The canary: pods send each other a random marker, over every pair, also in fragments and to a closed port (section 7.7). Seen on a wire in the clear,
 // whatever it is wrapped in, it is a proof of exposure; delivered and never seen, it proves that traffic went over the paths and that none was readable.
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import type { CaptureFile } from "../../capture/reader.ts";
 import { enterMember, environment, type LabPod, type RunningLab } from "../../lab/enter.ts";
+import { startPiped } from "../../sys/child.ts";
 
 export type CanaryResult = {
   /** Ordered pairs of pods on different nodes. */
@@ -15,6 +15,7 @@ export type CanaryResult = {
 const ROUNDS = 12;
 const INTERVAL_MS = 60;
 const PORT = 40_404;
+const LIMIT_MS = 20_000;
 
 // Runs in a pod: `node -e` with what to do as an argument. Listens, sends a few datagrams to every other pod, says what came.
 const SENDER = `
@@ -88,13 +89,19 @@ export class Canary {
     const options = { marker: this.marker.toString("hex"), port: PORT, address: pod.address, targets, rounds: ROUNDS, interval: INTERVAL_MS };
     const [file, ...args] = [...enterMember(lab, pod), process.execPath, "-e", SENDER, "--", JSON.stringify(options)];
     return new Promise((resolve) => {
-      const child = spawn(file, args, { env: environment(process.env), stdio: ["ignore", "pipe", "pipe"], timeout: 20_000, killSignal: "SIGKILL" });
+      const child = startPiped([file, ...args], { env: environment(process.env) });
+      child.stdin.on("error", () => {}).end();
+      const timer = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), LIMIT_MS);
       let out = "";
       let err = "";
       child.stdout.setEncoding("utf8").on("data", (t: string) => (out += t));
       child.stderr.setEncoding("utf8").on("data", (t: string) => (err += t));
-      child.once("error", (e) => resolve(e.message));
+      child.once("error", (e) => {
+        clearTimeout(timer);
+        resolve(e.message);
+      });
       child.once("close", (code) => {
+        clearTimeout(timer);
         const last = out.trim().split("\n").at(-1) ?? "";
         try {
           resolve(JSON.parse(last) as Said);

@@ -1,6 +1,7 @@
 // The cluster as the audit needs it, from the API: nodes with keys and addresses, blocks, pods, the settings of WireGuard.
 import { readFile as readText } from "node:fs/promises";
 import { messageOf, TortieError } from "../../base/errors.ts";
+import { mergedSpec } from "../../agent/calc/config.ts";
 import { type CalicoNode, isWireguardKey, toCalicoNode } from "../../api/calico-node.ts";
 import { FELIX_CONFIGURATION } from "../../api/felixconfiguration.ts";
 import { IPAM_BLOCK } from "../../api/ipamblock.ts";
@@ -44,6 +45,7 @@ async function inventoryFromApi(client: Client): Promise<InventoryDocument> {
     client.list(FELIX_CONFIGURATION),
   ]);
   const settings = felix.items.find((f) => f.metadata.name === "default")?.spec;
+  const own = new Map(nodes.items.map((n) => [n.metadata.name, mergedSpec(felix.items, n.metadata.name)]));
   const cidrs = new Map<string, string[]>();
   for (const b of blocks.items) {
     const owner = /^host:(.+)$/.exec(b.spec.affinity ?? "")?.[1];
@@ -51,10 +53,13 @@ async function inventoryFromApi(client: Client): Promise<InventoryDocument> {
   }
   return {
     wireguardPort: settings?.wireguardListeningPort ?? DEFAULT_PORT,
-    encryption: settings?.wireguardEnabled === true,
+    encryption: [...own.values()].some((s) => s.wireguardEnabled === true),
     hostEncryption: settings?.wireguardHostEncryptionEnabled === true,
     overlay: { vxlan: { port: settings?.vxlanPort ?? 4789 } },
-    nodes: nodes.items.map((n) => nodeOf(toCalicoNode(n), cidrs.get(n.metadata.name) ?? [])),
+    nodes: nodes.items.map((n) => ({
+      ...nodeOf(toCalicoNode(n), cidrs.get(n.metadata.name) ?? []),
+      wgPort: own.get(n.metadata.name)?.wireguardListeningPort ?? DEFAULT_PORT,
+    })),
     pods: pods.items
       .filter((p) => p.status?.phase !== "Succeeded" && p.status?.phase !== "Failed")
       .map((p) => ({

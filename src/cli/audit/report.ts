@@ -29,7 +29,7 @@ const REMEDY: Readonly<Record<Cause, string>> = {
   OVERLAY_BYPASS: "the overlay's packets go past the tunnel: their routes still point to the overlay or the wire",
   ICMP_ERROR: "an ICMP error quotes a pods' packet: it follows from the packet itself having been in the clear, or from a reply of the node",
   FAMILY_GAP: "this address family has no WireGuard: switch it on for it too (IPv6 has a setting of its own)",
-  PEER_NO_KEY: "a node has published no public key: is its agent running?",
+  PEER_NO_KEY: "a node has published no public key: is its agent running, and encryption on for it?",
   PEER_NOT_CONFIGURED: "the destination is in no peer's AllowedIPs: is its block known?",
   TUNNEL_NOT_UP: "there was no completed handshake between the two nodes at that time",
   NEW_ENDPOINT_RACE: "the destination pod was younger than ten seconds: the sender did not know it yet",

@@ -21,7 +21,7 @@ export async function exerciseCommand(main: string, options: { save?: string }):
   if (current()) write("(a lab is up already; the exercise uses one of its own and leaves that one alone)\n");
   // What a killed `lab up` left behind.
   else removeState();
-  const directory = makeScratch();
+  const directory = makeScratch("exercise");
   let init: ProcessId | undefined;
   // Also when the reader of our output goes away; the lab itself ends with this process in any case.
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));

@@ -2,19 +2,19 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { toBase64, wipe } from "../../base/bytes.ts";
-import { connect } from "../../uapi/client.ts";
+import { connect, listInterfaces } from "../../uapi/client.ts";
 import type { LabNode, RunningLab } from "../enter.ts";
 
 export const INTERFACE = "wireguard.cali";
 
-/** The control socket of a node's device as the caller reaches it. /var/run is a link to /run, which would lead out of the node. */
-export const controlSocket = (lab: RunningLab, node: LabNode): string => `${lab.root}/proc/${node.pid}/root/run/wireguard/${INTERFACE}.sock`;
+/** Where the control sockets of a node's devices are for the caller. /var/run is a link to /run, which would lead out of the node. */
+const sockets = (lab: RunningLab, node: LabNode): string => `${lab.root}/proc/${node.pid}/root/run/wireguard`;
 
 /** Wall time of each peer's last completed handshake, in ms since 1970, by the peer's key; empty while there is no device. */
 export async function handshakes(lab: RunningLab, node: LabNode): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   try {
-    const device = await connect(controlSocket(lab, node));
+    const device = await connect(`${sockets(lab, node)}/${INTERFACE}.sock`);
     try {
       const state = await device.get();
       if (state.privateKey) wipe(state.privateKey);
@@ -38,12 +38,14 @@ export async function allHandshaken(lab: RunningLab, timeoutMs: number): Promise
   return undefined;
 }
 
-/** Asks a node's device for fresh handshakes now, with the peers named or with all. */
+/** Asks a node's device, whatever its name, for fresh handshakes now, with the peers named or with all. */
 export async function forceHandshake(lab: RunningLab, node: LabNode, keys: readonly Uint8Array[] = []): Promise<void> {
-  const device = await connect(controlSocket(lab, node));
-  try {
-    await device.handshake(keys);
-  } finally {
-    device.close();
+  for (const name of await listInterfaces(sockets(lab, node))) {
+    const device = await connect(`${sockets(lab, node)}/${name}.sock`);
+    try {
+      await device.handshake(keys);
+    } finally {
+      device.close();
+    }
   }
 }

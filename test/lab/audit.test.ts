@@ -1,0 +1,84 @@
+// The audit of a lab under trouble: what it must find, and when it must say that it cannot prove anything.
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { enterMember, environment, nodeOf } from "../../src/lab/enter.ts";
+import { allHandshaken } from "../../src/lab/exercise/devices.ts";
+import { type LabHandle, startLab } from "../../src/lab/handle.ts";
+import { run } from "../../src/sys/exec.ts";
+import { describeRoot, TORTIE } from "../peers.ts";
+import { commandOf, mark, until } from "./processes.ts";
+
+describeRoot("audit of a lab", () => {
+  let handle: LabHandle;
+  const on = async (node: string, ...command: string[]): Promise<string> => {
+    const [file, ...args] = [...enterMember(handle.lab, nodeOf(handle.lab, node)), ...command];
+    return (await run(file, args, { env: environment(process.env, { own: true }) })).stdout;
+  };
+  const patch = (spec: object): Promise<string> => on("k8s-m", "calicoctl", "patch", "felixconfiguration", "default", "-p", JSON.stringify({ spec }));
+  const start = () => {
+    const marked = mark({ TORTIE_LAB: String(handle.init.pid) });
+    const child = spawn(process.execPath, [TORTIE, "audit", "--duration", "4"], { env: marked.env });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    const captures = (): number[] => marked.pids().filter((p) => commandOf(p).startsWith(process.execPath) && commandOf(p).includes(" capture -i "));
+    return {
+      child,
+      captures,
+      output: () => text,
+      code: new Promise((resolve) => child.once("close", resolve)),
+      capturing: () => until("it captures on every node", () => captures().length === 4, 15_000),
+    };
+  };
+
+  beforeAll(async () => {
+    handle = await startLab({ main: TORTIE, outlives: false });
+    expect(await patch({ wireguardEnabled: true })).toContain("Successfully patched");
+    expect(await allHandshaken(handle.lab, 10_000)).toBeDefined();
+  });
+  afterAll(() => handle?.stop());
+
+  test("a capture that is killed: nothing is proven", async () => {
+    const audit = start();
+    await audit.capturing();
+    await new Promise((r) => setTimeout(r, 1_500));
+    process.kill(audit.captures()[0]!, "SIGKILL");
+    expect(await audit.code, audit.output()).toBe(3);
+    expect(audit.output()).toMatch(/P1 +missing .*broke off: it was killed/);
+  });
+
+  test("an audit that is killed leaves no capture, and the next one removes its files", async () => {
+    const audit = start();
+    await audit.capturing();
+    const files = (): string[] => readdirSync("/tmp").filter((n) => n.startsWith(`tortie-audit-${audit.child.pid}-`));
+    expect(files()).toHaveLength(1);
+    audit.child.kill("SIGKILL");
+    await until("the captures end", () => audit.captures().length === 0);
+    const next = start();
+    expect(await next.code, next.output()).toBe(0);
+    expect(files()).toEqual([]);
+  });
+
+  test("a node whose rule is gone leaks, and a second way off a node is watched", async () => {
+    await on("k8s-w1", "ip", "link", "add", "ens6", "type", "veth", "peer", "name", "ens7");
+    await on("k8s-w1", "ip", "rule", "del", "pref", "99");
+    const audit = start();
+    expect(await audit.code, audit.output()).toBe(2);
+    expect(audit.output()).toMatch(/ROUTE_BYPASS[^]*k8s-w1 → k8s-w2: /);
+    expect(audit.output()).toMatch(/P1 +ok .*k8s-w1\/ens6/);
+    await on("k8s-w1", "ip", "link", "del", "ens6");
+    await on("k8s-w1", "ip", "rule", "add", "not", "fwmark", "0x200000/0x200000", "table", "1", "pref", "99");
+  });
+
+  test("another interface name and port are no hindrance to a proof", async () => {
+    await patch({ wireguardInterfaceName: "wgx", wireguardListeningPort: 51_900 });
+    for (const n of handle.lab.nodes)
+      await until(
+        `wgx of ${n.name} has its peers`,
+        async () => (await on(n.name, "wg", "show", "wgx", "peers").catch(() => "")).split("\n").length === 4,
+        15_000,
+      );
+    const audit = start();
+    expect(await audit.code, audit.output()).toBe(0);
+  });
+});
