@@ -1,15 +1,21 @@
 // One server a directory: the store has one writer. The holder's pid and start time stand in DIR/holder; a holder that is gone counts for nothing, so a
 // kill -9 leaves nothing to clean up.
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TortieError } from "../base/errors.ts";
 
-/** "PID STARTED" of a process, or undefined when there is none. Field 22 of /proc/PID/stat tells apart processes that had the same pid. */
+/** A killed process takes a moment to go, and whoever killed it may be starting this one already. */
+const [WAIT_MS, STEP_MS] = [1000, 20];
+
+/**
+ * "PID STARTED" of a process, or undefined when there is none. Field 22 of /proc/PID/stat tells apart processes that had the same pid. One that has ended
+ * and that its parent has not asked about (state Z) holds nothing any more.
+ */
 function identify(pid: number | string): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const after = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return `${pid} ${after[19]}`;
+    return after[0] === "Z" || after[0] === "X" ? undefined : `${pid} ${after[19]}`;
   } catch {
     return undefined;
   }
@@ -22,7 +28,7 @@ export function holdDirectory(directory: string): () => void {
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, own, { mode: 0o600 });
   try {
-    for (let attempt = 0; attempt < 3; attempt++) {
+    for (let attempt = 0, waited = 0; attempt < 3;) {
       try {
         linkSync(draft, path);
         return () => unlinkSync(path);
@@ -30,11 +36,18 @@ export function holdDirectory(directory: string): () => void {
         if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
       }
       const holder = read(path);
-      if (holder !== "" && identify(holder.split(" ")[0]!) === holder)
+      if (holder !== "" && identify(holder.split(" ")[0]!) === holder) {
+        if (waited < WAIT_MS) {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STEP_MS);
+          waited += STEP_MS;
+          continue;
+        }
         throw new TortieError(`Cannot use "${directory}": the server with pid ${holder.split(" ")[0]} uses it`, {
           hint: "Stop it, or choose another --data.",
         });
-      unlinkSync(path);
+      }
+      attempt++;
+      rmSync(path, { force: true });
     }
     throw new TortieError(`Cannot use "${directory}": another server starts there`);
   } finally {
