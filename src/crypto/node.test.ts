@@ -1,5 +1,6 @@
 import { cryptoCases, packetCases } from "./crypto.cases.ts";
-import { nodeCrypto, nodePackets } from "./node.ts";
+import { nodeCrypto } from "./node.ts";
+import { nodePackets } from "./packets-node.ts";
 
 cryptoCases(nodeCrypto);
 packetCases(nodePackets);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { cryptoCases, packetCases } from "./crypto.cases.ts";
-import { opensslCrypto, opensslPackets } from "./openssl.ts";
+import { opensslCrypto } from "./openssl.ts";
+import { opensslPackets } from "./packets.ts";
 import { directPackets } from "./packets-direct.ts";
 import { evpPackets } from "./packets-evp.ts";
 

@@ -1,11 +1,9 @@
-// The crypto interfaces on the OpenSSL inside Node: what is fastest and passes a test of its own; `name` says which.
+// The handshake's crypto on the OpenSSL inside Node: what is fastest and passes a test of its own; `name` says which.
 import { equal, fromHex } from "../base/bytes.ts";
-import type { Crypto, PacketCrypto } from "../wireguard/crypto.ts";
+import type { Crypto } from "../wireguard/crypto.ts";
 import { opensslMac } from "./blake2smac.ts";
-import { noblePackets, nobleSymmetric } from "./noblesymmetric.ts";
-import { nodeCrypto, nodePackets } from "./node.ts";
-import { directPackets } from "./packets-direct.ts";
-import { evpPackets } from "./packets-evp.ts";
+import { nobleSymmetric } from "./noblesymmetric.ts";
+import { nodeCrypto } from "./node.ts";
 import { directX25519, type X25519 } from "./x25519.ts";
 
 /** The handshake's primitives. One instance a thread. */
@@ -14,12 +12,6 @@ export function opensslCrypto(): Crypto {
   const curveWorks = curve !== undefined && rightX25519(curve);
   const mac = opensslMac((key, ...parts) => nobleSymmetric.mac(key, ...parts));
   return { ...nodeCrypto, ...(curveWorks && curve), ...(mac && rightMac(mac) && { mac }), name: curveWorks ? "openssl (direct)" : "node" };
-}
-
-/** Packets in `memory`, which must never move or be detached. One instance a thread. */
-export function opensslPackets(memory: ArrayBufferLike): PacketCrypto {
-  for (const make of [directPackets, evpPackets]) if (rightPackets(make)) return make(memory)!;
-  return nodePackets(memory);
 }
 
 // RFC 7748 section 6.1, and a point of low order.
@@ -38,24 +30,4 @@ function rightX25519(x: X25519): boolean {
 function rightMac(mac: Crypto["mac"]): boolean {
   const message = new Uint8Array(116).fill(7);
   return [16, 32].every((n) => equal(mac(message.subarray(0, n), message), nobleSymmetric.mac(message.subarray(0, n), message)));
-}
-
-// Around every boundary of ChaCha20's and Poly1305's blocks, against another implementation; a damaged tag must be refused.
-function rightPackets(make: (memory: ArrayBufferLike) => PacketCrypto | undefined): boolean {
-  const at = 128;
-  const fresh = (): Uint8Array<ArrayBuffer> => new Uint8Array(1024).map((_, i) => i * 31);
-  for (const length of [0, 1, 15, 16, 17, 63, 64, 65, 200, 528]) {
-    const [mine, right] = [fresh(), fresh()];
-    const tested = make(mine.buffer);
-    if (!tested) return false;
-    // The counter lies at 8 .. 15, the key at 32 .. 63.
-    const counter = new DataView(mine.buffer);
-    tested.seal(32, counter.getUint32(8, true), counter.getUint32(12, true), at, length);
-    noblePackets(right.buffer).seal(32, counter.getUint32(8, true), counter.getUint32(12, true), at, length);
-    if (!equal(mine.subarray(at, at + length + 16), right.subarray(at, at + length + 16))) return false;
-    if (!tested.open(32, 8, at, length) || !equal(mine.subarray(at, at + length), fresh().subarray(at, at + length))) return false;
-    mine[at + length]! ^= 1;
-    if (tested.open(32, 8, at, length)) return false;
-  }
-  return true;
 }

@@ -1,6 +1,6 @@
 // Entry of the data worker's thread.
 import { parentPort, workerData } from "node:worker_threads";
-import { opensslPackets } from "../crypto/openssl.ts";
+import { opensslPackets } from "../crypto/packets.ts";
 import type { SharedMemory } from "../sys/memory.ts";
 import { Slab } from "../sys/slab.ts";
 import { createTables } from "../wireguard/index.ts";
