@@ -26,6 +26,8 @@ export type Tun = { readonly fd: number; readonly name: string; readonly persist
 
 /** Makes the link `name`, or attaches to a persistent TUN of that name. Non-blocking. Throws TortieError. */
 export function openTun(name: string): Tun {
+  // The kernel would choose one.
+  if (name === "") throw new TortieError(`Cannot use "" as a link's name: it must be 1 to 15 characters`);
   if (!existsSync(CLONE_DEVICE))
     throw new TortieError(`Cannot make the link "${name}": ${CLONE_DEVICE} is missing`, {
       hint: "modprobe tun loads it; a container needs --device /dev/net/tun --cap-add NET_ADMIN.",

@@ -121,7 +121,7 @@ describeRoot("tortie device", () => {
     expect(refused.stderr).toMatch(/CAP_NET_ADMIN/);
   });
 
-  test.for(["a/b", "x".repeat(16), "a b"])("the name %j is refused", (name) => {
+  test.for(["", "a/b", "x".repeat(16), "a b"])("the name %j is refused", (name) => {
     const refused = failure(() => host.run(process.execPath, TORTIE, "device", "-f", name));
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/^Cannot use ".*" as a link's name/)]);
   });
