@@ -79,26 +79,45 @@ function blockRule(node: string, { operation, object, old }: Attempt): string | 
   const own = `host:${node}`;
   if (operation === "create") return affinityOf(object) === own ? undefined : notOwn(node, `a block of ${affinityOf(object) ?? "nobody"}`);
   const owner = affinityOf(old);
-  if (owner === own || (owner === undefined && operation === "update" && [own, undefined].includes(affinityOf(object)))) return undefined;
-  // Nobody's block may go when nothing in it is taken; in another node's block a node may take and give back addresses for itself only.
+  if (owner === own) return undefined;
   const before = old as IPAMBlock;
-  if (operation === "delete")
-    return owner === undefined && before.spec.allocations.every((a) => a === null) ? undefined : notOwn(node, `a block of ${owner ?? "nobody"}`);
+  const others = notOwn(node, `a block of ${owner ?? "nobody"}`);
+  // Nobody's block may go when nothing in it is taken, or become the node's own.
+  if (operation === "delete") return owner === undefined && before.spec.allocations.every((a) => a === null) ? undefined : others;
   const after = object as IPAMBlock;
-  if (affinityOf(after) !== owner || before.spec.deleted !== after.spec.deleted || before.spec.strictAffinity !== after.spec.strictAffinity)
-    return notOwn(node, `a block of ${owner ?? "nobody"}`);
-  if (after.spec.strictAffinity) return `the block is reserved for ${owner ?? "its owner"}`;
-  const holder = (block: IPAMBlock, slot: number): unknown => {
-    const index = block.spec.allocations[slot];
-    return index === null || index === undefined ? undefined : block.spec.attributes[index];
+  const claimed = owner === undefined && affinityOf(after) === own;
+  if (!claimed && !(affinityOf(after) === owner && sameJson(rest(before), rest(after)))) return others;
+  if (!claimed && after.spec.strictAffinity) return `the block is reserved for ${owner ?? "its owner"}`;
+  return foreignSlot(node, before, after) ? `node ${JSON.stringify(node)} is not allowed to modify allocations of other nodes` : undefined;
+}
+
+/** What borrowing and giving back an address leaves alone. */
+function rest({ metadata, spec }: IPAMBlock): unknown {
+  const { labels, annotations, finalizers, ownerReferences } = metadata as IPAMBlock["metadata"] & { ownerReferences?: unknown };
+  const { allocations: _a, unallocated: _u, attributes: _t, sequenceNumber: _n, sequenceNumberForAllocation: _f, ...fixed } = spec;
+  return { labels, annotations, finalizers, ownerReferences, fixed };
+}
+
+/** Whether the change touches more than slots that are free or the node's own. */
+function foreignSlot(node: string, before: IPAMBlock, after: IPAMBlock): boolean {
+  const holderOf = ({ spec }: IPAMBlock, slot: number): unknown => {
+    const index = spec.allocations[slot];
+    return index === null || index === undefined ? undefined : spec.attributes[index];
   };
+  const ownOrFree = (h: unknown): boolean => h === undefined || (h as { secondary?: Record<string, string> }).secondary?.node === node;
+  const [wasFree, isFree] = [new Set(before.spec.unallocated), new Set(after.spec.unallocated)];
+  let changed = 0;
   for (let slot = 0; slot < after.spec.allocations.length; slot++) {
-    const [was, is] = [holder(before, slot), holder(after, slot)];
-    if (sameJson(was, is)) continue;
-    const ownOrFree = (h: unknown): boolean => h === undefined || (h as { secondary?: Record<string, string> }).secondary?.node === node;
-    if (!ownOrFree(was) || !ownOrFree(is)) return `node ${JSON.stringify(node)} is not allowed to modify allocations of other nodes`;
+    const [was, is] = [holderOf(before, slot), holderOf(after, slot)];
+    const [wasTaken, isTaken] = [before, after].map((b) => b.spec.sequenceNumberForAllocation?.[slot]);
+    if (sameJson(was, is)) {
+      // The lists beside the slots tell the owner what is free: they change with them or not at all.
+      if (wasFree.has(slot) !== isFree.has(slot) || wasTaken !== isTaken) return true;
+    } else if (ownOrFree(was) && ownOrFree(is)) changed++;
+    else return true;
   }
-  return undefined;
+  const counted = (after.spec.sequenceNumber ?? 0) - (before.spec.sequenceNumber ?? 0);
+  return counted < 0 || counted > Math.max(1, changed);
 }
 
 function affinityRule(node: string, { name, object, old }: Attempt): string | undefined {
@@ -106,10 +125,10 @@ function affinityRule(node: string, { name, object, old }: Attempt): string | un
   return name.startsWith(`${node}-`) && nodes.every((n) => n === node) ? undefined : notOwn(node, `the block affinity of another node`);
 }
 
-// A handle names its owner only by its text; tunnel handles end in the node's name, those of pods are made by the node's own CNI plugin.
+// A handle names its owner only by its text: a node has those of its tunnels. Those of pods name no node, so no node may write them.
 function handleRule(node: string, { name, object, old }: Attempt): string | undefined {
   const tunnel = /^(?:wireguard|wireguard-v6|vxlan|vxlan-v6|ipip)-tunnel-addr-(.+)$/.exec(name)?.[1];
-  if (tunnel !== undefined && tunnel !== node.toLowerCase()) return notOwn(node, "the handle of another node");
+  if (tunnel !== node.toLowerCase()) return notOwn(node, tunnel === undefined ? "a handle that is not of its tunnels" : "the handle of another node");
   const ids = [object, old].filter((o) => o !== undefined).map((o) => (o as IPAMHandle).spec.handleID.toLowerCase());
   return ids.every((id) => id === name) ? undefined : "spec.handleID must be the name";
 }
