@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { find } from "../test/peers.ts";
 import { type End, inner, ping, tunnel } from "../test/device/tunnel.ts";
 import { eventually } from "../test/device/host.ts";
+import { median, spread } from "./statistics.ts";
 
 type Subject = { readonly name: string; readonly program: string; readonly tunnelled: boolean };
 type Round = { readonly gbit: number; readonly retransmits: number; readonly cpuPerGb: number; readonly pingMs: number; readonly residentMb: number };
@@ -52,7 +53,6 @@ async function measure(subject: Subject, seconds: number): Promise<Round> {
   }
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const versionOf = (program: string): string => {
   try {
     return (
@@ -84,10 +84,12 @@ export async function main(args: string[]): Promise<void> {
   );
   for (const [name, all] of rounds) {
     const of = (pick: (r: Round) => number): number => median(all.map(pick));
-    const rates = all.map((r) => r.gbit);
     const cells = [
       name,
-      `${of((r) => r.gbit).toFixed(2)} (${Math.min(...rates).toFixed(2)} .. ${Math.max(...rates).toFixed(2)})`,
+      spread(
+        all.map((r) => r.gbit),
+        2,
+      ),
       of((r) => r.retransmits),
       name === "no tunnel" ? "" : of((r) => r.cpuPerGb).toFixed(2),
       of((r) => r.pingMs).toFixed(3),

@@ -1,36 +1,16 @@
 // The lab under random kills: after each the pods reach each other again, and from then on nothing is lost.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { enterMember, environment, type LabNode, type LabPod, nodeOf, podOf } from "../../src/lab/enter.ts";
 import { allHandshaken } from "../../src/lab/exercise/devices.ts";
-import { readPing } from "../../src/lab/exercise/ping.ts";
 import { type LabHandle, startLab } from "../../src/lab/handle.ts";
 import { DAEMONS, killDaemon } from "../../src/lab/kill.ts";
+import { pingPods, switchEncryption } from "../lab/driver.ts";
 import { TORTIE } from "../peers.ts";
 import type { Scenario } from "./main.ts";
 import { randomOf } from "./random.ts";
 
 const RECOVERY_MS = 2_000;
 
-async function output(handle: LabHandle, member: LabNode | LabPod, line: string): Promise<string> {
-  const [file, ...args] = enterMember(handle.lab, member);
-  const child = spawn(file, [...args, "sh", "-c", line], { env: environment(process.env, { own: true }) });
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-  await once(child, "close");
-  return text;
-}
-
 async function lost(handle: LabHandle, count: number): Promise<number> {
-  const pod1 = podOf(handle.lab, "pod1");
-  const texts = await Promise.all(
-    ["pod2", "pod3"].map((p) => output(handle, pod1, `ping -q -i 0.01 -c ${count} -W 2 ${podOf(handle.lab, p).address}`)),
-  );
-  return texts.reduce((sum, text) => {
-    const [ping] = readPing(text);
-    if (!ping) throw new Error(`ping said: ${text}`);
-    return sum + ping.sent - ping.received;
-  }, 0);
+  return (await pingPods(handle, { count, interval: 0.01 })).reduce((sum, p) => sum + p.sent - p.received, 0);
 }
 
 export const endurance: Scenario = {
@@ -43,7 +23,7 @@ export const endurance: Scenario = {
     const handle = await startLab({ main: TORTIE, outlives: false });
     const counts = { agent: 0, device: 0, server: 0 };
     try {
-      await output(handle, nodeOf(handle.lab, "k8s-m"), `calicoctl patch felixconfiguration default -p '{"spec":{"wireguardEnabled":true}}'`);
+      await switchEncryption(handle, true);
       if ((await allHandshaken(handle.lab, 10_000)) === undefined) throw new Error("encryption did not come up");
       for (const end = Date.now() + minutes * 60_000; Date.now() < end;) {
         const daemon = pick(DAEMONS);
