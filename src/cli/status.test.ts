@@ -31,6 +31,15 @@ describe("renderStatus()", () => {
     expect(text).toMatch(/Last handshake +not watched/);
     expect(text).not.toMatch(/never/);
   });
+  test("a key or a warning that holds escape sequences does not reach the terminal as such", () => {
+    const hostile = clusterStatus({
+      nodes: [...nodes, node("c", { key: "\x1b[31mX\x07" })],
+      felixConfigurations: [felix("default", { wireguardEnabled: true })],
+      reports: [report(["a \x1b]0;title\x07 b"])],
+      now: NOW,
+    });
+    expect(renderStatus(hostile, NOW, false)).toMatch(/^[^\x00-\x09\x0b-\x1f]*·\[31mX·…[^\x00-\x09\x0b-\x1f]*$/);
+  });
   test("fits 80 columns, and has no colours when none are asked for", () => {
     const warnings = [`node "b" publishes a malformed WireGuard key: it is no peer, traffic with it is not encrypted, and this sentence is long`];
     const text = renderStatus(status([report(warnings)]), NOW, false);

@@ -4,6 +4,7 @@ import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
 import { NODE } from "../api/node.ts";
 import { NODE_ENCRYPTION } from "../api/nodeencryption.ts";
 import { TortieError } from "../base/errors.ts";
+import { printable } from "./captures/lines.ts";
 import { connect } from "./connect.ts";
 import { onAction, program, runProgram } from "./program.ts";
 
@@ -27,10 +28,10 @@ export function ago(at: string, now: number): string {
 
 const COLOUR: Readonly<Record<Encrypts, "green" | "yellow" | "red" | "dim">> = { on: "green", starting: "yellow", off: "red", "not watched": "dim" };
 
-/** Breaks a sentence at spaces; continued lines are indented. */
+/** Breaks a sentence at spaces; continued lines are indented. What others wrote must not steer a terminal. */
 function wrap(text: string, indent: number): string {
   const lines = [""];
-  for (const word of text.split(" ")) {
+  for (const word of printable(text).split(" ")) {
     const line = lines.at(-1)!;
     if (line !== "" && indent + line.length + 1 + word.length > WIDTH) lines.push(word);
     else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
@@ -61,7 +62,7 @@ export function renderStatus(s: ClusterStatus, now: number, colours: boolean): s
   const width = Math.max(4, ...s.perNode.map((n) => n.node.length)) + 3;
   const rows = s.perNode.map((n) => {
     const peers = n.peers === null ? "not watched" : `${n.peersUp} of ${n.peers}`;
-    const key = n.publicKey === null ? "<none>" : `${n.publicKey.slice(0, 12)}…`;
+    const key = n.publicKey === null ? "<none>" : `${printable(n.publicKey.slice(0, 12))}…`;
     const report = n.reportedAt === null ? "not watched" : ago(n.reportedAt, now);
     return n.node.padEnd(width) + paint(COLOUR[n.encryption], n.encryption.padEnd(14)) + key.padEnd(17) + peers.padEnd(14) + report;
   });
