@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { delay, RECONNECT } from "./backoff.ts";
 import { concat, equal, fromBase64, fromHex, isZero, toBase64, toHex, utf8 } from "./bytes.ts";
 import { contains, covers, formatCidr, mask, overlaps, parseCidr } from "./cidr.ts";
+import { messageOf } from "./errors.ts";
 import { addToIp, formatEndpoint, formatIp, parseEndpoint, parseIp } from "./ip.ts";
 
 describe("bytes", () => {
@@ -96,3 +97,11 @@ test("delay() grows to its maximum and adds jitter", () => {
   expect([0, 1, 9].map((n) => delay(RECONNECT, n, 0))).toEqual([800, 1600, 30_000]);
   expect(delay(RECONNECT, 0, 0.5)).toBe(1200);
 });
+
+test.for([
+  ["ENOSPC: no space left on device, write", "no space left on device"],
+  ["EISDIR: illegal operation on a directory, open '/tmp'", "illegal operation on a directory"],
+  ["EXDEV: cross-device link not permitted, rename '/a' -> '/b'", "cross-device link not permitted"],
+  ["EXAMPLE: this, that and more", "EXAMPLE: this, that and more"],
+  ["connect ECONNREFUSED 127.0.0.1:1", "connect ECONNREFUSED 127.0.0.1:1"],
+])("the words of %j", ([message, words]) => expect(messageOf(new Error(message))).toBe(words));

@@ -13,5 +13,11 @@ export class TortieError extends Error {
   }
 }
 
+/** "ENOSPC: no space left on device, write '/tmp/x'": the code and the call are for programmers. */
+const SYSTEM = /^E[A-Z0-9]+: (.+?), [a-z]+(?: '[^]*)?$/;
+
 /** The words of whatever was thrown. */
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+export const messageOf = (thrown: unknown): string => {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return SYSTEM.exec(text)?.[1] ?? text;
+};
