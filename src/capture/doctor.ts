@@ -29,7 +29,7 @@ const NEEDS_LOG =
   "A key log of either side that was taken while the handshake happened: `tortie capture -i IF --keys -w FILE` makes one and forces a fresh handshake.";
 const FORWARD_SECRECY =
   "Both sides make a fresh ephemeral key for every handshake and forget its private half as soon as the session stands (forward secrecy); " +
-  "a static private key, even of both sides, opens no data";
+  "a static private key, even of both sides, opens no data.";
 
 const key = (k: Uint8Array | undefined, secrets: Secrets): string => {
   if (!k) return "unknown";
@@ -148,7 +148,7 @@ function diagnose(s: Session, secrets: Secrets): Diagnosis | undefined {
     const unknown =
       statics === 0
         ? "no static key is at hand, neither private nor public"
-        : `the responder's static public key is not known: the mac1 of packet ${frameOne} fits none of the ${statics} static keys at hand`;
+        : `the responder's static public key is not known: the mac1 of packet ${frameOne} fits ${statics === 1 ? "not the one static key" : `none of the ${statics} static keys`} at hand`;
     return {
       code: "D4",
       why: ephemerals ? unknown : `${unknown}.${own} ${FORWARD_SECRECY}`,
@@ -161,8 +161,11 @@ function diagnose(s: Session, secrets: Secrets): Diagnosis | undefined {
     const who = s.begun?.initiatorStatic
       ? ""
       : ` The static private key of the initiator opens nothing of a handshake that it sent, that of the responder would tell who spoke and when.`;
-    const more = secrets.ephemeralCount > 0 ? ` None of the ${secrets.ephemeralCount} ephemeral keys at hand belongs to this handshake.` : "";
-    return { code: "D5", why: `no ephemeral private key of this handshake is at hand.${more} ${FORWARD_SECRECY}.${who}`, needs: NEEDS_LOG };
+    const more =
+      secrets.ephemeralCount > 0
+        ? ` ${secrets.ephemeralCount === 1 ? "The one ephemeral key at hand does not belong" : `None of the ${secrets.ephemeralCount} ephemeral keys at hand belongs`} to this handshake.`
+        : "";
+    return { code: "D5", why: `no ephemeral private key of this handshake is at hand.${more} ${FORWARD_SECRECY}${who}`, needs: NEEDS_LOG };
   }
   const hasInitiator = s.initiatorStatic !== undefined && secrets.static(s.initiatorStatic)?.privateKey !== undefined;
   const hasResponder = secrets.static(s.responderStatic)?.privateKey !== undefined;

@@ -65,7 +65,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const packets = file.packets.map((p) => tracker.add(p));
   tracker.finish();
   const problems = (log?.problems ?? []).map((p) => ({ ...p, file: options.keys! }));
-  const result = { path, file, tracker, secrets, problems };
+  const result = { path, keys: options.keys, file, tracker, secrets, problems };
   const totals = totalsOf(tracker.sessions);
   const opened = totals.decrypted + totals.unauthenticated;
 

@@ -113,6 +113,15 @@ describe("tortie inspect", () => {
     expect([r.code, r.out]).toEqual([1, ""]);
     expect(r.err.length).toBeGreaterThan(10);
   });
+  test("what is no capture at all is not called one without WireGuard; a file without keys is not called none", () => {
+    const keys = file("none.keys", "hello\n");
+    expect(tortie(["decrypt", at("malformed/badmagic.pcap"), "--keys", keys])).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/^Cannot read the capture .*no magic number/),
+    });
+    expect(tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", keys]).out).toMatch(/none: there is no key in ".*none\.keys"/);
+  });
   test("JSON has Wireshark's field names", () => {
     const document = JSON.parse(tortie(["inspect", at("leak-nodeA-rich.pcapng"), "-o", "json", "-Y", "wg.type == 1"]).out) as {
       packets: { fields: Record<string, string> }[];

@@ -17,11 +17,14 @@ export async function* readEvents(path: string, options: { salvage?: boolean } =
   yield* reader.end();
 }
 
-/** A whole capture file in memory. */
+/** A whole capture file in memory. Throws TortieError when nothing of it is a capture. */
 export async function readFile(path: string, options: { salvage?: boolean } = {}): Promise<CaptureFile> {
   const events: CaptureEvent[] = [];
   for await (const e of readEvents(path, options)) events.push(e);
-  return collect(events);
+  const file = collect(events);
+  const [damage] = file.damage;
+  if (damage && file.format === undefined && file.packets.length === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
+  return file;
 }
 
 async function open(path: string): Promise<AsyncIterable<Uint8Array>> {

@@ -13,6 +13,8 @@ import type { Tracker } from "../../capture/tracker.ts";
 export type Totals = { readonly transport: number; readonly decrypted: number; readonly unauthenticated: number; readonly keepalives: number };
 export type Result = {
   readonly path: string;
+  /** The file of keys that was given. */
+  readonly keys: string | undefined;
   readonly file: CaptureFile;
   readonly tracker: Tracker;
   readonly secrets: Secrets;
@@ -83,7 +85,17 @@ export function resultLines(r: Result): string[] {
     "",
   ];
   const keys = introduce(r.secrets, sessions);
-  lines.push("Keys at hand", ...(keys.length > 0 ? keys : ["none: the file holds no key block and no --keys file was given"]).map((k) => `  ${k}`));
+  lines.push(
+    "Keys at hand",
+    ...(keys.length > 0
+      ? keys
+      : [
+          r.keys === undefined
+            ? "none: the file holds no key block and no --keys file was given"
+            : `none: there is no key in "${r.keys}", and no key block in the file`,
+        ]
+    ).map((k) => `  ${k}`),
+  );
   for (const p of r.problems)
     lines.push(`  D8: ${p.file} line ${p.line}: ${p.why}${p.ours === "taken" ? " (taken here)" : "; the line is left out"}`);
   if (sessions.length === 0) lines.push("", "There is no WireGuard in this capture: nothing to decrypt.");
