@@ -36,6 +36,8 @@ async function parseYaml(text: string): Promise<Parsed> {
   const document = parseDocument(text, { uniqueKeys: true, logLevel: "silent", schema: "core" });
   const duplicate = document.errors.find((e) => e.code === "DUPLICATE_KEY");
   if (duplicate) throw new SyntaxError(duplicate.message.split("\n")[0]);
+  // The parser calls itself for each level, until it cannot.
+  if (document.errors[0]?.message.startsWith("Maximum call stack")) throw new SyntaxError("nested too deep");
   if (document.errors[0]) throw new SyntaxError(document.errors[0].message.split("\n")[0]);
   const value = document.toJS({ maxAliasCount: 100 }) as JsonValue;
   // Once more as JSON: the same limits on depth and keys, and no dates or other types of YAML.

@@ -367,11 +367,14 @@ describe("words and files", () => {
       err: "unknown resource type (FelixConfiguration) and/or version (projectcalico.org/v9)",
     },
     { name: "not a resource", text: "just words", err: "a document is not a resource" },
+    { name: "nested without end", text: "[".repeat(20_000), err: "-: it is nested too deep" },
+    { name: "a key that is a list", text: "? [a]\n: b\n", err: "unknown resource type () and/or version ()" },
     { name: "an alias", text: "a: &a [1]\nb: *a\n", err: "-: YAML aliases are not supported" },
   ])("a bad file writes nothing, not even its good part: $name", async ({ text, err }) => {
     const ran = await ctl("apply -f -", { stdin: `${felix("node.good", "wireguardMTU: 1400")}---\n${text}` });
     expect([ran.code, ran.out]).toEqual([1, ""]);
     expect(ran.err.startsWith(`failed to execute command: ${err}`), ran.err).toBe(true);
+    expect(ran.err).not.toContain("(node:");
     expect((await ctl("get felixconfig node.good")).code).toBe(1);
   });
 

@@ -60,8 +60,10 @@ function read(path: string): string {
 /** The values of all documents in `text`; aliases are refused, because a few of them make gigabytes. */
 function valuesOf(text: string, where: string): unknown[] {
   if (text.length > INPUT_LIMIT) throw fileError(`${where} exceeds ${INPUT_LIMIT} bytes`);
-  return parseAllDocuments(text, { uniqueKeys: true, prettyErrors: true }).map((document) => {
+  return parseAllDocuments(text, { uniqueKeys: true, prettyErrors: true, logLevel: "silent" }).map((document) => {
     const [error] = document.errors;
+    // The parser calls itself for each level, until it cannot.
+    if (error?.message.startsWith("Maximum call stack")) throw fileError(`${where}: it is nested too deep`);
     if (error) throw fileError(`${where}: ${error.message.split("\n", 1)[0]!.replace(/:$/, "")}`);
     visit(document, (_, node) => {
       if (isAlias(node)) throw fileError(`${where}: YAML aliases are not supported`);
