@@ -158,8 +158,8 @@ export class Handler {
       case "patch": {
         if (name === "") throw methodNotAllowed(kind);
         const options = writeOptions(request, kind, "PatchOptions");
-        if (request.query.has("force")) throw invalidOption("PatchOptions", "force", "Forbidden: may not be specified for non-apply patch");
         const patch = await readPatch(kind, await request.body(), request.headers["content-type"]);
+        if (request.query.has("force")) throw invalidOption("PatchOptions", "force", "Forbidden: may not be specified for non-apply patch");
         const written = await registry.patch(target, patch, options);
         return answerObject(request, now(), kind, written.object, { warnings: written.warnings });
       }
