@@ -32,8 +32,9 @@ const MAX_SIZE = 65_507;
 /** Between two packets of a flood without replies. */
 const FLOOD_GAP = 10;
 const MIN_USER_INTERVAL = 0.002;
-/** A reply may be here and not have been read yet: this process does not run alone. */
-const MIN_LINGER = 100;
+/** iputils leaves after two round trips; where several processes carry a packet on a busy machine, one of them may have to wait its turn longer than
+ * that, and what is late is not lost. Nobody waits once all replies are here. */
+const MIN_LINGER = 1000;
 const FAILED = 2;
 
 const fail = (message: string, cause?: unknown): TortieError => new TortieError(`ping: ${message}`, { exitCode: FAILED, cause });

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { describeRoot, describeWith } from "../peers.ts";
+import { describeRoot, describeWith, TORTIE } from "../peers.ts";
 import { eventually, Host } from "./host.ts";
 import { answers, IF, inner, newKey, ping, publicOf, show, type Tunnel, tunnel, type TunnelOptions, uapi, WG } from "./tunnel.ts";
 
@@ -180,6 +180,20 @@ describeRoot("two devices of ours", () => {
         const before = sent();
         expect(ping(b, inner(1, 4), 20)).toBe(20);
         expect(sent() - before).toBeGreaterThan(20 * 128);
+      });
+    });
+
+    test("a device that has to wait for its turn loses nothing, and our ping waits for the last answer", async () => {
+      await withTunnel({}, async ({ a, b, configure }) => {
+        configure();
+        answers(a, inner(2, 4));
+        const pings = a.host.spawn([process.execPath, TORTIE, "ping", "-n", "-c", "3", "-i", "0.5", inner(2, 4)]);
+        await eventually(() => expect(pings.output()).toMatch(/icmp_seq=2 /));
+        b.device.child.kill("SIGSTOP");
+        await new Promise((r) => setTimeout(r, 1000));
+        b.device.child.kill("SIGCONT");
+        expect(await pings.exit).toBe(0);
+        expect(pings.output()).toMatch(/3 packets transmitted, 3 received/);
       });
     });
 
