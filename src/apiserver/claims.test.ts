@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { toBase64 } from "../base/bytes.ts";
+import { fromUtf8, toBase64, utf8 } from "../base/bytes.ts";
 import { type Answer, MERGE, call, freshWorlds, world } from "./world.cases.ts";
 
 freshWorlds();
@@ -35,6 +35,18 @@ describe("one WireGuard key, one node", () => {
     expect((await claim("n1", key)).code).toBe(200);
     await claim("n1", null);
     expect((await world.store.range("/claims/")).items).toEqual([]);
+  });
+  test("where two nodes have one key all the same, the second one can go back to its own, and the first one's claim stays", async () => {
+    const own = toBase64(new Uint8Array(32).fill(8));
+    await claim("n1", key);
+    await claim("n2", own);
+    // Behind the back of the API, as a store from elsewhere would have it.
+    const at = "/registry/core/nodes/n2";
+    const text = fromUtf8((await world.store.get(at))!.value).replace(own, key);
+    await world.store.commit({ conditions: [], writes: [{ key: at, value: utf8(text) }] });
+    expect((await claim("n2", own)).code).toBe(200);
+    expect((await world.store.range("/claims/")).items.map((i) => fromUtf8(i.value)).toSorted()).toEqual(["n1", "n2"]);
+    expect((await claim("n2", key)).code).toBe(422);
   });
   test("a created node claims too, and a malformed key claims nothing", async () => {
     await claim("n1", key);

@@ -28,11 +28,17 @@ export async function claimsFor(store: Store, kind: Kind, old: Resource | undefi
     if (!before.has(key)) {
       const claim = claimKey(key);
       const held = await store.get(claim);
-      if (held) throw taken(kind, object!, key, fromUtf8(held.value));
-      conditions.push({ key: claim, revision: 0 });
+      const holder = held && fromUtf8(held.value);
+      if (holder !== undefined && holder !== object!.metadata.name) throw taken(kind, object!, key, holder);
+      conditions.push({ key: claim, revision: held?.revision ?? 0 });
       writes.push({ key: claim, value: utf8(object!.metadata.name) });
     }
-  for (const key of before) if (!after.has(key)) writes.push({ key: claimKey(key), value: undefined });
+  // Where two nodes have one key all the same, the claim is of one of them: the other gives back nothing.
+  for (const key of before)
+    if (!after.has(key)) {
+      const held = await store.get(claimKey(key));
+      if (held && fromUtf8(held.value) === old!.metadata.name) writes.push({ key: claimKey(key), value: undefined });
+    }
   return { conditions, writes };
 }
 
