@@ -39,8 +39,17 @@ export async function runProgram(command: Command, args: readonly string[]): Pro
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0 || thrown.code === "commander.help") return thrown.exitCode;
-    throw new TortieError(capital(thrown.message.replace(/^error: /, "").trim()), { hint: `${command.name()} --help explains it.`, cause: thrown });
+    throw new TortieError(capital(thrown.message.replace(/^error: /, "").trim()), {
+      hint: `${calledPart(command, args)} --help explains it.`,
+      cause: thrown,
+    });
   }
+}
+
+/** The words of the command, with those of the sub-command that `args` names: "tortie lab shell". */
+function calledPart(command: Command, args: readonly string[]): string {
+  const part = command.commands.find((c) => c.name() === args.find((a) => !a.startsWith("-")));
+  return part ? `${command.name()} ${part.name()}` : command.name();
 }
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);

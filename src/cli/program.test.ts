@@ -1,0 +1,24 @@
+import { describe, expect, test } from "vitest";
+import { onAction, program, runProgram } from "./program.ts";
+
+const command = (): ReturnType<typeof program> => {
+  const made = program("tortie cat", "cats", ["tortie cat feed"]).option("--quiet", "no word");
+  onAction(made.command("feed").requiredOption("--with <food>", "what"), () => 7);
+  onAction(made.command("pet"), () => 0);
+  return made;
+};
+
+describe("a command", () => {
+  test("gives its action's exit code", async () => {
+    expect(await runProgram(command(), ["feed", "--with", "fish"])).toBe(7);
+  });
+  test.for([
+    { args: ["feed"], message: "Required option '--with <food>' not specified", hint: "tortie cat feed --help explains it." },
+    { args: ["--quiet", "feed"], message: "Required option '--with <food>' not specified", hint: "tortie cat feed --help explains it." },
+    { args: ["pet", "--zap"], message: "Unknown option '--zap'", hint: "tortie cat pet --help explains it." },
+    { args: ["zap"], message: "Unknown command 'zap'", hint: "tortie cat --help explains it." },
+    { args: ["--zap"], message: "Unknown option '--zap'", hint: "tortie cat --help explains it." },
+  ])("says where the help is: $args", async ({ args, message, hint }) => {
+    await expect(runProgram(command(), args)).rejects.toMatchObject({ message, hint, exitCode: 1 });
+  });
+});
