@@ -41,14 +41,14 @@ export async function startWorker(data: WorkerData, look: () => void): Promise<D
   return { crypto, broken, stop };
 }
 
-/** Tells the worker that descriptors in the mailbox changed, and waits until it no longer uses the old ones. */
-export function announceDescriptors(mail: Int32Array): void {
+/** Tells the worker that descriptors in the mailbox changed, and waits until it no longer uses the old ones. False: it still may. */
+export function announceDescriptors(mail: Int32Array): boolean {
   const version = Atomics.add(mail, Mail.DESCRIPTORS, 1) + 1;
   wake(Atomics.load(mail, Mail.WAKE));
   for (const end = Date.now() + PATIENCE_MS; ;) {
     const seen = Atomics.load(mail, Mail.DESCRIPTORS_SEEN);
     const left = end - Date.now();
-    if (seen === version || left <= 0) return;
+    if (seen === version || left <= 0) return seen === version;
     Atomics.wait(mail, Mail.DESCRIPTORS_SEEN, seen, left);
   }
 }

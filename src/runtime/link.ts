@@ -42,8 +42,7 @@ export class Link {
     const old = this.#watch;
     this.#watch = new LinkWatch(this.#tun);
     Atomics.store(this.#mail, Mail.LINK, this.#watch.changes);
-    announceDescriptors(this.#mail);
-    old.close();
+    if (announceDescriptors(this.#mail)) old.close();
   }
 
   close(): void {

@@ -16,6 +16,8 @@ export class Sockets {
   readonly #endpoint: number;
   #open: UdpSockets | undefined;
   #old: UdpSockets | undefined;
+  /** The worker may still use them. */
+  readonly #replaced: UdpSockets[] = [];
   #mark = 0;
 
   constructor(slab: Slab) {
@@ -39,15 +41,16 @@ export class Sockets {
     return fresh.port;
   }
 
-  /** The worker uses what is open now, and this TUN (-1: none); the old sockets are closed. */
+  /** The worker uses what is open now, and this TUN (-1: none); the old sockets are closed once it has let go of them. */
   publish(tun: number): void {
     const mail = this.#slab.i32;
     Atomics.store(mail, Mail.TUN, tun);
     Atomics.store(mail, Mail.UDP4, this.#open?.v4 ?? -1);
     Atomics.store(mail, Mail.UDP6, this.#open?.v6 ?? -1);
-    announceDescriptors(mail);
-    if (this.#old) closeUdp(this.#old);
+    if (this.#old) this.#replaced.push(this.#old);
     this.#old = undefined;
+    // A number that is closed too early may be another file's by the time the worker uses it.
+    if (announceDescriptors(mail)) for (const sockets of this.#replaced.splice(0)) closeUdp(sockets);
   }
 
   /** Takes everything away from the worker. */
