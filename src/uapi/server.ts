@@ -22,10 +22,10 @@ export interface UapiServer {
 }
 
 /** What stands at `path`: nothing, a live device's socket, or one that a dead device left. */
-async function occupant(path: string): Promise<"nobody" | "alive" | "stale"> {
+async function occupant(path: string): Promise<"nobody" | "alive" | "stale" | "no socket"> {
   const found = await lstat(path).catch(() => undefined);
   if (!found) return "nobody";
-  if (!found.isSocket()) return "alive"; // not ours to remove
+  if (!found.isSocket()) return "no socket";
   return new Promise((resolve) => {
     const probe = createConnection(path);
     probe.once("connect", () => (probe.destroy(), resolve("alive")));
@@ -65,6 +65,8 @@ export async function serveUapi(path: string, device: UapiDevice, options: { fd?
       const there = await occupant(path);
       if (there === "alive")
         throw new TortieError(`Cannot listen on "${path}": it is in use`, { hint: "Another device of this name runs already: stop it first." });
+      if (there === "no socket")
+        throw new TortieError(`Cannot listen on "${path}": a file that is no socket stands there`, { hint: "It is not ours to remove." });
       if (there === "stale") await unlink(path);
       await listen(server, { path });
       await chmod(path, 0o700);

@@ -60,7 +60,7 @@ describe("the socket", () => {
   test("is not put over a file that is no socket", async () => {
     const file = join(directory, "file.sock");
     writeFileSync(file, "precious");
-    await expect(serveUapi(file, device)).rejects.toThrow("in use");
+    await expect(serveUapi(file, device)).rejects.toThrow("no socket stands there");
     expect(statSync(file).size).toBe(8);
   });
   test("says when its file was removed", async () => {
