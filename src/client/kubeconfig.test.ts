@@ -8,7 +8,7 @@ let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "tortie-kubeconfig-"));
   mkdirSync(join(directory, "pki"));
-  writeFileSync(join(directory, "pki/ca.crt"), "CA FROM FILE");
+  writeFileSync(join(directory, "pki/ca.crt"), pem("CA FROM FILE"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -27,25 +27,26 @@ const write = (name: string, text: string): string => {
   return join(directory, name);
 };
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
+const pem = (text: string): string => `-----BEGIN ${text}-----\n`;
 
 test("inline data, and the context's namespace", () => {
   const text = config(
-    `server: "https://h:6443/", certificate-authority-data: ${base64("CA")}, tls-server-name: api`,
-    `client-certificate-data: ${base64("CERT")}, client-key-data: ${base64("KEY")}`,
+    `server: "https://h:6443/", certificate-authority-data: ${base64(pem("CA"))}, tls-server-name: api`,
+    `client-certificate-data: ${base64(pem("CERT"))}, client-key-data: ${base64(pem("KEY"))}`,
   );
-  const expected = { url: "https://h:6443", ca: "CA", serverName: "api" };
-  expect(parseKubeconfig(text)).toEqual({ ...expected, cert: "CERT", key: "KEY", namespace: "lab" });
+  const expected = { url: "https://h:6443", ca: pem("CA"), serverName: "api" };
+  expect(parseKubeconfig(text)).toEqual({ ...expected, cert: pem("CERT"), key: pem("KEY"), namespace: "lab" });
   expect(parseKubeconfig(text, { context: "bare" })).toEqual(expected);
 });
 
 test("paths are relative to the file that names them; data wins over files; a token wins over its file", () => {
   const path = write("files", config("server: https://h, certificate-authority: pki/ca.crt", "tokenFile: tok"));
-  expect(loadKubeconfig(path)).toEqual({ url: "https://h", ca: "CA FROM FILE", tokenFile: join(directory, "tok"), namespace: "lab" });
+  expect(loadKubeconfig(path)).toEqual({ url: "https://h", ca: pem("CA FROM FILE"), tokenFile: join(directory, "tok"), namespace: "lab" });
   const both = config(
-    `server: https://h, certificate-authority: /nonexistent, certificate-authority-data: ${base64("X")}`,
+    `server: https://h, certificate-authority: /nonexistent, certificate-authority-data: ${base64(pem("X"))}`,
     "token: t, tokenFile: /nonexistent",
   );
-  expect(parseKubeconfig(both)).toEqual({ url: "https://h", ca: "X", token: "t", namespace: "lab" });
+  expect(parseKubeconfig(both)).toEqual({ url: "https://h", ca: pem("X"), token: "t", namespace: "lab" });
 });
 
 test("a unix socket as server", () => {
@@ -73,6 +74,17 @@ test.for([
     text: config("server: https://h", "exec: {command: aws}"),
     why: /gets its credentials from a plug-in, which tortie does not run$/,
   },
+  {
+    name: "a key that is no base64",
+    text: config("server: https://h", 'client-key-data: "secret-token!"'),
+    why: /client-key-data is not base64$/,
+  },
+  {
+    name: "a certificate that is none",
+    text: config("server: https://h", `client-certificate-data: ${base64("secret-token")}`),
+    why: /client-certificate-data holds no PEM text$/,
+  },
+  { name: "a number for a key", text: config("server: https://h", "client-key-data: 7"), why: /client-key-data is no text$/ },
   { name: "a missing certificate", text: config("server: https://h, certificate-authority: gone.crt", ""), why: /gone\.crt": it does not exist$/ },
 ])("a kubeconfig is refused in one sentence: $name", ({ path, text, why }) => {
   const load = (): unknown => loadKubeconfig(path ?? write("bad", text!));

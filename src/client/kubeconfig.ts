@@ -87,6 +87,16 @@ function find<K extends "cluster" | "user" | "context", T>(
   return undefined;
 }
 
+type PemField = "certificate-authority" | "client-certificate" | "client-key";
+
+function fromBase64(text: string): string | undefined {
+  try {
+    return atob(text.replace(/\s+/g, ""));
+  } catch {
+    return undefined;
+  }
+}
+
 function endpointOf(entries: readonly Entry[], where: string, contextName: string | undefined): Endpoint {
   const fail = (why: string): never => {
     throw new TortieError(`Cannot use the kubeconfig "${where}": ${why}`, { hint: HINT });
@@ -102,13 +112,21 @@ function endpointOf(entries: readonly Entry[], where: string, contextName: strin
   const u = user?.value ?? {};
   const c = cluster.value;
   if (u.exec ?? u["auth-provider"]) return fail(`the user "${context.value.user}" gets its credentials from a plug-in, which tortie does not run`);
-  const pem = (data: string | undefined, file: string | undefined, directory: string): string | undefined =>
-    data ? atob(data.replace(/\s+/g, "")) : file ? readConfig(resolve(directory, file)) : undefined;
+  /** The PEM text that a field, or the file of the field beside it, holds. */
+  const pem = (from: Cluster & User, field: PemField, directory: string): string | undefined => {
+    const [data, file] = [from[`${field}-data`], from[field]];
+    if (data !== undefined && typeof data !== "string") return fail(`${field}-data is no text`);
+    if (file !== undefined && typeof file !== "string") return fail(`${field} is no path`);
+    const text = data ? fromBase64(data) : file ? readConfig(resolve(directory, file)) : undefined;
+    if (data && text === undefined) return fail(`${field}-data is not base64`);
+    if (text !== undefined && !text.includes("-----BEGIN ")) return fail(`${data ? `${field}-data` : field} holds no PEM text`);
+    return text;
+  };
   const values: { [P in keyof Endpoint]: Endpoint[P] | undefined } = {
     url: c.server!.replace(/\/+$/, ""),
-    ca: pem(c["certificate-authority-data"], c["certificate-authority"], cluster.directory),
-    cert: pem(u["client-certificate-data"], u["client-certificate"], user?.directory ?? "."),
-    key: pem(u["client-key-data"], u["client-key"], user?.directory ?? "."),
+    ca: pem(c, "certificate-authority", cluster.directory),
+    cert: pem(u, "client-certificate", user?.directory ?? "."),
+    key: pem(u, "client-key", user?.directory ?? "."),
     token: u.token,
     tokenFile: u.token ? undefined : u.tokenFile && resolve(user?.directory ?? ".", u.tokenFile),
     serverName: c["tls-server-name"],
