@@ -57,7 +57,8 @@ export function renderStatus(s: ClusterStatus, now: number, colours: boolean): s
   const { total, encrypting, notWatched } = s.nodes;
   const on = `on ${encrypting} of ${total} nodes${notWatched > 0 ? ` (${notWatched} not watched)` : ""}`;
   const { at, nodes, watched } = s.latestHandshake;
-  const last = at !== null ? `${ago(at, now)}, ${nodes!.join(" and ")}` : watched ? "none yet" : "not watched";
+  const last =
+    at !== null ? `${ago(at, now)}, ${nodes!.join(" and ")}` : !watched ? "not watched" : encrypting === 0 ? "none: encryption is off" : "none yet";
   const up = s.pairs.up + s.pairs.idle;
   const width = Math.max(4, ...s.perNode.map((n) => n.node.length)) + 3;
   const rows = s.perNode.map((n) => {

@@ -42,10 +42,15 @@ test.for([
     { notWatched: 3 },
   ],
   ["one side of a pair reports the handshake", [A], { up: 2, notWatched: 1 }],
-  ["no handshake yet", [report("a", 1, [peer("b", 2)]), report("b", 2, [peer("a", 1)]), C], { up: 2, waiting: 1 }],
+  ["no handshake yet", [report("a", 1, [peer("b", 2), peer("c", 3, 7)]), report("b", 2, [peer("a", 1), peer("c", 3, 9)]), C], { up: 2, waiting: 1 }],
+  ["a side that has lost its peer", [report("a", 1, [peer("b", 2, 5)]), B, C], { up: 2, waiting: 1 }],
   ["no handshake on the side that reports", [report("a", 1, [peer("b", 2), peer("c", 3)])], { notWatched: 3 }],
   ["a session that expired", [report("a", 1, [peer("b", 2, 500), peer("c", 3, 5)]), C], { up: 2, idle: 1 }],
-  ["a handshake with an old key", [report("a", 1, [peer("b", 9, 5), peer("c", 3, 5)]), report("b", 2, [peer("c", 3, 5)]), C], { up: 2, waiting: 1 }],
+  [
+    "a handshake with an old key",
+    [report("a", 1, [peer("b", 9, 5), peer("c", 3, 5)]), report("b", 2, [peer("a", 1), peer("c", 3, 5)]), C],
+    { up: 2, waiting: 1 },
+  ],
 ] as [string, NodeEncryption[], Partial<ClusterStatus["pairs"]>][])("%s", ([, reports, want]) =>
   expect(status(reports).pairs).toEqual({ total: 3, up: 0, idle: 0, waiting: 0, plain: 0, notWatched: 0, ...want }),
 );
@@ -61,4 +66,12 @@ test("a node that is switched off makes its pairs plain", () => {
   });
   expect(s.perNode.map((n) => n.encryption)).toEqual(["on", "on", "off"]);
   expect(s.pairs).toMatchObject({ up: 1, plain: 2 });
+});
+
+test.for([
+  ["is malformed", "garbage", 2],
+  ["is another's too", key(2), 3],
+] as [string, string, number][])("a node whose key %s has no pair that is up, whatever old reports say", ([, claimed, plain]) => {
+  const s = status([A, B, C], [node("a", { key: key(1) }), node("b", { key: key(2) }), node("c", { key: claimed })]);
+  expect(s.pairs).toMatchObject({ up: 3 - plain, plain });
 });

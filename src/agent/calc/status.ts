@@ -2,7 +2,7 @@
 // claimed of it, neither good nor bad.
 import type { FelixConfiguration } from "../../api/felixconfiguration.ts";
 import type { Node } from "../../api/node.ts";
-import type { NodeEncryption, NodeEncryptionStatus } from "../../api/nodeencryption.ts";
+import type { NodeEncryption, NodeEncryptionStatus, PeerReport } from "../../api/nodeencryption.ts";
 import { configOf } from "./config.ts";
 import { factsOf } from "./facts.ts";
 import { isKey } from "./keys.ts";
@@ -47,7 +47,14 @@ export type StatusInputs = {
   readonly now: number;
 };
 
-type Seen = { readonly name: string; readonly key: string; readonly wanted: boolean; readonly report: NodeEncryptionStatus | undefined };
+type Seen = {
+  readonly name: string;
+  readonly key: string;
+  /** Others can have this node as a peer: its key is one, and nobody else claims it. */
+  readonly reachable: boolean;
+  readonly wanted: boolean;
+  readonly report: NodeEncryptionStatus | undefined;
+};
 
 const isFresh = (s: NodeEncryptionStatus | undefined, now: number): boolean =>
   s !== undefined && s.watching && Math.abs(now - Date.parse(s.reportedAt)) <= WATCHED_MS;
@@ -58,36 +65,36 @@ function encrypts(n: Seen): Encrypts {
   return n.report.interface !== undefined && n.report.publicKey === n.key && n.key !== "" ? "on" : "starting";
 }
 
+/** What `a` says of `b`, under the key that `b` has now. */
+const peerOf = (a: Seen, b: Seen): PeerReport | undefined => a.report?.peers.find((p) => p.node === b.name && p.publicKey === b.key);
 /** Time of the last handshake that `a` reports with `b`, in ms. */
-function handshake(a: Seen, b: Seen): number {
-  const at = a.report?.peers.find((p) => p.node === b.name && p.publicKey === b.key)?.latestHandshake;
-  return at === undefined ? 0 : Date.parse(at) || 0;
-}
+const handshake = (a: Seen, b: Seen): number => Date.parse(peerOf(a, b)?.latestHandshake ?? "") || 0;
 
 function pairOf(a: Seen, b: Seen, now: number): PairRow {
   const nodes: [string, string] = [a.name, b.name];
-  const latest = Math.max(handshake(a, b), handshake(b, a));
-  const latestHandshake = latest > 0 ? new Date(latest).toISOString() : null;
+  const both = a.report !== undefined && b.report !== undefined;
+  const latest = a.reachable && b.reachable ? Math.max(handshake(a, b), handshake(b, a)) : 0;
   const state = (): PairState => {
+    if (!a.reachable || !b.reachable) return both || !a.wanted || !b.wanted ? "plain" : "not watched";
+    // What one side reports is old news when the other, which is heard too, has not got it as a peer.
+    if (both && !(peerOf(a, b) && peerOf(b, a))) return "waiting";
     if (latest > 0) return now - latest <= SESSION_MS ? "up" : "idle";
-    if (!isKey(a.key) || !isKey(b.key)) return !a.wanted || !b.wanted || (a.report && b.report) ? "plain" : "not watched";
-    return a.report && b.report ? "waiting" : "not watched";
+    return both ? "waiting" : "not watched";
   };
-  return { nodes, state: state(), latestHandshake };
+  return { nodes, state: state(), latestHandshake: latest > 0 ? new Date(latest).toISOString() : null };
 }
 
 export function clusterStatus(inputs: StatusInputs): ClusterStatus {
   const { now } = inputs;
   const reports = new Map(inputs.reports.map((r) => [r.metadata.name, r.status]));
-  const seen: Seen[] = inputs.nodes
-    .map(factsOf)
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, publicKey }) => ({
-      name,
-      key: publicKey,
-      wanted: configOf(inputs.felixConfigurations, name).enabled,
-      report: isFresh(reports.get(name), now) ? reports.get(name) : undefined,
-    }));
+  const facts = inputs.nodes.map(factsOf).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const seen = facts.map(({ name, publicKey }): Seen => ({
+    name,
+    key: publicKey,
+    reachable: isKey(publicKey) && facts.filter((f) => f.publicKey === publicKey).length === 1,
+    wanted: configOf(inputs.felixConfigurations, name).enabled,
+    report: isFresh(reports.get(name), now) ? reports.get(name) : undefined,
+  }));
   const perNode = seen.map((n): NodeRow => {
     const peers = n.report?.peers;
     return {
