@@ -19,9 +19,15 @@ export async function main(args: string[]): Promise<number> {
     "tortie lab down",
   ]);
 
-  onAction(lab.command("up").description("start the cluster and leave it running"), async () => (await import("./lab/up.ts")).up(MAIN));
-  onAction(lab.command("down").description("end the cluster and remove what a killed one left"), async () => (await import("./lab/up.ts")).down());
-  onAction(lab.command("status").description("is a lab up, and how to reach it"), async () => (await import("./lab/up.ts")).status());
+  const plain = (name: string, description: string, act: () => Promise<number>, examples: string[]): void => {
+    withExamples(onAction(lab.command(name).description(description), act), examples);
+  };
+  plain("up", "start the cluster and leave it running", async () => (await import("./lab/up.ts")).up(MAIN), [
+    "tortie lab up",
+    "tortie lab up && tortie lab shell k8s-w1",
+  ]);
+  plain("down", "end the cluster and remove what a killed one left", async () => (await import("./lab/up.ts")).down(), ["tortie lab down"]);
+  plain("status", "is a lab up, and how to reach it", async () => (await import("./lab/up.ts")).status(), ["tortie lab status"]);
 
   withExamples(
     onAction(
@@ -40,25 +46,28 @@ export async function main(args: string[]): Promise<number> {
     }),
     ["tortie lab exec pod1 -- ip address"],
   );
-  onAction(
-    lab
-      .command("kill")
-      .description(`SIGKILL for one daemon, which is started again: ${DAEMONS.join(", ")}`)
-      .argument("<daemon>")
-      .argument("[node]", "of an agent or a device"),
-    async (daemon: string, node: string | undefined) => {
-      if (!(DAEMONS as readonly string[]).includes(daemon)) throw new TortieError(`Cannot kill "${daemon}": it is one of ${DAEMONS.join(", ")}`);
-      if ((daemon === "server") !== (node === undefined))
-        throw new TortieError(
-          daemon === "server" ? "Cannot kill a node's server: the lab has one server" : `Cannot kill the ${daemon}: of which node?`,
-          {
-            hint: daemon === "server" ? "tortie lab kill server" : `tortie lab kill ${daemon} k8s-w1`,
-          },
-        );
-      const pids = await killDaemon(requireLab(), daemon as DaemonName, node);
-      process.stdout.write(`killed: ${daemon}${node === undefined ? "" : ` of ${node}`} (process ${pids.join(", ")} of the lab)\n`);
-      return 0;
-    },
+  withExamples(
+    onAction(
+      lab
+        .command("kill")
+        .description(`SIGKILL for one daemon, which is started again: ${DAEMONS.join(", ")}`)
+        .argument("<daemon>")
+        .argument("[node]", "of an agent or a device"),
+      async (daemon: string, node: string | undefined) => {
+        if (!(DAEMONS as readonly string[]).includes(daemon)) throw new TortieError(`Cannot kill "${daemon}": it is one of ${DAEMONS.join(", ")}`);
+        if ((daemon === "server") !== (node === undefined))
+          throw new TortieError(
+            daemon === "server" ? "Cannot kill a node's server: the lab has one server" : `Cannot kill the ${daemon}: of which node?`,
+            {
+              hint: daemon === "server" ? "tortie lab kill server" : `tortie lab kill ${daemon} k8s-w1`,
+            },
+          );
+        const pids = await killDaemon(requireLab(), daemon as DaemonName, node);
+        process.stdout.write(`killed: ${daemon}${node === undefined ? "" : ` of ${node}`} (process ${pids.join(", ")} of the lab)\n`);
+        return 0;
+      },
+    ),
+    ["tortie lab kill device k8s-w2", "tortie lab kill agent k8s-m", "tortie lab kill server"],
   );
   withExamples(
     onAction(
