@@ -39,11 +39,6 @@ async function start(options: Options): Promise<number> {
     import("../agent/stream.ts"),
     import("../client/node.ts"),
     daemonLog(LOG_LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info", { node }),
-<<<<<<< ours
-=======
-    // Never a lab's by chance: this machine would become a node of it, with its device, routes and rule.
-    findEndpoint({ kubeconfig: options.kubeconfig, lab: false }),
->>>>>>> theirs
   ]);
   adviseOnNode(log);
   const client = connectTo(endpoint);

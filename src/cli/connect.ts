@@ -12,27 +12,25 @@ export type ConnectOptions = {
   kubeconfig?: string | undefined;
   /** --context */
   context?: string | undefined;
-  /** Also a lab that runs on this machine. @default true */
-  lab?: boolean;
   env?: NodeJS.ProcessEnv;
 };
 
 /** Finds the API server; throws TortieError that says where it was looked for. */
 export async function findEndpoint(options: ConnectOptions = {}): Promise<Endpoint> {
-  const { kubeconfig, context, lab: orLab = true, env = process.env } = options;
+  const { kubeconfig, context, env = process.env } = options;
   if (kubeconfig) return loadKubeconfig(kubeconfig, { context });
   if (env.KUBECONFIG) return loadKubeconfig(env.KUBECONFIG, { context });
   const socket = env.TORTIE_SOCKET;
   if (socket) return { url: `unix:${socket}`, socketPath: socket };
   // Loaded only now: a kubeconfig needs nothing of the lab.
-  const lab = orLab ? (await import("../lab/enter.ts")).labApiSocket() : undefined;
+  const lab = (await import("../lab/enter.ts")).labApiSocket();
   if (lab) return { url: `unix:${lab}`, socketPath: lab };
   const home = join(env.HOME ?? homedir(), ".kube/config");
   if (existsSync(home)) return loadKubeconfig(home, { context });
   const cluster = inClusterEndpoint(env);
   if (cluster) return cluster;
   throw new TortieError(
-    `Cannot find the API server: no --kubeconfig, KUBECONFIG or TORTIE_SOCKET is given${orLab ? ", no lab runs" : ""} and there is no ~/.kube/config`,
+    "Cannot find the API server: no --kubeconfig, KUBECONFIG or TORTIE_SOCKET is given, no lab runs and there is no ~/.kube/config",
     {
       hint: "`tortie lab up` starts a cluster on this machine; `tortie server --kubeconfig FILE` writes a kubeconfig.",
     },

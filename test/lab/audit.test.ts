@@ -2,7 +2,6 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { findEndpoint } from "../../src/cli/connect.ts";
 import { enterMember, environment, nodeOf } from "../../src/lab/enter.ts";
 import { allHandshaken } from "../../src/lab/exercise/devices.ts";
 import { type LabHandle, startLab } from "../../src/lab/handle.ts";
@@ -39,16 +38,6 @@ describeRoot("audit of a lab", () => {
   });
   afterAll(() => handle?.stop());
 
-  test("a daemon never takes the lab's API for its own by chance", async () => {
-    const env = { HOME: "/nonexistent" };
-    process.env.TORTIE_LAB = String(handle.init.pid);
-    try {
-      expect((await findEndpoint({ env })).socketPath).toBe(handle.lab.apiSocket);
-      await expect(findEndpoint({ env, lab: false })).rejects.toThrow(/Cannot find the API server/);
-    } finally {
-      delete process.env.TORTIE_LAB;
-    }
-  });
   test("a capture that is killed: nothing is proven", async () => {
     const audit = start();
     await audit.capturing();
