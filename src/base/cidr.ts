@@ -29,4 +29,3 @@ export function contains(c: Cidr, ip: Ip): boolean {
 /** True when `inner` lies wholly within `outer` (equal counts). */
 export const covers = (outer: Cidr, inner: Cidr): boolean => outer.prefix <= inner.prefix && contains(outer, inner.ip);
 export const overlaps = (a: Cidr, b: Cidr): boolean => covers(a, b) || covers(b, a);
-export const isSingle = (c: Cidr): boolean => c.prefix === 8 * c.ip.length;

@@ -7,9 +7,6 @@ import { type InitiationMessage, mac1Of, type ResponseMessage, underMac1 } from 
 export type StaticKey = { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array | undefined; readonly name: string | undefined };
 export type EphemeralKey = { readonly privateKey: Uint8Array; readonly presharedKeys: readonly Uint8Array[] };
 
-/** Names for public keys: nodes of an inventory. They help to say who speaks, also without any secret. */
-export type NamedKey = { readonly publicKey: Uint8Array; readonly name: string };
-
 const MAX_EPHEMERALS = 65_536;
 
 type Known = StaticKey & { readonly mac1Key: Uint8Array };

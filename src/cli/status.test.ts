@@ -38,7 +38,9 @@ describe("renderStatus()", () => {
       reports: [report(["a \x1b]0;title\x07 b"])],
       now: NOW,
     });
-    expect(renderStatus(hostile, NOW, false)).toMatch(/^[^\x00-\x09\x0b-\x1f]*·\[31mX·…[^\x00-\x09\x0b-\x1f]*$/);
+    const text = renderStatus(hostile, NOW, false);
+    expect(text).toContain("·[31mX·…");
+    expect(text.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u);
   });
   test("fits 80 columns, and has no colours when none are asked for", () => {
     const warnings = [`node "b" publishes a malformed WireGuard key: it is no peer, traffic with it is not encrypted, and this sentence is long`];

@@ -1,12 +1,5 @@
 // -x, -X and -A: the bytes under a line.
 
-export type BytesOptions = {
-  hex: boolean;
-  ascii: boolean;
-  /** From the link header on. */
-  link: boolean;
-};
-
 const printable = (b: number): string => (b > 32 && b < 127 ? String.fromCharCode(b) : ".");
 
 /** Rows of 16 bytes, each on a line of its own with a tab in front. */
