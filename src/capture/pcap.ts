@@ -1,7 +1,7 @@
 // The classic pcap format, both byte orders, micro- and nanoseconds, and the variants that are met (draft-ietf-opsawg-pcap; section 4.1).
 import type { CaptureEvent, CaptureInterface } from "./packet.ts";
 import { MAX_PACKET } from "./packet.ts";
-import type { Format, Step } from "./reader.ts";
+import type { Format, Step } from "./format.ts";
 
 const MICROSECONDS = 0xa1b2c3d4;
 const NANOSECONDS = 0xa1b23c4d;

@@ -5,7 +5,7 @@ import type { CapturedPacket, CaptureEvent, CaptureInterface, NameRecord } from 
 import { MAX_BLOCK, MAX_INTERFACES, MAX_PACKET } from "./packet.ts";
 import { commentsOf, parseOptions, type ParsedOptions } from "./pcapng-options.ts";
 import { toNanoseconds, type Resolution, resolutionOf } from "./pcapng-time.ts";
-import type { Format, Step } from "./reader.ts";
+import type { Format, Step } from "./format.ts";
 
 const SHB = 0x0a0d0d0a;
 const NAMES: Readonly<Record<number, string>> = {

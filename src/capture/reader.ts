@@ -12,6 +12,7 @@ import type {
   Note,
   SecretsBlock,
 } from "./packet.ts";
+import type { Format } from "./format.ts";
 import { pcapFormat } from "./pcap.ts";
 import { pcapngFormat } from "./pcapng.ts";
 
@@ -22,20 +23,6 @@ export type ReaderOptions = {
 
 /** A file of nothing but oddities must not fill memory with words about them. */
 const MAX_REMARKS = 1000;
-
-/** What a file format's parser does with the bytes at hand. */
-export type Step =
-  /** `bytes` were used; call again. */
-  | { readonly kind: "used"; readonly bytes: number }
-  /** At least `bytes` must be at hand for the next step. */
-  | { readonly kind: "need"; readonly bytes: number }
-  /** Stop for good. */
-  | { readonly kind: "stop" };
-
-/** One file format. `step` looks at `buffer` from `at`, whose offset in the file is `offset`, and emits what it found. */
-export interface Format {
-  step(buffer: Uint8Array, at: number, offset: number, final: boolean, emit: (event: CaptureEvent) => void): Step;
-}
 
 const NAMED_MAGICS: Readonly<Record<number, string>> = {
   0xa12b3c4d: "a pcap variant of an experimental libpcap",

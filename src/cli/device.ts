@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { reportFailure, reportReady, startInBackground } from "../sys/background.ts";
-import { VERSION } from "./help.ts";
+import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram } from "./program.ts";
 

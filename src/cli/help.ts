@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import { COMMANDS } from "./table.ts";
-
-export const VERSION: string = (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
+import { VERSION } from "./version.ts";
 
 export function printVersion(): number {
   process.stdout.write(`tortie v${VERSION}\n`);

@@ -10,7 +10,7 @@ import { connectTo } from "../client/node.ts";
 import type { PatchType } from "../client/types.ts";
 import { CONTENT_TYPE, type RestClient } from "../client/rest.ts";
 import { findEndpoint } from "./connect.ts";
-import { VERSION } from "./help.ts";
+import { VERSION } from "./version.ts";
 import { apply } from "./kubectl/apply.ts";
 import { exec, type ExecFlags } from "./kubectl/exec.ts";
 import { get, type GetFlags } from "./kubectl/get.ts";

@@ -7,7 +7,7 @@ import { ADMINS, NODES } from "../apiserver/authorize.ts";
 import { writeKubeconfig } from "../apiserver/kubeconfig.ts";
 import { nameProblem } from "../api/names.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { VERSION } from "./help.ts";
+import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram, withExamples } from "./program.ts";
 

@@ -7,7 +7,7 @@ import { interfaceName } from "../sys/ifindex.ts";
 import { capturableInterfaces, openPacketSocket } from "../sys/packetsocket.ts";
 import { readEvents } from "./captures/file.ts";
 import { OutputFile } from "./captures/output.ts";
-import { VERSION } from "./help.ts";
+import { VERSION } from "./version.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 import { asciiDump, hexDump } from "./tcpdump/bytes.ts";
 import { LinePrinter } from "./tcpdump/lines.ts";

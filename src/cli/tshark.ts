@@ -11,7 +11,7 @@ import { readFile, remarks } from "./captures/file.ts";
 import { readKeys, secretsFrom } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { TortieError } from "../base/errors.ts";
-import { VERSION } from "./help.ts";
+import { VERSION } from "./version.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = { r?: string; V?: boolean; T?: string; e: string[]; Y?: string; c?: number; o: string[]; E: string[]; v?: boolean };

@@ -3,7 +3,7 @@ import type { ClusterInformation } from "../../api/clusterinformation.ts";
 import { CLUSTER_INFORMATION } from "../../api/clusterinformation.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import type { Client } from "../../client/types.ts";
-import { VERSION } from "../help.ts";
+import { VERSION } from "../version.ts";
 
 const CLIENT = `v${VERSION}`;
 /** "v3.32.0-0.dev" -> "3.32.0"; our server says "tortie-v0.1.0". */

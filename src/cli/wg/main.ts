@@ -1,5 +1,5 @@
 // `tortie wg`: wg(8) for userspace devices, also when the program is called `wg`. A table of commands; help is printed from it.
-import { VERSION } from "../help.ts";
+import { VERSION } from "../version.ts";
 import { fromFile, set, showconf, syncconf } from "./conf.ts";
 import { generate, pubkey } from "./genkey.ts";
 import { show, SHOW_USAGE, type Usage } from "./show.ts";
