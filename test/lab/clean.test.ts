@@ -52,11 +52,14 @@ describeRoot("lab: kill -9", () => {
     const marked = mark();
     const child = spawn(process.execPath, [TORTIE, "lab", "exercise"], { env: marked.env, stdio: ["ignore", "pipe", "ignore"], detached: true });
     const ended = exit(child);
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
     // From its first words on it has something to clean up.
     await new Promise((r) => child.stdout.once("data", r));
     await new Promise((r) => setTimeout(r, ms));
     process.kill(-child.pid!, "SIGINT");
     expect(await ended).toBe(130);
+    expect(said).toMatch(/\nStopped: the lab is being removed\.\n$/);
     await nothingLeft(marked);
     expect(scratchOf(child.pid!)).toEqual([]);
   });

@@ -12,7 +12,9 @@ import { current, removeState } from "../../lab/state.ts";
 import type { ProcessId } from "../../sys/ns.ts";
 import { killTree } from "../../sys/tree.ts";
 
-const write = (text: string): void => void process.stdout.write(text);
+/** After a signal the steps under way fail, because their lab goes: that is no verdict. */
+let stopped = false;
+const write = (text: string): void => void (stopped || process.stdout.write(text));
 
 /** Exit code 0 when every step passed. */
 export async function exerciseCommand(main: string, options: { save?: string }): Promise<number> {
@@ -34,6 +36,7 @@ export async function exerciseCommand(main: string, options: { save?: string }):
     // A second one, of an impatient person, finds the cleaning under way.
     process.on(signal, () => {
       write("\nStopped: the lab is being removed.\n");
+      stopped = true;
       void clear().finally(() => process.exit(code));
     });
   try {
