@@ -280,7 +280,6 @@ describe("roles", () => {
         "/apis/projectcalico.org/v3/ipamhandles",
         { metadata: { name: "k8s-pod-network.default.pod1" }, spec: { handleID: "k8s-pod-network.default.pod1", block: {} } },
       ],
-      body: undefined,
       code: 403,
       message: /a handle that is not of its tunnels/,
     },

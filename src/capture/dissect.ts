@@ -2,7 +2,7 @@
 import { formatEndpoint } from "../base/ip.ts";
 import type { Layer } from "../packet/layer.ts";
 import { linkName } from "../packet/link.ts";
-import { formatTime } from "./moment.ts";
+import { formatDate, formatTime } from "./moment.ts";
 import type { Secrets } from "./secrets.ts";
 import type { TrackedMessage, TrackedPacket } from "./tracker.ts";
 import { layerNodes } from "./tree-layers.ts";
@@ -24,12 +24,7 @@ export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dis
     ...(p.time === undefined
       ? [node("Arrival time: not in the file")]
       : [
-          field(
-            "frame.time_epoch",
-            "Arrival time",
-            formatTime(p.time),
-            `${new Date(Number(p.time / 1_000_000n)).toISOString()} (${formatTime(p.time)})`,
-          ),
+          field("frame.time_epoch", "Arrival time", formatTime(p.time), `${formatDate(p.time)} (${formatTime(p.time)})`),
           field("frame.time_relative", "Time since first frame", formatTime(p.time - (first ?? p.time))),
         ]),
     field("frame.number", "Frame number", p.number),

@@ -3,6 +3,7 @@
 import { toBase64 } from "../base/bytes.ts";
 import { formatEndpoint } from "../base/ip.ts";
 import { Initiation, Response } from "../wireguard/messages.ts";
+import { formatDate } from "./moment.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Session, UdpEndpoint } from "./session.ts";
 import { timestampOf } from "./replay.ts";
@@ -37,13 +38,6 @@ const key = (k: Uint8Array | undefined, secrets: Secrets): string => {
   return name ? `${name} (${toBase64(k)})` : toBase64(k);
 };
 const at = (e: UdpEndpoint | undefined): string => (e ? formatEndpoint(e.ip, e.port) : "an unknown address");
-const iso = (ns: bigint): string => {
-  const ms = ns / 1_000_000n;
-  if (ms < 0n || ms > 8_640_000_000_000_000n) return `${ns} ns after 1970`;
-  return `${new Date(Number(ms)).toISOString().replace("Z", "")}${String(ns % 1_000_000n)
-    .padStart(6, "0")
-    .slice(0, 6)}Z`;
-};
 
 /** Everything there is to say about one session. */
 export function examine(session: Session, secrets: Secrets): SessionReport {
@@ -62,7 +56,7 @@ function whatOpened(s: Session, secrets: Secrets): string[] {
     const sent = timestampOf(s.begun.timestamp);
     const skew = first.time === undefined ? undefined : Number((first.time - sent) / 1_000_000n);
     said.push(
-      `when, by the initiator's own clock: ${iso(sent)}${skew === undefined ? "" : ` (${skew} ms before it was captured, the clock's coarseness of 17 ms included)`}`,
+      `when, by the initiator's own clock: ${formatDate(sent)}${skew === undefined ? "" : ` (${skew} ms before it was captured, the clock's coarseness of 17 ms included)`}`,
     );
   }
   if (s.answered?.kind === "open") said.push(`the handshake authenticates (packet ${s.response!.frame})`);

@@ -9,3 +9,16 @@ export function formatTime(ns: bigint, digits = 9): string {
     .slice(0, digits);
   return `${negative ? "-" : ""}${n / 1_000_000_000n}.${fraction}`;
 }
+
+/** ECMAScript's dates end here, in ms on both sides of 1970. */
+const LAST_DATE_MS = 8_640_000_000_000_000n;
+
+/** "2026-11-23T13:46:04.822083584Z"; what no date can say, as a damaged file may claim, as seconds. */
+export function formatDate(ns: bigint): string {
+  const ms = ns / 1_000_000n;
+  if (ns < 0n || ms > LAST_DATE_MS) return `${formatTime(ns)} s after 1970`;
+  return `${new Date(Number(ms)).toISOString().slice(0, -1)}${String(ns % 1_000_000n).padStart(6, "0")}Z`;
+}
+
+/** "13:46:19.441", of the same. */
+export const formatClock = (ns: bigint): string => /T([^Z]{12})/.exec(formatDate(ns))?.[1] ?? formatDate(ns);

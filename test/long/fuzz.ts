@@ -44,7 +44,7 @@ export const fuzz: Scenario = {
     const seed = Date.now() & 0xffffff;
     const random = randomOf(seed);
     const files = readdirSync(CORPUS, { recursive: true, encoding: "utf8" }).filter((f) => /\.pcap(ng)?$/.test(f));
-    const corpus = files.map((f) => readFileSync(join(CORPUS, f)));
+    const corpus = files.map((f) => Uint8Array.from(readFileSync(join(CORPUS, f))));
     if (corpus.length === 0) throw new Error("no captures found");
     let runs = 0;
     const before = process.memoryUsage().rss;

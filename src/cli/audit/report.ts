@@ -2,7 +2,7 @@
 import { formatIp } from "../../base/ip.ts";
 import type { Audit, FlowFinding } from "../../capture/audit/audit.ts";
 import { type Cause, EXIT_CODES, type Precondition, type Verdict } from "../../capture/audit/types.ts";
-import { formatTime } from "../../capture/moment.ts";
+import { formatClock, formatTime } from "../../capture/moment.ts";
 import { protocolName } from "../../capture/summary.ts";
 
 export type Canaries = {
@@ -62,7 +62,7 @@ function pairRows(r: Report): string[][] {
         p ? `${many(p.encryptedPackets, "packet")}, ${p.encryptedBytes} B` : "no traffic",
         proven,
         p && p.plainPackets > 0 ? `${many(p.plainPackets, "packet")}, ${p.plainBytes} B` : "0",
-        at === undefined ? "not in this window" : `${new Date(Number(at / 1_000_000n)).toISOString().slice(11, 23)}`,
+        at === undefined ? "not in this window" : formatClock(at),
       ]);
     }
   }
