@@ -7,7 +7,6 @@ export const KEY_LENGTH = 32;
 export const TAG_LENGTH = 16;
 export const MAC_LENGTH = 16;
 export const TIMESTAMP_LENGTH = 12;
-export const COOKIE_LENGTH = 16;
 export const XNONCE_LENGTH = 24;
 
 export const Initiation = { SENDER: 4, EPHEMERAL: 8, STATIC: 40, TIMESTAMP: 88, MAC1: 116, MAC2: 132, LENGTH: 148 } as const;
