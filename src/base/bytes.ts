@@ -88,7 +88,8 @@ export function toBase64(bytes: Uint8Array): string {
   return out;
 }
 
-const base64Value = (c: number): number =>
+/** 0 to 63 of a base64 digit's character code, -1 of any other; without branches or look-ups. */
+export const base64Value = (c: number): number =>
   -1 +
   ((((64 - c) & (c - 91)) >> 8) & (c - 64)) +
   ((((96 - c) & (c - 123)) >> 8) & (c - 70)) +

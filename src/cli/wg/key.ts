@@ -1,19 +1,11 @@
 // Keys as wg(8) reads and writes them: 44 characters of base64, from files and standard input only. They stay bytes all the way.
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { isZero, toBase64, utf8, wipe } from "../../base/bytes.ts";
+import { base64Value, isZero, toBase64, utf8, wipe } from "../../base/bytes.ts";
 import { TortieError } from "../../base/errors.ts";
 import { failure } from "./words.ts";
 
 const TEXT_LENGTH = 44;
-
-const digit = (c: number): number =>
-  -1 +
-  ((((64 - c) & (c - 91)) >> 8) & (c - 64)) +
-  ((((96 - c) & (c - 123)) >> 8) & (c - 70)) +
-  ((((47 - c) & (c - 58)) >> 8) & (c + 5)) +
-  ((((42 - c) & (c - 44)) >> 8) & 63) +
-  ((((46 - c) & (c - 48)) >> 8) & 64);
 
 /** The key of exactly 44 base64 characters, or undefined; without branches or look-ups on the characters. */
 export function keyFromBase64(text: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
@@ -21,7 +13,7 @@ export function keyFromBase64(text: Uint8Array): Uint8Array<ArrayBuffer> | undef
   const key = new Uint8Array(32);
   let bad = 0;
   for (let i = 0; i < 11; i++) {
-    const v = [0, 1, 2, 3].map((j) => (4 * i + j === TEXT_LENGTH - 1 ? 0 : digit(text[4 * i + j]!)));
+    const v = [0, 1, 2, 3].map((j) => (4 * i + j === TEXT_LENGTH - 1 ? 0 : base64Value(text[4 * i + j]!)));
     for (const d of v) bad |= d >> 8;
     const bits = ((v[0]! & 63) << 18) | ((v[1]! & 63) << 12) | ((v[2]! & 63) << 6) | (v[3]! & 63);
     key[3 * i] = bits >> 16;
