@@ -1,15 +1,14 @@
 // A device that only remembers its configuration: the in-memory twin of a live one, for tests of whatever speaks to a device.
 import { toHex } from "../base/bytes.ts";
 import { type Cidr, formatCidr } from "../base/cidr.ts";
-import { type DeviceState, type Endpoint, Errno, type PeerState, type UapiDevice, type UapiPeer } from "./types.ts";
-
-type Remembered = { -readonly [K in keyof PeerState]: PeerState[K] } & { allowedIps: Cidr[] };
+import { newPeer, type PeerDraft } from "./draft.ts";
+import { type DeviceState, type Endpoint, Errno, type UapiDevice, type UapiPeer } from "./types.ts";
 
 export class MemoryDevice implements UapiDevice {
   privateKey: Uint8Array | undefined;
   listenPort = 0;
   fwmark = 0;
-  readonly peers: Map<string, Remembered> = new Map();
+  readonly peers: Map<string, PeerDraft> = new Map();
   /** What was called, one line each, keys and all. */
   readonly calls: string[] = [];
   readonly #keylogs = new Set<(lines: Uint8Array) => void>();
@@ -49,16 +48,7 @@ export class MemoryDevice implements UapiDevice {
     if (this.#ownPublicKey && toHex(this.#ownPublicKey) === id) return undefined;
     const known = this.peers.get(id);
     if (!known && updateOnly) return undefined;
-    const peer: Remembered = known ?? {
-      publicKey,
-      presharedKey: new Uint8Array(32),
-      lastHandshakeSec: 0,
-      lastHandshakeNsec: 0,
-      txBytes: 0,
-      rxBytes: 0,
-      persistentKeepalive: 0,
-      allowedIps: [],
-    };
+    const peer = known ?? newPeer(publicKey);
     this.peers.set(id, peer);
     return this.#session(id, peer, !known);
   }
@@ -79,12 +69,12 @@ export class MemoryDevice implements UapiDevice {
     for (const write of this.#keylogs) write(lines.slice());
   }
 
-  #session(id: string, peer: Remembered, created: boolean): UapiPeer {
+  #session(id: string, peer: PeerDraft, created: boolean): UapiPeer {
     const say = (text: string): number => {
       this.calls.push(`  ${text}`);
       return Errno.OK;
     };
-    const without = (cidr: Cidr, from: Remembered): void => {
+    const without = (cidr: Cidr, from: PeerDraft): void => {
       from.allowedIps = from.allowedIps.filter((a) => formatCidr(a) !== formatCidr(cidr));
     };
     return {

@@ -1,24 +1,11 @@
 // What a client reads: the answer to get, and the errno that ends every answer. Never trusts the device: bounded lines, unknown keys are skipped.
-import type { Cidr } from "../base/cidr.ts";
 import { wipe } from "../base/bytes.ts";
-import type { DeviceState, Endpoint, PeerState } from "./types.ts";
+import { type Draft, newPeer, type PeerDraft } from "./draft.ts";
+import type { DeviceState, Endpoint } from "./types.ts";
 import { ascii, parseAllowedIp, parseCounter, parseKey, parseNumber, parseUapiEndpoint } from "./values.ts";
 
-type Draft<T> = { -readonly [K in keyof T]: T[K] };
-type PeerDraft = Draft<Omit<PeerState, "allowedIps">> & { allowedIps: Cidr[] };
 type StateDraft = Draft<Omit<DeviceState, "peers">> & { peers: PeerDraft[] };
 export type Reply = { readonly errno: number; readonly state: StateDraft };
-
-const newPeer = (publicKey: Uint8Array): PeerDraft => ({
-  publicKey,
-  presharedKey: new Uint8Array(32),
-  lastHandshakeSec: 0,
-  lastHandshakeNsec: 0,
-  txBytes: 0,
-  rxBytes: 0,
-  persistentKeepalive: 0,
-  allowedIps: [],
-});
 
 /** Reads one answer line by line; end() after the empty line. */
 export class ReplyReader {
