@@ -2,16 +2,16 @@
 //   npm run bench, or: npx tsx bench/cluster.ts [--rounds N]      (root)
 import { cpus, release } from "node:os";
 import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { allHandshaken } from "../src/lab/exercise/devices.ts";
 import { type LabHandle, startLab } from "../src/lab/handle.ts";
 import { type DaemonName, killDaemon } from "../src/lab/kill.ts";
-import { pingPods, switchEncryption } from "../test/lab/driver.ts";
+import { pingPodsDuring, switchEncryption } from "../test/lab/driver.ts";
 import { TORTIE } from "../test/peers.ts";
 import { spread } from "./statistics.ts";
 
 const RATE = { count: 1_000, interval: 0.005 };
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function enable(handle: LabHandle): Promise<number> {
   const returned = await switchEncryption(handle, true);
@@ -22,10 +22,7 @@ async function enable(handle: LabHandle): Promise<number> {
 
 /** Pings lost of 2 x 1,000 at 200/s while something happens a second after their start. */
 async function lostDuring(handle: LabHandle, what: () => Promise<unknown>): Promise<number> {
-  const pings = pingPods(handle, RATE);
-  await sleep(1_000);
-  await what();
-  return (await pings).reduce((sum, p) => sum + p.sent - p.received, 0);
+  return (await pingPodsDuring(handle, RATE, what)).reduce((sum, p) => sum + p.sent - p.received, 0);
 }
 
 export async function main(args: string[]): Promise<void> {

@@ -12,13 +12,12 @@ export async function daemonLog(level: LogLevel, base: Readonly<Record<string, s
   // Loaded here: the short-lived commands beside the daemons do not wait for it.
   const { pino } = await import("pino");
   const logger = pino({ level, base, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
-  const log: Log = {
+  return {
     debug: (message, fields) => logger.debug(fields ?? {}, message),
     info: (message, fields) => logger.info(fields ?? {}, message),
     warn: (message, fields) => logger.warn(fields ?? {}, message),
     error: (message, fields) => logger.error(fields ?? {}, message),
   };
-  return log;
 }
 
 /** Says, once a daemon that holds keys stands, when its Node is past its end of life. */
