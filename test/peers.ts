@@ -12,6 +12,8 @@ const PACKAGES = {
   tshark: "tshark",
   kubectl: "kubernetes-client, or scripts/peers for a current one",
   ping: "iputils-ping",
+  iperf3: "iperf3",
+  openvpn: "openvpn",
 } as const;
 export type Program = keyof typeof PACKAGES;
 

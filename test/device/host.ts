@@ -21,6 +21,9 @@ export async function eventually<T>(check: () => T | Promise<T>, ms = 5000): Pro
 
 export type Spawned = { readonly child: ChildProcess; readonly output: () => string; readonly exit: Promise<number | null> };
 
+/** "tortie", the path of a wireguard-go, or the words of a command that takes "-f IF". */
+export type DeviceProgram = string | readonly string[];
+
 /** On a busy machine a process takes long to start; that is no failure. */
 const START_MS = 30_000;
 
@@ -77,10 +80,10 @@ export class Host {
     return `/proc/${this.pid}/root/run/wireguard/${name}.sock`;
   }
 
-  /** Starts a device of `program` ("tortie" or the path of a wireguard-go) in the foreground; resolves when its socket listens. */
-  async device(program: string, name: string, env: NodeJS.ProcessEnv = {}): Promise<Spawned> {
-    const command = program === "tortie" ? [process.execPath, TORTIE, "device", "-f", name] : [program, "-f", name];
-    const spawned = this.spawn(command, { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1", ...env });
+  /** Starts a device in the foreground; resolves when its socket listens. */
+  async device(program: DeviceProgram, name: string, env: NodeJS.ProcessEnv = {}): Promise<Spawned> {
+    const words = program === "tortie" ? [process.execPath, TORTIE, "device"] : typeof program === "string" ? [program] : program;
+    const spawned = this.spawn([...words, "-f", name], { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1", ...env });
     await eventually(() => {
       if (spawned.child.exitCode !== null) throw new Error(`the device ended: ${spawned.output()}`);
       return new Promise<void>((resolve, reject) => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
 import { find } from "../peers.ts";
-import { eventually, Host, type Spawned } from "./host.ts";
+import { type DeviceProgram, eventually, Host, type Spawned } from "./host.ts";
 
 export const WG: string = find("wg") ?? "wg";
 export const newKey = (): string => execFileSync(WG, ["genkey"], { encoding: "utf8" }).trim();
@@ -21,8 +21,7 @@ export type Tunnel = {
   readonly close: () => Promise<void>;
 };
 export type TunnelOptions = {
-  /** "tortie", or the path of a wireguard-go. */
-  readonly programs?: readonly [string, string];
+  readonly programs?: readonly [DeviceProgram, DeviceProgram];
   readonly outer?: 4 | 6;
   readonly psk?: boolean;
   readonly env?: NodeJS.ProcessEnv;
