@@ -143,87 +143,113 @@ export function cryptoCases(crypto: Crypto): void {
 export function packetCases(make: (memory: ArrayBufferLike) => PacketCrypto): void {
   const KEY = 32;
   const COUNTER = 80;
-  const AT = 256;
-  const place = (key: Uint8Array, counter: Uint8Array, payload: Uint8Array): { crypto: PacketCrypto; u8: Uint8Array; lo: number; hi: number } => {
-    const u8 = new Uint8Array(new SharedArrayBuffer(AT + payload.length + 256)).fill(0xa5);
+  const FROM = 256;
+  const BEFORE = 0xa5;
+  /** Memory with a text at FROM, and room for a copy at `to`. */
+  const place = (
+    key: Uint8Array,
+    counter: Uint8Array,
+    text: Uint8Array,
+  ): { crypto: PacketCrypto; u8: Uint8Array; lo: number; hi: number; to: number } => {
+    const to = FROM + Math.ceil(text.length / 16) * 16 + 256;
+    const u8 = new Uint8Array(new SharedArrayBuffer(to + text.length + 256)).fill(BEFORE);
     u8.set(key, KEY);
     u8.set(counter, COUNTER);
-    u8.set(payload, AT);
+    u8.set(text, FROM);
     const view = new DataView(u8.buffer);
-    return { crypto: make(u8.buffer), u8, lo: view.getUint32(COUNTER, true), hi: view.getUint32(COUNTER + 4, true) };
+    return { crypto: make(u8.buffer), u8, lo: view.getUint32(COUNTER, true), hi: view.getUint32(COUNTER + 4, true), to };
   };
+  const nobleSeals = (key: Uint8Array, counter: Uint8Array, text: Uint8Array): string => {
+    const { u8, lo, hi, to } = place(key, counter, text);
+    noblePackets(u8.buffer).seal(KEY, lo, hi, FROM, to, text.length);
+    return toHex(u8.slice(to, to + text.length + 16));
+  };
+  const LENGTHS = [...Array.from({ length: 301 }, (_, i) => i), 1419, 1420, 9000, 65_535];
 
   describe("PacketCrypto", () => {
     test("the keys and plaintexts of Wycheproof, against noble; the ciphertexts too where the nonce begins with zeros", () => {
       let exact = 0;
       for (const { ivSize, tests } of wycheproof<AeadGroup>("chacha20_poly1305"))
         for (const t of tests.filter((x) => ivSize === 96 && x.result === "valid")) {
-          const iv = hex(t.iv);
-          const ours = place(hex(t.key), iv.subarray(4), hex(t.msg));
-          ours.crypto.seal(KEY, ours.lo, ours.hi, AT, t.msg.length / 2);
-          const right = place(hex(t.key), iv.subarray(4), hex(t.msg));
-          noblePackets(right.u8.buffer).seal(KEY, ours.lo, ours.hi, AT, t.msg.length / 2);
-          const sealed = (u8: Uint8Array): string => toHex(u8.slice(AT, AT + t.msg.length / 2 + 16));
-          expect(sealed(ours.u8), `test ${t.tcId}`).toBe(sealed(right.u8));
+          const [key, counter, text] = [hex(t.key), hex(t.iv).subarray(4), hex(t.msg)];
+          const { crypto, u8, lo, hi, to } = place(key, counter, text);
+          crypto.seal(KEY, lo, hi, FROM, to, text.length);
+          const sealed = toHex(u8.slice(to, to + text.length + 16));
+          expect(sealed, `test ${t.tcId}`).toBe(nobleSeals(key, counter, text));
           // Additional data changes the tag alone.
           if (t.iv.startsWith("00000000")) {
-            expect(sealed(ours.u8).slice(0, t.ct.length)).toBe(t.ct);
+            expect(sealed.slice(0, t.ct.length)).toBe(t.ct);
             exact++;
           }
         }
       expect(exact).toBe(10);
     });
     test("every length up to 300 and some large ones: sealed as noble does, opened again, nothing outside touched", () => {
-      for (const length of [...Array.from({ length: 301 }, (_, i) => i), 1420, 9000, 65_535]) {
-        const payload = bytes(length);
-        const { crypto, u8, lo, hi } = place(bytes(32), hex("fffffffffefffffe"), payload);
-        crypto.seal(KEY, lo, hi, AT, length);
-        expect([...u8.subarray(0, AT - 64)], "before the headroom").toEqual([
-          ...place(bytes(32), hex("fffffffffefffffe"), payload).u8.subarray(0, AT - 64),
-        ]);
-        expect(
-          u8.subarray(AT + length + 32).every((b) => b === 0xa5),
-          "after the tailroom",
-        ).toBe(true);
-        if (length < 32 || length === 1420 || length === 65_535) {
-          const right = place(bytes(32), hex("fffffffffefffffe"), payload);
-          noblePackets(right.u8.buffer).seal(KEY, lo, hi, AT, length);
-          expect(toHex(u8.slice(AT, AT + length + 16)), `${length} bytes`).toBe(toHex(right.u8.slice(AT, AT + length + 16)));
-        }
-        u8.fill(0x5a, AT + length + 16);
-        const before = u8.slice(0, AT);
-        expect(crypto.open(KEY, COUNTER, AT, length), `${length} bytes`).toBe(true);
-        expect(toHex(u8.slice(AT, AT + length))).toBe(toHex(payload));
-        expect(u8.slice(0, AT)).toEqual(before);
-        expect(
-          u8.subarray(AT + length + 16).every((b) => b === 0x5a),
-          "open() changed what follows",
-        ).toBe(true);
+      const [key, counter] = [bytes(32), hex("fffffffffefffffe")];
+      for (const length of LENGTHS) {
+        const text = bytes(length);
+        const { crypto, u8, lo, hi, to } = place(key, counter, text);
+        const start = u8.slice();
+        crypto.seal(KEY, lo, hi, FROM, to, length);
+        expect(u8.slice(0, FROM - 64), "before the headroom").toEqual(start.slice(0, FROM - 64));
+        expect(u8.slice(FROM - 16, to - 64), "the last of the headroom, the text, and what is between").toEqual(start.slice(FROM - 16, to - 64));
+        expect(u8.slice(to + length + 32), "after the tailroom").toEqual(start.slice(to + length + 32));
+        if (length < 32 || length > 1000) expect(toHex(u8.slice(to, to + length + 16)), `${length} bytes`).toBe(nobleSeals(key, counter, text));
+
+        u8.fill(BEFORE, FROM - 64, FROM + length + 16);
+        u8.fill(0x5a, to + length + 16);
+        const sealed = u8.slice();
+        expect(crypto.open(KEY, COUNTER, to, FROM, length), `${length} bytes`).toBe(true);
+        expect(toHex(u8.slice(FROM, FROM + length))).toBe(toHex(text));
+        expect(u8.slice(0, FROM - 64)).toEqual(sealed.slice(0, FROM - 64));
+        expect(u8.slice(FROM + length + 16, to - 64)).toEqual(sealed.slice(FROM + length + 16, to - 64));
+        expect(u8.slice(to - 16), "header, ciphertext, tag, and what follows").toEqual(sealed.slice(to - 16));
       }
     });
-    test("open() refuses a change of any bit of tag, ciphertext, counter and key", () => {
-      const length = 40;
-      const { crypto, u8, lo, hi } = place(bytes(32), bytes(8), bytes(length));
-      crypto.seal(KEY, lo, hi, AT, length);
-      const good = u8.slice();
-      const places = [...Array.from({ length: length + 16 }, (_, i) => AT + i), ...Array.from({ length: 8 }, (_, i) => COUNTER + i), KEY, KEY + 31];
-      for (const at of places)
-        for (let bit = 0; bit < 8; bit++) {
-          u8.set(good);
-          u8[at]! ^= 1 << bit;
-          expect(crypto.open(KEY, COUNTER, AT, length)).toBe(false);
-        }
-      u8.set(good);
-      expect(crypto.open(KEY, COUNTER, AT, length)).toBe(true);
+    test("sealed in place it is the same", () => {
+      for (const length of LENGTHS) {
+        const apart = place(bytes(32), bytes(8), bytes(length));
+        apart.crypto.seal(KEY, apart.lo, apart.hi, FROM, apart.to, length);
+        const { crypto, u8, lo, hi } = place(bytes(32), bytes(8), bytes(length));
+        crypto.seal(KEY, lo, hi, FROM, FROM, length);
+        expect(toHex(u8.slice(FROM, FROM + length + 16)), `${length} bytes`).toBe(toHex(apart.u8.slice(apart.to, apart.to + length + 16)));
+        expect(u8.subarray(FROM + length + 32).every((b) => b === BEFORE)).toBe(true);
+      }
     });
-    test("payloads need no alignment", () => {
+    test("open() refuses a change of any bit of tag, ciphertext, counter and key, and leaves no plaintext", () => {
+      for (const length of [40, 41]) {
+        const { crypto, u8, lo, hi, to } = place(bytes(32), bytes(8), bytes(length));
+        crypto.seal(KEY, lo, hi, FROM, to, length);
+        const good = u8.slice();
+        const places = [...Array.from({ length: length + 16 }, (_, i) => to + i), ...Array.from({ length: 8 }, (_, i) => COUNTER + i), KEY, KEY + 31];
+        for (const at of places)
+          for (let bit = 0; bit < 8; bit++) {
+            u8.set(good);
+            u8[at]! ^= 1 << bit;
+            const damaged = u8.slice(to - 16);
+            expect(crypto.open(KEY, COUNTER, to, FROM, length)).toBe(false);
+            expect(u8.subarray(FROM, FROM + length).every((b) => b === 0)).toBe(true);
+            expect(u8.slice(to - 16)).toEqual(damaged);
+          }
+        u8.set(good);
+        expect(crypto.open(KEY, COUNTER, to, FROM, length)).toBe(true);
+      }
+    });
+    test("nothing need be aligned: texts, headers, counters", () => {
       const { crypto, u8 } = place(bytes(32), bytes(8), bytes(700));
-      for (let at = 100; at < 116; at++) {
-        u8.set(bytes(333), at + 64);
-        crypto.seal(KEY, 5, 0, at + 64, 333);
-        u8.set(concat(new Uint8Array([5]), new Uint8Array(7)), COUNTER);
-        expect(crypto.open(KEY, COUNTER, at + 64, 333)).toBe(true);
-        expect(u8.slice(at + 64, at + 64 + 333)).toEqual(bytes(333));
+      const text = bytes(333);
+      const right = nobleSeals(bytes(32), concat(new Uint8Array([5]), new Uint8Array(7)), text);
+      for (let i = 0; i < 16; i++) {
+        const [from, to, counter] = [200 + i, 640 + ((5 * i) & 15), 112 + ((3 * i) & 7)];
+        u8.fill(BEFORE, from - 72, from);
+        u8.set(text, from);
+        crypto.seal(KEY, 5, 0, from, to, 333);
+        expect(toHex(u8.slice(to, to + 333 + 16))).toBe(right);
+        expect(u8.slice(from, from + 333)).toEqual(text);
+        expect(u8.subarray(from - 72, from - 67).every((b) => b === BEFORE)).toBe(true);
+        u8.set(concat(new Uint8Array([5]), new Uint8Array(7)), counter);
+        expect(crypto.open(KEY, counter, to, from, 333)).toBe(true);
+        expect(u8.slice(from, from + 333)).toEqual(text);
       }
     });
   });

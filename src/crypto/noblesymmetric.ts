@@ -33,15 +33,16 @@ export function noblePackets(memory: ArrayBufferLike): PacketCrypto {
   const counter = new DataView(nonce.buffer);
   return {
     name: "noble",
-    seal(keyAt, counterLo, counterHi, at, length) {
+    seal(keyAt, counterLo, counterHi, from, to, length) {
       counter.setUint32(4, counterLo, true);
       counter.setUint32(8, counterHi, true);
-      u8.set(chacha20poly1305(u8.slice(keyAt, keyAt + 32), nonce).encrypt(u8.slice(at, at + length)), at);
+      u8.set(chacha20poly1305(u8.slice(keyAt, keyAt + 32), nonce).encrypt(u8.slice(from, from + length)), to);
     },
-    open(keyAt, counterAt, at, length) {
+    open(keyAt, counterAt, from, to, length) {
       nonce.set(u8.subarray(counterAt, counterAt + 8), 4);
-      const plaintext = attempt(() => chacha20poly1305(u8.slice(keyAt, keyAt + 32), nonce).decrypt(u8.slice(at, at + length + 16)));
-      if (plaintext) u8.set(plaintext, at);
+      const plaintext = attempt(() => chacha20poly1305(u8.slice(keyAt, keyAt + 32), nonce).decrypt(u8.slice(from, from + length + 16)));
+      if (plaintext) u8.set(plaintext, to);
+      else u8.fill(0, to, to + length);
       return plaintext !== undefined;
     },
   };

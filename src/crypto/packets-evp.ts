@@ -19,11 +19,10 @@ const NONCE = 0;
 const OUTL = 16;
 
 /** undefined when this Node does not export the functions. */
-export function evpPackets(memory: ArrayBufferLike): PacketCrypto | undefined {
+export function evpPackets(memory: ArrayBufferLike, base: number = address(new Uint8Array(memory))): PacketCrypto | undefined {
   if (!cipher || !create || !encryptInit || !encryptUpdate || !encryptFinal || !decryptInit || !decryptUpdate || !decryptFinal || !control)
     return undefined;
   const u8 = new Uint8Array(memory);
-  const base = address(u8);
   const { u8: s8, u32: s32, at: sAt } = scratch(32);
   // One context a direction, for as long as the thread lives.
   const sealing = create();
@@ -31,21 +30,23 @@ export function evpPackets(memory: ArrayBufferLike): PacketCrypto | undefined {
   if (!encryptInit(sealing, cipher(), 0, 0, 0) || !decryptInit(opening, cipher(), 0, 0, 0)) return undefined;
   return {
     name: "openssl (EVP)",
-    seal(keyAt, counterLo, counterHi, at, length) {
+    seal(keyAt, counterLo, counterHi, from, to, length) {
       s32[1] = counterLo;
       s32[2] = counterHi;
       encryptInit(sealing, 0, 0, base + keyAt, sAt + NONCE);
       // A null input would mean additional data; an empty one is refused: nothing to do then.
-      if (length > 0) encryptUpdate(sealing, base + at, sAt + OUTL, base + at, length);
-      encryptFinal(sealing, base + at + length, sAt + OUTL);
-      control(sealing, GET_TAG, 16, base + at + length);
+      if (length > 0) encryptUpdate(sealing, base + to, sAt + OUTL, base + from, length);
+      encryptFinal(sealing, base + to + length, sAt + OUTL);
+      control(sealing, GET_TAG, 16, base + to + length);
     },
-    open(keyAt, counterAt, at, length) {
+    open(keyAt, counterAt, from, to, length) {
       for (let i = 0; i < 8; i++) s8[4 + i] = u8[counterAt + i]!;
       decryptInit(opening, 0, 0, base + keyAt, sAt + NONCE);
-      control(opening, SET_TAG, 16, base + at + length);
-      if (length > 0) decryptUpdate(opening, base + at, sAt + OUTL, base + at, length);
-      return decryptFinal(opening, base + at + length, sAt + OUTL) === 1;
+      control(opening, SET_TAG, 16, base + from + length);
+      if (length > 0) decryptUpdate(opening, base + to, sAt + OUTL, base + from, length);
+      if (decryptFinal(opening, base + to + length, sAt + OUTL) === 1) return true;
+      u8.fill(0, to, to + length);
+      return false;
     },
   };
 }

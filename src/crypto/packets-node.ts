@@ -38,15 +38,16 @@ export function nodePackets(memory: ArrayBufferLike): PacketCrypto {
   const none = new Uint8Array(0);
   return {
     name: "node",
-    seal(keyAt, counterLo, counterHi, at, length) {
+    seal(keyAt, counterLo, counterHi, from, to, length) {
       counter.setUint32(4, counterLo, true);
       counter.setUint32(8, counterHi, true);
-      u8.set(seal(u8.subarray(keyAt, keyAt + 32), nonce, u8.subarray(at, at + length), none), at);
+      u8.set(seal(u8.subarray(keyAt, keyAt + 32), nonce, u8.subarray(from, from + length), none), to);
     },
-    open(keyAt, counterAt, at, length) {
+    open(keyAt, counterAt, from, to, length) {
       nonce.set(u8.subarray(counterAt, counterAt + 8), 4);
-      const plaintext = open(u8.subarray(keyAt, keyAt + 32), nonce, u8.subarray(at, at + length + TAG), none);
-      if (plaintext) u8.set(plaintext, at);
+      const plaintext = open(u8.subarray(keyAt, keyAt + 32), nonce, u8.subarray(from, from + length + TAG), none);
+      if (plaintext) u8.set(plaintext, to);
+      else u8.fill(0, to, to + length);
       return plaintext !== undefined;
     },
   };

@@ -6,28 +6,35 @@ import { directPackets } from "./packets-direct.ts";
 import { evpPackets } from "./packets-evp.ts";
 import { nodePackets } from "./packets-node.ts";
 
-/** Packets in `memory`, which must never move or be detached. One instance a thread. */
-export function opensslPackets(memory: ArrayBufferLike): PacketCrypto {
-  for (const make of [directPackets, evpPackets]) if (rightPackets(make)) return make(memory)!;
+/**
+ * Packets in `memory`, which must never move or be detached. One instance a thread. `base`: its native address, where it has several.
+ * @default the address of the first byte
+ */
+export function opensslPackets(memory: ArrayBufferLike, base?: number): PacketCrypto {
+  for (const make of [directPackets, evpPackets]) if (rightPackets(make)) return make(memory, base)!;
   return nodePackets(memory);
 }
 
-// Around every boundary of ChaCha20's and Poly1305's blocks, against node:crypto; a damaged tag must be refused.
+const [KEY, COUNTER, FROM, TO] = [32, 8, 128, 896];
+
+// Around every boundary of ChaCha20's and Poly1305's blocks, against node:crypto, from place to place and in place; a damaged tag must be refused.
 function rightPackets(make: (memory: ArrayBufferLike) => PacketCrypto | undefined): boolean {
-  const at = 128;
-  const fresh = (): Uint8Array<ArrayBuffer> => new Uint8Array(1024).map((_, i) => i * 31);
-  for (const length of [0, 1, 15, 16, 17, 63, 64, 65, 200, 528]) {
-    const [mine, right] = [fresh(), fresh()];
-    const tested = make(mine.buffer);
-    if (!tested) return false;
-    // The counter lies at 8 .. 15, the key at 32 .. 63.
-    const counter = new DataView(mine.buffer);
-    tested.seal(32, counter.getUint32(8, true), counter.getUint32(12, true), at, length);
-    nodePackets(right.buffer).seal(32, counter.getUint32(8, true), counter.getUint32(12, true), at, length);
-    if (!equal(mine.subarray(at, at + length + 16), right.subarray(at, at + length + 16))) return false;
-    if (!tested.open(32, 8, at, length) || !equal(mine.subarray(at, at + length), fresh().subarray(at, at + length))) return false;
-    mine[at + length]! ^= 1;
-    if (tested.open(32, 8, at, length)) return false;
-  }
+  const fresh = (): Uint8Array<ArrayBuffer> => new Uint8Array(2048).map((_, i) => i * 31);
+  for (const length of [0, 1, 15, 16, 17, 63, 64, 65, 127, 200, 528])
+    for (const to of [TO, FROM]) {
+      const [mine, right] = [fresh(), fresh()];
+      const tested = make(mine.buffer);
+      if (!tested) return false;
+      const counter = new DataView(mine.buffer);
+      const [lo, hi] = [counter.getUint32(COUNTER, true), counter.getUint32(COUNTER + 4, true)];
+      tested.seal(KEY, lo, hi, FROM, to, length);
+      nodePackets(right.buffer).seal(KEY, lo, hi, FROM, to, length);
+      if (!equal(mine.subarray(to, to + length + 16), right.subarray(to, to + length + 16))) return false;
+      const back = TO + FROM - to;
+      const opened = (): Uint8Array => mine.subarray(back, back + length);
+      if (!tested.open(KEY, COUNTER, to, back, length) || !equal(opened(), fresh().subarray(FROM, FROM + length))) return false;
+      mine[to + length]! ^= 1;
+      if (tested.open(KEY, COUNTER, to, back, length) || opened().some((b) => b !== 0)) return false;
+    }
   return true;
 }

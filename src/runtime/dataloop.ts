@@ -9,7 +9,7 @@ import { errno } from "../sys/ffi.ts";
 import { Messages } from "../sys/messages.ts";
 import type { Slab } from "../sys/slab.ts";
 import { VNET_HEADER } from "../sys/tun.ts";
-import { DataHalf, Done, ENDPOINT_WORDS, Head, type PacketCrypto, SEND_HEADROOM, type Tables } from "../wireguard/index.ts";
+import { DataHalf, Done, ENDPOINT_WORDS, Head, type PacketCrypto, SEAL_HEADROOM, SEND_HEADROOM, type Tables } from "../wireguard/index.ts";
 import { Outbox } from "./outbox.ts";
 import { Mail } from "./plan.ts";
 
@@ -50,11 +50,11 @@ export class DataLoop {
   constructor(slab: Slab, tables: Tables, crypto: PacketCrypto, tell: () => void) {
     this.#slab = slab;
     this.#tables = tables;
-    this.#data = new DataHalf(tables, crypto);
+    this.#data = new DataHalf(tables, crypto, slab.take(BUFFER, 64));
     this.#tell = tell;
     this.#epoll = new Epoll(slab);
     this.#inbox = new Messages(slab, RECEIVE);
-    this.#buffers = slab.take(RECEIVE * BUFFER, 64);
+    this.#buffers = slab.take(RECEIVE * BUFFER + SEAL_HEADROOM, 64) + SEAL_HEADROOM;
     for (let i = 0; i < RECEIVE; i++) this.#inbox.setData(i, this.#buffers + i * BUFFER, 65_536);
     this.#source = slab.take(4 * ENDPOINT_WORDS);
     this.#outbox = new Outbox(slab, SEND, this.#data);

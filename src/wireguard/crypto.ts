@@ -26,25 +26,29 @@ export interface Crypto {
   random(into: Uint8Array): void;
 }
 
-/** What seal() may overwrite before the plaintext … */
+/** What seal() and open() may overwrite before the text they read … */
 export const SEAL_HEADROOM = 64;
-/** … and after it: the tag (16) and up to 15 bytes more. */
+/** … and after the text they write: the tag (16) and up to 16 bytes more. */
 export const SEAL_TAILROOM = 32;
 
 /**
- * Sealing and opening of data messages in place, in the memory it was made for: no allocation, offsets in bytes. One instance a thread. The nonce is
- * four zero bytes and the 64-bit little-endian counter; there is no additional data.
+ * Sealing and opening of data messages, in the memory it was made for: no allocation, offsets in bytes. One instance a thread. The nonce is four zero
+ * bytes and the 64-bit little-endian counter; there is no additional data. Text goes from one place to another, because the pass that enciphers it is
+ * one over the memory anyway. Nothing need be aligned; it is faster when offsets and lengths are multiples of 4. When `from` is none, up to 3 bytes
+ * more than SEAL_HEADROOM are overwritten before it.
  */
 export interface PacketCrypto {
   readonly name: string;
   /**
-   * Seals `length` bytes at `at`; the tag follows them. `keyAt`: offset of the 32-byte key. The counter comes as two u32 halves. Clobbers SEAL_HEADROOM
-   * bytes before `at` and up to SEAL_TAILROOM after the plaintext.
+   * Seals `length` bytes at `from`; ciphertext goes to `to`, its tag after it. `keyAt`: offset of the 32-byte key. The counter comes as two u32
+   * halves. Overwrites up to SEAL_HEADROOM bytes before `from` (but never the last 16) and before `to`, and SEAL_TAILROOM after the ciphertext;
+   * nothing from `from` on. `to` is `from`, or neither overlaps what belongs to the other.
    */
-  seal(keyAt: number, counterLo: number, counterHi: number, at: number, length: number): void;
+  seal(keyAt: number, counterLo: number, counterHi: number, from: number, to: number, length: number): void;
   /**
-   * Opens `length` bytes at `at` (without the 16-byte tag, which follows). `counterAt`: offset of the 8-byte little-endian counter in the header.
-   * False when the tag is wrong: then the ciphertext may be garbage. Bytes outside it are never changed.
+   * Opens `length` bytes at `from` (without the 16-byte tag, which follows); the plaintext goes to `to`. `counterAt`: offset of the 8-byte little-endian
+   * counter in the header. False when the tag is wrong: then `to` holds zeros. Overwrites SEAL_HEADROOM bytes before `to`, and up to as many before
+   * `from`, but never the last 16: the header stays. What follows is as it was.
    */
-  open(keyAt: number, counterAt: number, at: number, length: number): boolean;
+  open(keyAt: number, counterAt: number, from: number, to: number, length: number): boolean;
 }

@@ -49,6 +49,7 @@ export class DataHalf {
 
   readonly #t: Tables;
   readonly #crypto: PacketCrypto;
+  readonly #opened: number;
   readonly #epoch: number;
   /** Peers whose session was confirmed in this round: their staged packets are due. */
   readonly #confirmed: Int32Array;
@@ -57,9 +58,12 @@ export class DataHalf {
   #flushing = -1;
   #again = false;
 
-  /** `thread`: 0 .. DATA_THREADS - 1, for the epoch. All calls of one DataHalf are on one thread, and today there is one DataHalf a device. */
-  constructor(tables: Tables, crypto: PacketCrypto, thread = 0) {
+  /**
+   * `opened`: where received packets are opened: SEND_HEADROOM, then room for the longest. `thread`: 0 .. DATA_THREADS - 1, for the epoch. All calls of one DataHalf are on one thread, and today there is one DataHalf a device.
+   */
+  constructor(tables: Tables, crypto: PacketCrypto, opened: number, thread = 0) {
     this.#t = tables;
+    this.#opened = opened;
     this.#crypto = crypto;
     this.#epoch = tables.head + Head.EPOCH + thread;
     this.#confirmed = new Int32Array(tables.limits.peers);
@@ -103,8 +107,8 @@ export class DataHalf {
   }
 
   /**
-   * A datagram at `at`, whose source is the endpoint record (endpoint.ts) at `from`: DELIVER, KEEPALIVE, QUEUED or a drop. Opened in place; bytes outside
-   * the datagram are never changed. `at` need not be aligned; `from` is a multiple of 4.
+   * A datagram at `at`, whose source is the endpoint record (endpoint.ts) at `from`: DELIVER, KEEPALIVE, QUEUED or a drop. Overwrites
+   * SEAL_HEADROOM bytes before it; what follows is never changed. `at` need not be aligned; `from` is a multiple of 4.
    */
   receive(at: number, length: number, from: number, now: number): number {
     const t = this.#t;
@@ -126,9 +130,10 @@ export class DataHalf {
       return this.#drop(Drop.KEYPAIR_EXPIRED);
     }
     const plain = length - DATA_OVERHEAD;
-    if (!this.#crypto.open(4 * (keypair + Keypair.RECEIVE_KEY), at + Data.COUNTER, at + DATA_HEADER, plain)) return this.#drop(Drop.BAD_TAG);
+    const opened = this.#opened + SEND_HEADROOM;
+    if (!this.#crypto.open(4 * (keypair + Keypair.RECEIVE_KEY), at + Data.COUNTER, at + DATA_HEADER, opened, plain)) return this.#drop(Drop.BAD_TAG);
     if (!acceptCounter(t.u32, keypair, this.#u32(at + Data.COUNTER), this.#u32(at + Data.COUNTER + 4))) return this.#drop(Drop.REPLAYED);
-    return this.#authentic(keypair, slot, at + DATA_HEADER, plain, from, now, age);
+    return this.#authentic(keypair, slot, opened, plain, from, now, age);
   }
 
   /**
@@ -209,7 +214,7 @@ export class DataHalf {
     if (lo === 0xffff_ffff) t.u32[keypair + Keypair.SEND_HI] = hi + 1;
     const padded = length + paddingOf(length, t.i32[t.head + Head.MTU]!);
     t.u8.fill(0, at + length, at + padded);
-    this.#crypto.seal(4 * (keypair + Keypair.SEND_KEY), lo, hi, at, padded);
+    this.#crypto.seal(4 * (keypair + Keypair.SEND_KEY), lo, hi, at, at, padded);
     this.messageAt = at - DATA_HEADER;
     this.messageLength = padded + DATA_OVERHEAD;
     this.#put32(this.messageAt, MessageType.DATA);

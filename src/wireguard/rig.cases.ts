@@ -84,11 +84,11 @@ export class Node {
     this.net = net;
     this.at = at;
     this.#scratch = Math.ceil(tablesSize(limits) / 64) * 64;
-    const memory = new ArrayBuffer(this.#scratch + 2 * BUFFER);
+    const memory = new ArrayBuffer(this.#scratch + 3 * BUFFER);
     this.tables = createTables(memory, 0, limits);
     initTables(this.tables);
     this.device = new Device(this.tables, options.crypto ?? opensslCrypto());
-    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory));
+    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory), this.#scratch + 2 * BUFFER);
     net.nodes.push(this);
     const key = new Uint8Array(32);
     nobleCrypto.random(key);
