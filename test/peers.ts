@@ -14,6 +14,7 @@ const PACKAGES = {
   ping: "iputils-ping",
   iperf3: "iperf3",
   openvpn: "openvpn",
+  nft: "nftables",
 } as const;
 export type Program = keyof typeof PACKAGES;
 

@@ -2,6 +2,7 @@
 // that nothing is left behind whatever happens.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { promisify } from "node:util";
 import { TORTIE } from "../peers.ts";
@@ -75,15 +76,25 @@ export class Host {
     return spawned;
   }
 
+  /** Writes /run/NAME in the host, readable by root only; its path there. */
+  write(name: string, text: string): string {
+    writeFileSync(`/proc/${this.pid}/root/run/${name}`, text, { mode: 0o600 });
+    return `/run/${name}`;
+  }
+
   /** Path, as this process sees it, of a device's control socket. (/var/run is a link, which would lead out of the host.) */
   controlSocket(name: string): string {
     return `/proc/${this.pid}/root/run/wireguard/${name}.sock`;
   }
 
-  /** Starts a device in the foreground; resolves when its socket listens. */
-  async device(program: DeviceProgram, name: string, env: NodeJS.ProcessEnv = {}): Promise<Spawned> {
+  /**
+   * Starts a device in the foreground; resolves when its socket listens. With `network` its link is made, and its UDP sockets stay, in that host's
+   * network.
+   */
+  async device(program: DeviceProgram, name: string, env: NodeJS.ProcessEnv = {}, network?: Host): Promise<Spawned> {
     const words = program === "tortie" ? [process.execPath, TORTIE, "device"] : typeof program === "string" ? [program] : program;
-    const spawned = this.spawn([...words, "-f", name], { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1", ...env });
+    const there = network ? ["nsenter", "-t", String(network.pid), "-n", "--"] : [];
+    const spawned = this.spawn([...there, ...words, "-f", name], { WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD: "1", ...env });
     await eventually(() => {
       if (spawned.child.exitCode !== null) throw new Error(`the device ended: ${spawned.output()}`);
       return new Promise<void>((resolve, reject) => {

@@ -94,7 +94,7 @@ function replies(host: Host, to: string): number {
 }
 
 /** Pings `to` from `from`: how many of `count` were answered. */
-export function ping(from: End, to: string, count = 3, ...more: string[]): number {
+export function ping(from: Pick<End, "host">, to: string, count = 3, ...more: string[]): number {
   const before = replies(from.host, to);
   let text: string;
   try {
@@ -116,7 +116,7 @@ export function ping(from: End, to: string, count = 3, ...more: string[]): numbe
 }
 
 /** All of `count` pings are answered. */
-export function answers(from: End, to: string, count = 3, ...more: string[]): void {
+export function answers(from: Pick<End, "host">, to: string, count = 3, ...more: string[]): void {
   const n = ping(from, to, count, ...more);
   if (n !== count) throw new Error(`${n} of ${count} pings of ${to} were answered`);
 }
