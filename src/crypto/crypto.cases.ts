@@ -1,22 +1,15 @@
 // What every implementation of the crypto interfaces must do: published vectors (test/vectors/README.md says whose), and the contracts of src/wireguard.
-import { readFileSync } from "node:fs";
+import { blake2s } from "@noble/hashes/blake2.js";
 import { describe, expect, test } from "vitest";
 import { concat, fromHex, toHex, utf8 } from "../base/bytes.ts";
 import type { Crypto, PacketCrypto } from "../wireguard/crypto.ts";
 import { noblePackets } from "./noble.ts";
+import { AEAD } from "./rfc8439.cases.ts";
+import { type AeadGroup, type CurveGroup, describeWycheproof, wycheproof } from "./wycheproof.cases.ts";
 
-type AeadGroup = {
-  ivSize: number;
-  tests: { tcId: number; key: string; iv: string; aad: string; msg: string; ct: string; tag: string; result: string; flags: string[] }[];
-};
 /** Key, nonce, text, additional data. */
 type Four = [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-type CurveGroup = { tests: { tcId: number; public: string; private: string; shared: string; flags: string[] }[] };
 
-function wycheproof<G>(name: string): G[] {
-  const url = new URL(`../../test/vectors/wycheproof/${name}_test.json`, import.meta.url);
-  return (JSON.parse(readFileSync(url, "utf8")) as { testGroups: G[] }).testGroups;
-}
 const hex = (text: string): Uint8Array<ArrayBuffer> => fromHex(text)!;
 const bytes = (n: number): Uint8Array<ArrayBuffer> => new Uint8Array(n).map((_, i) => i);
 
@@ -47,8 +40,48 @@ export function cryptoCases(crypto: Crypto): void {
       expect(toHex(crypto.mac(bytes(key), bytes(length)))).toBe(want);
       expect(toHex(crypto.mac(bytes(key), bytes(length).subarray(0, 40), bytes(length).subarray(40)))).toBe(want);
     });
+    test("BLAKE2s's self-test (RFC 7693 appendix E); what we do not use of it is noble's", () => {
+      const sequence = (length: number, seed: number): Uint8Array => {
+        let [a, b] = [Math.imul(0xdead4bad, seed) >>> 0, 1];
+        return new Uint8Array(length).map(() => {
+          [a, b] = [b, (a + b) >>> 0];
+          return b >>> 24;
+        });
+      };
+      const digests: Uint8Array[] = [];
+      for (const size of [16, 20, 28, 32])
+        for (const length of [0, 3, 64, 65, 255, 1024]) {
+          const [message, key] = [sequence(length, length), sequence(size, size)];
+          digests.push(size === 32 ? crypto.hash(message) : blake2s(message, { dkLen: size }));
+          digests.push(size === 16 ? crypto.mac(key, message) : blake2s(message, { dkLen: size, key }));
+        }
+      expect(toHex(crypto.hash(...digests))).toBe("6a411f08ce25adcdfb02aba641451cec53c598b24f4fc787fbdc88797f4c1dfe");
+    });
+    test("HMAC is RFC 2104's, for keys of every length round the block", () => {
+      const key = (n: number): Uint8Array => bytes(200).subarray(0, n);
+      const pad = (k: Uint8Array, x: number): Uint8Array => new Uint8Array(64).map((_, i) => (k[i] ?? 0) ^ x);
+      for (const n of [0, 1, 31, 32, 33, 63, 64, 65, 200]) {
+        const k = n > 64 ? blake2s(key(n)) : key(n);
+        const want = blake2s(concat(pad(k, 0x5c), blake2s(concat(pad(k, 0x36), utf8("message")))));
+        expect(toHex(crypto.hmac(key(n), utf8("mess"), utf8("age"))), `key of ${n} bytes`).toBe(toHex(want));
+      }
+    });
     test("a long message has a mac too", () => {
       expect(crypto.mac(bytes(32), new Uint8Array(5000))).toHaveLength(16);
+    });
+    test.for([
+      [
+        "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
+        "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+        "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
+      ],
+      [
+        "4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
+        "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
+        "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
+      ],
+    ] as const)("X25519 of %s (RFC 7748 section 5.2)", ([scalar, u, want]) => {
+      expect(toHex(crypto.dh(hex(scalar), hex(u))!)).toBe(want);
     });
     test("X25519 iterated 1 and 1,000 times (RFC 7748 section 5.2)", () => {
       let k: Uint8Array = new Uint8Array(32);
@@ -67,36 +100,45 @@ export function cryptoCases(crypto: Crypto): void {
       expect(toHex(crypto.publicKey(b))).toBe("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
       expect(toHex(crypto.dh(a, crypto.publicKey(b))!)).toBe("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
     });
-    test("X25519: all of Wycheproof; a zero shared secret is a failure", () => {
-      let count = 0;
-      for (const { tests } of wycheproof<CurveGroup>("x25519"))
-        for (const t of tests) {
-          const shared = crypto.dh(hex(t.private), hex(t.public));
-          expect(shared && toHex(shared), `test ${t.tcId}`).toBe(t.flags.includes("ZeroSharedSecret") ? undefined : t.shared);
-          count++;
-        }
-      expect(count).toBe(518);
+    test.for(AEAD)("AEAD: $name", (v) => {
+      const x = v.nonce.length === 48;
+      const seal = (...a: Four): Uint8Array => (x ? crypto.xseal(...a) : crypto.seal(...a));
+      const open = (...a: Four): Uint8Array | undefined => (x ? crypto.xopen(...a) : crypto.open(...a));
+      expect(toHex(seal(hex(v.key), hex(v.nonce), hex(v.plain), hex(v.aad)))).toBe(v.sealed);
+      expect(toHex(open(hex(v.key), hex(v.nonce), hex(v.sealed), hex(v.aad))!)).toBe(v.plain);
     });
-    for (const [name, nonce, seal, open] of [
-      ["chacha20_poly1305", 96, (...a: Four) => crypto.seal(...a), (...a: Four) => crypto.open(...a)],
-      ["xchacha20_poly1305", 192, (...a: Four) => crypto.xseal(...a), (...a: Four) => crypto.xopen(...a)],
-    ] as const)
-      test(`${name}: all of Wycheproof with our length of nonce`, () => {
+    describeWycheproof("Wycheproof", () => {
+      test("x25519, all; a zero shared secret is a failure", () => {
         let count = 0;
-        for (const { ivSize, tests } of wycheproof<AeadGroup>(name)) {
-          if (ivSize !== nonce) continue;
+        for (const { tests } of wycheproof<CurveGroup>("x25519"))
           for (const t of tests) {
-            const sealed = hex(t.ct + t.tag);
-            const opened = open(hex(t.key), hex(t.iv), sealed, hex(t.aad));
-            if (t.result === "valid") {
-              expect(toHex(seal(hex(t.key), hex(t.iv), hex(t.msg), hex(t.aad))), `test ${t.tcId}`).toBe(t.ct + t.tag);
-              expect(opened && toHex(opened), `test ${t.tcId}`).toBe(t.msg);
-            } else expect(opened, `test ${t.tcId}`).toBeUndefined();
+            const shared = crypto.dh(hex(t.private), hex(t.public));
+            expect(shared && toHex(shared), `test ${t.tcId}`).toBe(t.flags.includes("ZeroSharedSecret") ? undefined : t.shared);
             count++;
           }
-        }
-        expect(count).toBeGreaterThan(300);
+        expect(count).toBe(518);
       });
+      for (const [name, nonce, seal, open] of [
+        ["chacha20_poly1305", 96, (...a: Four) => crypto.seal(...a), (...a: Four) => crypto.open(...a)],
+        ["xchacha20_poly1305", 192, (...a: Four) => crypto.xseal(...a), (...a: Four) => crypto.xopen(...a)],
+      ] as const)
+        test(`${name}: all with our length of nonce`, () => {
+          let count = 0;
+          for (const { ivSize, tests } of wycheproof<AeadGroup>(name)) {
+            if (ivSize !== nonce) continue;
+            for (const t of tests) {
+              const sealed = hex(t.ct + t.tag);
+              const opened = open(hex(t.key), hex(t.iv), sealed, hex(t.aad));
+              if (t.result === "valid") {
+                expect(toHex(seal(hex(t.key), hex(t.iv), hex(t.msg), hex(t.aad))), `test ${t.tcId}`).toBe(t.ct + t.tag);
+                expect(opened && toHex(opened), `test ${t.tcId}`).toBe(t.msg);
+              } else expect(opened, `test ${t.tcId}`).toBeUndefined();
+              count++;
+            }
+          }
+          expect(count).toBeGreaterThan(300);
+        });
+    });
     test("open() refuses what is shorter than a tag", () => {
       for (let n = 0; n < 16; n++) {
         expect(crypto.open(bytes(32), bytes(12), bytes(n), bytes(0))).toBeUndefined();
@@ -167,22 +209,24 @@ export function packetCases(make: (memory: ArrayBufferLike) => PacketCrypto): vo
   const LENGTHS = [...Array.from({ length: 301 }, (_, i) => i), 1419, 1420, 9000, 65_535];
 
   describe("PacketCrypto", () => {
-    test("the keys and plaintexts of Wycheproof, against noble; the ciphertexts too where the nonce begins with zeros", () => {
-      let exact = 0;
-      for (const { ivSize, tests } of wycheproof<AeadGroup>("chacha20_poly1305"))
-        for (const t of tests.filter((x) => ivSize === 96 && x.result === "valid")) {
-          const [key, counter, text] = [hex(t.key), hex(t.iv).subarray(4), hex(t.msg)];
-          const { crypto, u8, lo, hi, to } = place(key, counter, text);
-          crypto.seal(KEY, lo, hi, FROM, to, text.length);
-          const sealed = toHex(u8.slice(to, to + text.length + 16));
-          expect(sealed, `test ${t.tcId}`).toBe(nobleSeals(key, counter, text));
-          // Additional data changes the tag alone.
-          if (t.iv.startsWith("00000000")) {
-            expect(sealed.slice(0, t.ct.length)).toBe(t.ct);
-            exact++;
+    describeWycheproof("Wycheproof", () => {
+      test("keys and plaintexts, against noble; the ciphertexts too where the nonce begins with zeros", () => {
+        let exact = 0;
+        for (const { ivSize, tests } of wycheproof<AeadGroup>("chacha20_poly1305"))
+          for (const t of tests.filter((x) => ivSize === 96 && x.result === "valid")) {
+            const [key, counter, text] = [hex(t.key), hex(t.iv).subarray(4), hex(t.msg)];
+            const { crypto, u8, lo, hi, to } = place(key, counter, text);
+            crypto.seal(KEY, lo, hi, FROM, to, text.length);
+            const sealed = toHex(u8.slice(to, to + text.length + 16));
+            expect(sealed, `test ${t.tcId}`).toBe(nobleSeals(key, counter, text));
+            // Additional data changes the tag alone.
+            if (t.iv.startsWith("00000000")) {
+              expect(sealed.slice(0, t.ct.length)).toBe(t.ct);
+              exact++;
+            }
           }
-        }
-      expect(exact).toBe(10);
+        expect(exact).toBe(10);
+      });
     });
     test("every length up to 300 and some large ones: sealed as noble does, opened again, nothing outside touched", () => {
       const [key, counter] = [bytes(32), hex("fffffffffefffffe")];

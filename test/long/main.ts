@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { parseArgs } from "node:util";
+import { curve } from "./curve.ts";
 import { endurance } from "./endurance.ts";
 import { fuzz } from "./fuzz.ts";
 import { idle } from "./idle.ts";
@@ -22,7 +23,7 @@ if (values.help || !(minutes >= 1)) {
 
 /** `minutes`: what it needs at least. Those that wait run together; then those that need the processor, one after the other. */
 const waiting: readonly Scenario[] = [rekey, idle];
-const busy: readonly Scenario[] = [endurance, fuzz];
+const busy: readonly Scenario[] = [endurance, curve, fuzz];
 const lines: string[] = [];
 let failed = 0;
 
