@@ -26,30 +26,39 @@ export async function iperf(link: Link, seconds: number, ...words: string[]): Pr
   }
 }
 
+/** What iperf3 is told for each load. UDP: as fast as it can send. */
+export const LOADS = {
+  tcp1: [],
+  tcp4: ["-P", "4"],
+  tcpr: ["-R"],
+  udp1380: ["-u", "-b", "0", "-l", "1380"],
+  udp64: ["-u", "-b", "0", "-l", "64"],
+} as const satisfies Record<string, readonly string[]>;
+
 /** Processor seconds of iperf3 itself, client and server. */
 const ownCpu = ({ end }: Report): number =>
   ((end.cpu_utilization_percent.host_total + end.cpu_utilization_percent.remote_total) / 100) * end.sum_sent.seconds;
 
-async function tcp(name: "tcp1" | "tcp4" | "tcpr", link: Link, seconds: number, ...words: string[]): Promise<Sample> {
-  const { report, cpu, switches: switched } = await iperf(link, seconds, ...words);
+async function tcp(name: "tcp1" | "tcp4" | "tcpr", link: Link, seconds: number): Promise<Sample> {
+  const { report, cpu, switches: switched } = await iperf(link, seconds, ...LOADS[name]);
   const { sum_received: received, sum_sent: sent } = report.end;
+  const gb = received.bytes / 1e9;
   return {
     [`${name}.gbit`]: received.bits_per_second / 1e9,
-    ...(link.pids.length > 0 && { [`${name}.cpu`]: cpu / (received.bytes / 1e9), [`${name}.switches`]: switched / sent.seconds }),
-    [`${name}.iperf`]: ownCpu(report) / (received.bytes / 1e9),
+    ...(link.pids.length > 0 && { [`${name}.cpu`]: cpu / gb, [`${name}.switches`]: switched / sent.seconds }),
+    [`${name}.iperf`]: ownCpu(report) / gb,
     [`${name}.retransmits`]: sent.retransmits ?? NaN,
   } satisfies { [K in FigureName]?: number };
 }
 
-/** As fast as iperf3 sends; what counts is what arrived. */
+/** What counts is what arrived. */
 async function udp(size: 64 | 1380, link: Link, seconds: number): Promise<Sample> {
-  const { report, cpu } = await iperf(link, seconds, "-u", "-b", "0", "-l", String(size));
+  const { report, cpu } = await iperf(link, seconds, ...LOADS[`udp${size}`]);
   const { sum_received: received } = report.end;
-  const arrived = received.packets! - received.lost_packets!;
-  const gb = (arrived * size) / 1e9;
+  const gb = received.bytes / 1e9;
   return {
-    [`udp${size}.gbit`]: (gb * 8) / received.seconds,
-    [`udp${size}.kpps`]: arrived / received.seconds / 1e3,
+    [`udp${size}.gbit`]: received.bits_per_second / 1e9,
+    [`udp${size}.kpps`]: received.bytes / size / received.seconds / 1e3,
     [`udp${size}.loss`]: (100 * received.lost_packets!) / received.packets!,
     ...(link.pids.length > 0 && { [`udp${size}.cpu`]: cpu / gb }),
     [`udp${size}.iperf`]: ownCpu(report) / gb,
@@ -81,8 +90,8 @@ async function pingUnderLoad(link: Link, seconds: number): Promise<Sample> {
 /** In this order: the last is the most that all before it made resident. */
 export const TRAFFIC: Readonly<Record<string, (link: Link, seconds: number) => Promise<Sample>>> = {
   tcp1: (link, seconds) => tcp("tcp1", link, seconds),
-  tcp4: (link, seconds) => tcp("tcp4", link, seconds, "-P", "4"),
-  tcpr: (link, seconds) => tcp("tcpr", link, seconds, "-R"),
+  tcp4: (link, seconds) => tcp("tcp4", link, seconds),
+  tcpr: (link, seconds) => tcp("tcpr", link, seconds),
   udp1380: (link, seconds) => udp(1380, link, seconds),
   udp64: (link, seconds) => udp(64, link, seconds),
   ping: (link) => pingIdle(link),

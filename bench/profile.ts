@@ -1,0 +1,150 @@
+// Where the processor's time goes at both ends of a tunnel under load, by perf(1): shares by kind of work (system calls with the kernel's work in them,
+// cryptography, foreign calls, JavaScript, …), the functions with most time of their own, and how many system calls were made.
+//   npx tsx bench/profile.ts [--subject tortie] [--load tcp1] [--seconds 3] [--top 15] [--env X=1]      (root; Debian package: linux-perf)
+// Sampling costs about a tenth of the throughput, and the map of compiled functions that perf needs a little more: shares hold, Gbit/s is bench/device.ts's.
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs, promisify } from "node:util";
+import { cpuSeconds } from "./processes.ts";
+import { MACHINE } from "./report.ts";
+import { type Frame, kindOf } from "./samples.ts";
+import { type Link, subject } from "./subjects.ts";
+import { iperf, LOADS } from "./traffic.ts";
+
+const run = promisify(execFile);
+const FREQUENCY = 997;
+const CALLS =
+  "read,write,readv,writev,sendto,recvfrom,sendmsg,recvmsg,sendmmsg,recvmmsg,epoll_wait,epoll_pwait,epoll_pwait2,poll,ppoll,futex,nanosleep,clock_nanosleep,sched_yield,ioctl";
+
+const { values } = parseArgs({
+  options: {
+    subject: { type: "string", default: "tortie" },
+    load: { type: "string", default: "tcp1" },
+    seconds: { type: "string", default: "3" },
+    top: { type: "string", default: "15" },
+    env: { type: "string", multiple: true, default: [] },
+  },
+});
+const seconds = Number(values.seconds);
+const load = LOADS[values.load as keyof typeof LOADS];
+if (load === undefined) throw new Error(`There is no load "${values.load}": ${Object.keys(LOADS).join()}`);
+const env = Object.fromEntries(values.env.map((v) => [v.slice(0, v.indexOf("=")), v.slice(v.indexOf("=") + 1)]));
+const profiled = subject(values.subject, { ...env, NODE_OPTIONS: "--perf-basic-prof" });
+if (!profiled) throw new Error(`No ${values.subject} here`);
+
+type End = { readonly name: string; readonly pid: number; readonly samples: Sampled[]; readonly cpu: number; readonly calls: Map<string, number> };
+type Sampled = { readonly thread: number; readonly kind: string; readonly leaf: string };
+
+/** The samples that `perf script` prints: a line for the thread, one a frame from the leaf up, an empty one. */
+function samples(text: string, pid: number): Sampled[] {
+  return text.split("\n\n").flatMap((block) => {
+    const [head = "", ...lines] = block.trim().split("\n");
+    const thread = /\s([0-9]+)\/([0-9]+)\s*$/.exec(head);
+    if (!thread || Number(thread[1]) !== pid) return [];
+    const frames = lines.map((l): Frame => {
+      const m = /^\s*[0-9a-f]+ (.*) \(([^()]*|\[.*\])\)$/.exec(l);
+      return { symbol: m?.[1] ?? "?", object: m?.[2] ?? "?" };
+    });
+    return [{ thread: Number(thread[2]), ...kindOf(frames) }];
+  });
+}
+
+async function countCalls(pid: number, into: string): Promise<Map<string, number>> {
+  const events = CALLS.split(",").map((c) => `syscalls:sys_enter_${c}`);
+  await run("perf", ["stat", "-x", ",", "-o", into, "-e", events.join(), "-p", String(pid), "--", "sleep", String(seconds)]);
+  const rows = readFileSync(into, "utf8").matchAll(/^([0-9]+),,syscalls:sys_enter_(\w+),/gm);
+  return new Map([...rows].map((m) => [m[2]!, Number(m[1])] as const).filter(([, n]) => n > 0));
+}
+
+async function profile(link: Link, directory: string): Promise<{ ends: End[]; gb: number }> {
+  await iperf(link, 1);
+  const traffic = iperf(link, seconds + 1.5, ...load!);
+  traffic.catch(() => {}); // it is awaited below
+  await sleep(700);
+  const data = join(directory, "perf.data");
+  const before = link.pids.map((pid) => cpuSeconds([pid]));
+  const counting = link.pids.map((pid) => countCalls(pid, join(directory, `calls-${pid}`)));
+  await run("perf", [
+    "record",
+    "-q",
+    "-e",
+    "cpu-clock",
+    "-F",
+    String(FREQUENCY),
+    "-g",
+    "-p",
+    link.pids.join(),
+    "-o",
+    data,
+    "--",
+    "sleep",
+    String(seconds),
+  ]);
+  const cpu = link.pids.map((pid, i) => cpuSeconds([pid]) - before[i]!);
+  const calls = await Promise.all(counting);
+  const { bytes, seconds: took } = (await traffic).report.end.sum_received;
+  const text = execFileSync("perf", ["script", "-i", data, "-F", "comm,pid,tid,ip,sym,dso"], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 30,
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const names = values.load === "tcpr" ? ["receiver", "sender"] : ["sender", "receiver"];
+  // OpenVPN's pids are those of b and a.
+  const pids = values.subject === "openvpn" ? link.pids.toReversed() : link.pids;
+  const ends = pids.map((pid, i) => {
+    const at = link.pids.indexOf(pid);
+    return { name: names[i]!, pid, samples: samples(text, pid), cpu: cpu[at]!, calls: calls[at]! };
+  });
+  return { ends, gb: (bytes / 1e9) * (seconds / took) };
+}
+
+const tally = (of: readonly string[]): [string, number][] => {
+  const counts = new Map<string, number>();
+  for (const x of of) counts.set(x, (counts.get(x) ?? 0) + 1);
+  return [...counts].toSorted((a, b) => b[1] - a[1]);
+};
+const print = (text: string): void => void process.stdout.write(text);
+const row = (...cells: string[]): void => print(`| ${cells.join(" | ")} |\n`);
+
+/** A table of shares, most first: one column an end. */
+function shares(title: string, ends: readonly End[], pick: (s: Sampled) => string, most: number, gb: number): void {
+  row(title, ...ends.flatMap((e) => [`${e.name}, %`, "CPU s per GB"]));
+  row("---", ...ends.flatMap(() => ["---:", "---:"]));
+  const counts = ends.map((e) => new Map(tally(e.samples.map(pick))));
+  const names = tally(ends.flatMap((e) => e.samples.map(pick))).map(([name]) => name);
+  for (const name of names.slice(0, most)) {
+    const cells = ends.flatMap((e, i) => {
+      const share = (counts[i]!.get(name) ?? 0) / e.samples.length;
+      return [(100 * share).toFixed(1), ((share * e.cpu) / gb).toFixed(3)];
+    });
+    row(name, ...cells);
+  }
+  print("\n");
+}
+
+const directory = mkdtempSync(join(tmpdir(), "tortie-profile-"));
+const link = await profiled.link();
+try {
+  const { ends, gb } = await profile(link, directory);
+  print(`${profiled.title}, ${values.load}, ${seconds} s, ${((8 * gb) / seconds).toFixed(2)} Gbit/s while sampled; ${MACHINE}\n\n`);
+  for (const e of ends) {
+    const threads = tally(e.samples.map((s) => String(s.thread))).map(
+      ([tid, n]) => `${((100 * n) / e.samples.length).toFixed(0)} %${Number(tid) === e.pid ? " (main)" : ""}`,
+    );
+    print(`${e.name}: ${(e.cpu / seconds).toFixed(2)} processors, ${e.samples.length} samples; by thread: ${threads.slice(0, 6).join(", ")}\n`);
+  }
+  print("\n");
+  shares("kind", ends, (s) => s.kind, 40, gb);
+  shares("function, time of its own", ends, (s) => s.leaf, Number(values.top), gb);
+  row("system call", ...ends.flatMap((e) => [`${e.name}, per s`, "per GB"]));
+  row("---", ...ends.flatMap(() => ["---:", "---:"]));
+  for (const name of CALLS.split(",").filter((c) => ends.some((e) => e.calls.has(c))))
+    row(name, ...ends.flatMap((e) => [((e.calls.get(name) ?? 0) / seconds).toFixed(0), ((e.calls.get(name) ?? 0) / gb).toFixed(0)]));
+} finally {
+  for (const pid of link.pids) rmSync(`/tmp/perf-${pid}.map`, { force: true });
+  await link.close();
+  rmSync(directory, { recursive: true });
+}
