@@ -61,7 +61,7 @@ async function countCalls(pid: number, into: string): Promise<Map<string, number
 
 async function profile(link: Link, directory: string): Promise<{ ends: End[]; gb: number }> {
   await iperf(link, 1);
-  const traffic = iperf(link, seconds + 1.5, ...load!);
+  const traffic = iperf(link, seconds + 1.5, ...load);
   traffic.catch(() => {}); // it is awaited below
   await sleep(700);
   const data = join(directory, "perf.data");
@@ -141,7 +141,9 @@ try {
   shares("function, time of its own", ends, (s) => s.leaf, Number(values.top), gb);
   row("system call", ...ends.flatMap((e) => [`${e.name}, per s`, "per GB"]));
   row("---", ...ends.flatMap(() => ["---:", "---:"]));
-  for (const name of CALLS.split(",").filter((c) => ends.some((e) => e.calls.has(c))))
+  const made = (name: string): number => Math.max(...ends.map((e) => e.calls.get(name) ?? 0));
+  const names = CALLS.split(",").filter((c) => made(c) > 0);
+  for (const name of names.toSorted((a, b) => made(b) - made(a)))
     row(name, ...ends.flatMap((e) => [((e.calls.get(name) ?? 0) / seconds).toFixed(0), ((e.calls.get(name) ?? 0) / gb).toFixed(0)]));
 } finally {
   for (const pid of link.pids) rmSync(`/tmp/perf-${pid}.map`, { force: true });
