@@ -4,6 +4,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { wake } from "../sys/eventfd.ts";
 import { SysError } from "../sys/ffi.ts";
+import type { Routes } from "../sys/routes.ts";
 import { Errno, type DeviceState, type Outcome, type PeerState, type UapiDevice, type UapiPeer } from "../uapi/types.ts";
 import type { Device, Effect, Moment, Peer } from "../wireguard/index.ts";
 import { Keylog, type KeylogSink, staticLines } from "./keylog.ts";
@@ -113,6 +114,11 @@ export class LiveDevice implements UapiDevice {
 
   setMtu(mtu: number): void {
     this.#parts.device.setMtu(mtu);
+  }
+
+  /** The routes changed: who would now leave by another interface than packets came in, or not at all, gets its address from the kernel again. */
+  routesChanged(routes: Pick<Routes, "interfaceTo">): void {
+    this.#parts.device.clearSources(({ ip, scope, source }) => !scope && routes.interfaceTo(ip, source!.ip, this.#mark) !== source!.interface);
   }
 
   // --- UapiDevice ---

@@ -7,6 +7,7 @@ import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd } from "../sys/eventfd.ts";
 import { share } from "../sys/memory.ts";
 import { forbidDumps, lockMemory } from "../sys/protect.ts";
+import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
 import { describeTun, openTun } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
@@ -16,6 +17,7 @@ import { logToFile } from "./keylogfile.ts";
 import { Link } from "./link.ts";
 import { LiveDevice } from "./livedevice.ts";
 import { Mail, plan } from "./plan.ts";
+import { watchRoutes } from "./routewatch.ts";
 import { Sockets } from "./sockets.ts";
 import { type Pace, Ticker } from "./ticker.ts";
 import { Undo } from "./undo.ts";
@@ -125,6 +127,15 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   // Who finds the control socket may bring the link up at once: from then on packets must not be missed.
   const worker = await starting;
   undo.push(() => sockets.close());
+  const routes = new Routes();
+  const watching = new AbortController();
+  const watched = watchRoutes(routes, () => liveDevice.routesChanged(routes), watching.signal);
+  watched.catch((error: unknown) => fail(error));
+  undo.push(async () => {
+    watching.abort();
+    await watched;
+    routes.close();
+  });
   if (options.keylogFile) undo.push(logToFile(options.keylogFile, liveDevice, log));
   const server = await serveUapi(`${SOCKET_DIRECTORY}/${tun.name}.sock`, liveDevice, options.uapiFd === undefined ? {} : { fd: options.uapiFd });
   undo.push(() => server.close());

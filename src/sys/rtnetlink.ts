@@ -11,6 +11,8 @@ const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0x80800;
 const NETLINK_ROUTE = 0;
 /** RTMGRP_LINK */
 export const LINK_CHANGES = 1;
+/** That, and addresses, routes and rules of both families (RTMGRP_IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_IFADDR, _IPV6_ROUTE, RTNLGRP_IPV6_RULE). */
+export const ROUTE_CHANGES: number = LINK_CHANGES | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | (1 << 18);
 
 /** A non-blocking netlink socket in this thread's network namespace. Throws SysError. */
 export function subscribe(groups: number): number {

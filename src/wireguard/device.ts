@@ -150,9 +150,12 @@ export class Device {
   setMtu(mtu: number): void {
     Atomics.store(this.#t.i32, this.#t.head + Head.MTU, mtu);
   }
-  /** The kernel's routes or addresses changed, or fwmark or port did: forget the cached source of every peer. */
-  clearSources(): void {
-    for (const peer of this.#peers.values()) clearSource(this.#t, peer.slot);
+  /** The kernel's routes or addresses changed, or fwmark or port did: forget the cached source of every peer, or of those whose endpoint is `stale`. */
+  clearSources(stale: (endpoint: Endpoint) => boolean = () => true): void {
+    for (const peer of this.#peers.values()) {
+      const endpoint = peer.endpoint();
+      if (endpoint?.source && stale(endpoint)) clearSource(this.#t, peer.slot);
+    }
   }
 
   up(at: Moment): Effect[] {

@@ -82,7 +82,7 @@ describeRoot("scenarios: sticky source addresses", () => {
       ip(n2, "route flush dev veth2");
     });
 
-    test.skip("a better route by another link appears: the source address follows", () => {
+    test("a better route by another link appears: the source address follows", () => {
       Host.join(n1, "veth3", [], n2, "veth4", []);
       add(n1, "veth1", "10.0.0.1/24");
       add(n2, "veth2", "10.0.0.2/24");
