@@ -5,7 +5,7 @@ import type { Log } from "../base/log.ts";
 import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd } from "../sys/eventfd.ts";
-import { share } from "../sys/memory.ts";
+import { release, share } from "../sys/memory.ts";
 import { forbidDumps, lockMemory } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
@@ -61,6 +61,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
 
   const where = plan();
   const memory = share(where.bytes);
+  undo.push(() => release(memory));
   const slab = new Slab(memory, where.control, where.bytes);
   if (!lockMemory(slab.base, where.bytes)) log.warn("the keys' memory could not be locked: it may be swapped out");
   undo.push(() => slab.u8.fill(0, where.worker, where.bytes)); // packets that were under way

@@ -16,7 +16,7 @@ const { memory, plan } = workerData as WorkerData;
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
 
-const crypto = opensslPackets(memory.buffer);
+const crypto = opensslPackets(memory.buffer, memory.base);
 const loop = new DataLoop(new Slab(memory, plan.worker, plan.control), createTables(memory.buffer, plan.tables, plan.limits), crypto, () =>
   say("look"),
 );

@@ -1,6 +1,6 @@
 // A shared memory with its views, its native address, and a bump allocator for what is laid out at start. Structures for system calls hold 64-bit
 // pointers; they are stored as two 32-bit words, because a BigInt is an allocation.
-import { addressOf, type SharedMemory } from "./memory.ts";
+import type { SharedMemory } from "./memory.ts";
 
 const TWO32 = 4_294_967_296;
 
@@ -11,7 +11,7 @@ export class Slab {
   readonly u16: Uint16Array<SharedArrayBuffer>;
   readonly u32: Uint32Array<SharedArrayBuffer>;
   readonly i32: Int32Array<SharedArrayBuffer>;
-  /** Native address of byte 0. */
+  /** Native address of byte 0: a small integer wherever the memory could be mapped so (memory.ts), and then nothing is allocated for arguments. */
   readonly base: number;
   #next: number;
   readonly #end: number;
@@ -24,7 +24,7 @@ export class Slab {
     this.u16 = new Uint16Array(this.buffer);
     this.u32 = new Uint32Array(this.buffer);
     this.i32 = new Int32Array(this.buffer);
-    this.base = addressOf(memory);
+    this.base = memory.base;
     this.#next = start;
     this.#end = end;
   }
