@@ -15,6 +15,7 @@ const PACKAGES = {
   iperf3: "iperf3",
   openvpn: "openvpn",
   nft: "nftables",
+  "chromium-headless-shell": "chromium-headless-shell (apt-get install --no-install-recommends chromium-headless-shell)",
 } as const;
 export type Program = keyof typeof PACKAGES;
 

@@ -1,4 +1,5 @@
 // Packets as a library: decode, build, reassemble. Pure; nothing here reads a socket.
+export { formatIp, type Ip, parseIp } from "../base/ip.ts";
 export * from "./build.ts";
 export { checksum, pseudoSum, sum16 } from "./checksum.ts";
 export { decode, decodeIp, type DecodeOptions } from "./decode.ts";

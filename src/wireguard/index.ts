@@ -1,4 +1,7 @@
-// The WireGuard protocol, without I/O: README.md in this folder says how a runtime drives it.
+// The WireGuard protocol, without I/O (docs/library.md). Tunnel is the whole of it for programs that have packets and datagrams; beneath it are the two halves
+// that a live device drives over shared memory (README.md in this folder).
+export { fromBase64, toBase64, toHex } from "../base/bytes.ts";
+export { TortieError } from "../base/errors.ts";
 export type { Crypto, PacketCrypto } from "./crypto.ts";
 export { SEAL_HEADROOM, SEAL_TAILROOM } from "./crypto.ts";
 export { DataHalf, Done, SEND_HEADROOM, SEND_TAILROOM } from "./data.ts";
@@ -9,3 +12,4 @@ export { type Endpoint, ENDPOINT_WORDS, EndpointRecord, readEndpoint, writeEndpo
 export { Cookie, DATA_HEADER, DATA_OVERHEAD, Data, Initiation, KEEPALIVE_LENGTH, MessageType, Response } from "./messages.ts";
 export type { Peer } from "./peer.ts";
 export { createTables, DEFAULT_LIMITS, endpointAt, Head, initTables, type Limits, Row, rowOf, type Tables, tablesSize } from "./tables.ts";
+export { type Address, type Datagram, Tunnel, TUNNEL_LIMITS, type TunnelOptions, type TunnelPeer, type TunnelPeerStatus } from "./tunnel.ts";
