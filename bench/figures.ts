@@ -46,6 +46,7 @@ export const FIGURES = {
   "memory.peak": { title: "resident memory under all of that, peak of an end, MiB", digits: 0, better: "less", goal: { must: 0.5, want: 0.33 } },
   "handshakes.rate": { title: "handshakes answered/s", digits: 0, better: "more" },
   "handshakes.cpu": { title: "… CPU µs of the device each", digits: 0, better: "less" },
+  "handshakes.unanswered": { title: "… unanswered, of 8,192", digits: 0, better: "less" },
   "start.ms": { title: "start until the control socket answers, ms", digits: 0, better: "less" },
   "idle.resident": { title: "resident memory without a peer, MiB", digits: 0, better: "less" },
   "idle.peer": { title: "… of each of 4,096 idle peers, KiB", digits: 2, better: "less" },

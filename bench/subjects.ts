@@ -17,6 +17,8 @@ export type Link = {
   readonly pids: readonly number[];
   readonly close: () => Promise<void>;
 };
+/** How a WireGuard device is started. */
+export type Device = { readonly program: DeviceProgram; readonly env: NodeJS.ProcessEnv };
 export type Subject = {
   /** As it was asked for: "tortie@--threads=2". */
   readonly name: string;
@@ -24,7 +26,7 @@ export type Subject = {
   readonly title: string;
   readonly link: () => Promise<Link>;
   /** The WireGuard device it runs, for what is measured on one device alone. */
-  readonly device?: { readonly program: DeviceProgram; readonly env: NodeJS.ProcessEnv } | undefined;
+  readonly device?: Device;
 };
 
 export const CURRENT = "wireguard-go";
