@@ -6,6 +6,7 @@ export const ORDER: readonly string[] = [
   "base",
   "wireguard",
   "packet",
+  "offload",
   "api",
   "uapi",
   "capture",

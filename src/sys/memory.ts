@@ -8,16 +8,10 @@
 import { TortieError } from "../base/errors.ts";
 import { address, bind } from "./ffi.ts";
 
-// What of the WebAssembly API is used: lib.es2023 does not name it.
-interface Memory {
-  readonly buffer: SharedArrayBuffer;
-}
-declare const WebAssembly: { Memory: new (descriptor: { initial: number; maximum: number; shared: true }) => Memory };
-
 /** What is handed to a worker (structured clone shares it). */
 export type SharedMemory = {
   /** For WebAssembly helpers. */
-  readonly wasm: Memory;
+  readonly wasm: WebAssembly.Memory;
   readonly buffer: SharedArrayBuffer;
   /** Native address of byte 0 for foreign functions: below 2^31 wherever that can be had. */
   readonly base: number;

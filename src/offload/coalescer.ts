@@ -1,0 +1,319 @@
+// Merging packets into super-packets for the TUN (virtio header with gso_type), by the rules of the kernel's own GRO (net/ipv4/tcp_offload.c,
+// udp_offload.c): one write instead of up to 64, and one walk through the receiver's stack. The packets come from an authenticated peer and are hostile
+// all the same.
+import type { Simd } from "./simd.ts";
+import { fold, swap } from "./sum.ts";
+import {
+  Gso,
+  Ip4,
+  IP4_HEADER,
+  Ip6,
+  IP6_HEADER,
+  NEEDS_CHECKSUM,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  Tcp,
+  TcpFlag,
+  Udp,
+  UDP_HEADER,
+  Virtio,
+  VIRTIO_HEADER,
+} from "./virtio.ts";
+
+/** Where packets go. */
+export interface TunSink {
+  /**
+   * One packet for the TUN, virtio header first: the first `n` pieces, where piece i is the bytes [at[i], at[i] + length[i]) of the memory, to be written
+   * by one write(2) or writev(2). The arrays are the caller's and change with the next call. n is 1 to MERGE_SEGMENTS.
+   */
+  write(at: Int32Array, length: Int32Array, n: number): void;
+}
+
+/** Free bytes needed before each packet. */
+export const COALESCER_HEADROOM = 10;
+/** Most packets in one: what kernels before 6.9 take. */
+export const MERGE_SEGMENTS = 64;
+const LONGEST = 65_535;
+/** Open items at a time: flows that arrive interleaved. */
+const FLOWS = 8;
+
+export type CoalescerOptions = {
+  /** Merge TCP segments. @default true */
+  readonly tcp?: boolean;
+  /** Merge UDP datagrams: only when the TUN was given TUN_F_USO4 and TUN_F_USO6. @default true */
+  readonly udp?: boolean;
+};
+
+/** Packets of one flow that will be one; slots with at < 0 are free. */
+class Item {
+  at = -1;
+  /** Of the headers, and of the first payload: no other is longer. */
+  header = 0;
+  size = 0;
+  /** Sequence number that continues it, as an i32. */
+  next = 0;
+  /** Length of the whole packet. */
+  length = 0;
+  count = 0;
+  readonly piecesAt: Int32Array = new Int32Array(MERGE_SEGMENTS);
+  readonly piecesLength: Int32Array = new Int32Array(MERGE_SEGMENTS);
+}
+
+/**
+ * Takes packets in the order of their arrival; each stays where it is until it has gone to the sink, at the latest in flush(). Within a flow order is
+ * kept; flows may overtake each other. Payload is never moved: a merged packet is its first packet with changed headers, and pieces. No allocation.
+ * Call flush() at the end of each round, and before the first packet of another peer.
+ */
+export class Coalescer {
+  readonly #u8: Uint8Array;
+  readonly #simd: Simd;
+  readonly #sink: TunSink;
+  readonly #tcp: boolean;
+  readonly #udp: boolean;
+  readonly #items: readonly Item[] = Array.from({ length: FLOWS }, () => new Item());
+  #last: Item = this.#items[0]!;
+  #open = 0;
+  #victim = 0;
+
+  constructor(memory: WebAssembly.Memory, simd: Simd, sink: TunSink, options: CoalescerOptions = {}) {
+    this.#u8 = new Uint8Array(memory.buffer);
+    this.#simd = simd;
+    this.#sink = sink;
+    this.#tcp = options.tcp ?? true;
+    this.#udp = options.udp ?? true;
+  }
+
+  /** An IP packet, padding trimmed. The COALESCER_HEADROOM bytes before `at` are overwritten. */
+  add(at: number, length: number): void {
+    const header = this.#candidate(at, length);
+    if (header === 0) {
+      if (this.#open > 0) this.#releaseHosts(at, length);
+      this.#pass(at, length);
+      return;
+    }
+    const item = this.#find(at);
+    if (item !== undefined) {
+      if (this.#continues(item, at, length, header)) {
+        if (item.count > 1 || this.#valid(item.at, item.length)) {
+          if (this.#valid(at, length)) {
+            this.#append(item, at, length, header);
+            return;
+          }
+          this.#release(item);
+          this.#pass(at, length);
+          return;
+        }
+      }
+      this.#release(item);
+    }
+    if (this.#appendable(at, header)) this.#start(at, length, header);
+    else this.#pass(at, length);
+  }
+
+  /** Writes all that is held back. */
+  flush(): void {
+    if (this.#open === 0) return;
+    for (const item of this.#items) if (item.at >= 0) this.#release(item);
+  }
+
+  // Length of the headers, or 0 for what is never merged.
+  #candidate(at: number, length: number): number {
+    const u8 = this.#u8;
+    if (length < IP4_HEADER + UDP_HEADER) return 0;
+    let transport: number;
+    let protocol: number;
+    if (u8[at] === 0x45) {
+      if (this.#big(at + Ip4.TOTAL_LENGTH) !== length || (this.#big(at + Ip4.FRAGMENT) & 0x3fff) !== 0) return 0;
+      transport = IP4_HEADER;
+      protocol = u8[at + Ip4.PROTOCOL]!;
+    } else if (u8[at]! >>> 4 === 6) {
+      if (length < IP6_HEADER + UDP_HEADER || this.#big(at + Ip6.PAYLOAD_LENGTH) + IP6_HEADER !== length) return 0;
+      transport = IP6_HEADER;
+      protocol = u8[at + Ip6.NEXT_HEADER]!;
+    } else return 0;
+    if (protocol === PROTOCOL_TCP) {
+      if (!this.#tcp || length < transport + 20) return 0;
+      const header = transport + (u8[at + transport + Tcp.DATA_OFFSET]! >>> 4) * 4;
+      const plain = (u8[at + transport + Tcp.FLAGS]! & ~TcpFlag.PSH) === TcpFlag.ACK;
+      return plain && header >= transport + 20 && header < length ? header : 0;
+    }
+    if (protocol !== PROTOCOL_UDP || !this.#udp) return 0;
+    const header = transport + UDP_HEADER;
+    const exact = this.#big(at + transport + Udp.LENGTH) === length - transport && header < length;
+    return exact && this.#big(at + transport + Udp.CHECKSUM) !== 0 ? header : 0;
+  }
+
+  // The open item of the same addresses, protocol and ports.
+  #find(at: number): Item | undefined {
+    if (this.#open === 0) return undefined;
+    if (this.#last.at >= 0 && this.#sameFlow(this.#last.at, at)) return this.#last;
+    for (const item of this.#items) if (item.at >= 0 && item !== this.#last && this.#sameFlow(item.at, at)) return item;
+    return undefined;
+  }
+
+  #sameFlow(a: number, b: number): boolean {
+    const u8 = this.#u8;
+    if (u8[a]! >>> 4 !== u8[b]! >>> 4) return false;
+    return u8[a]! >>> 4 === 4
+      ? u8[a + Ip4.PROTOCOL] === u8[b + Ip4.PROTOCOL] && this.#same(a + Ip4.SOURCE, b + Ip4.SOURCE, 12)
+      : u8[a + Ip6.NEXT_HEADER] === u8[b + Ip6.NEXT_HEADER] && this.#same(a + Ip6.SOURCE, b + Ip6.SOURCE, 36);
+  }
+
+  // May the packet be appended to the item, whose flow it is of?
+  #continues(item: Item, at: number, length: number, header: number): boolean {
+    const u8 = this.#u8;
+    const head = item.at;
+    const payload = length - header;
+    if (header !== item.header || payload > item.size || item.length + payload > LONGEST) return false;
+    let transport = IP6_HEADER;
+    if (u8[at] === 0x45) {
+      transport = IP4_HEADER;
+      // Type of service, lifetime, DF; and without DF the identification counts up, as the splitting at the other end will.
+      if (u8[head + 1] !== u8[at + 1] || u8[head + 8] !== u8[at + 8] || u8[head + Ip4.FRAGMENT] !== u8[at + Ip4.FRAGMENT]) return false;
+      const expected = (this.#big(head + Ip4.ID) + item.count) & 0xffff;
+      if ((u8[at + Ip4.FRAGMENT]! & 0x40) === 0 && this.#big(at + Ip4.ID) !== expected) return false;
+    } else if (!this.#same(head, at, 4) || u8[head + 7] !== u8[at + 7]) return false;
+    if (header === transport + UDP_HEADER) return true;
+    if (this.#sequence(at + transport) !== item.next) return false;
+    // Acknowledgement, data offset with the reserved bits, urgent pointer and options.
+    const t = at + transport;
+    const h = head + transport;
+    return this.#same(h + 8, t + 8, 5) && this.#same(h + 18, t + 18, header - transport - 18);
+  }
+
+  #appendable(at: number, header: number): boolean {
+    const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
+    if (header === transport + UDP_HEADER) return true;
+    return (this.#u8[at + transport + Tcp.FLAGS]! & TcpFlag.PSH) === 0;
+  }
+
+  // Are its checksums right?
+  #valid(at: number, length: number): boolean {
+    const simd = this.#simd;
+    // The addresses of the pseudo header end where the transport header starts.
+    if (this.#u8[at] === 0x45) {
+      if (simd.sum(at, IP4_HEADER) !== 0xffff) return false;
+      const protocol = this.#u8[at + Ip4.PROTOCOL]!;
+      return fold(simd.sum(at + Ip4.SOURCE, length - Ip4.SOURCE) + swap(protocol) + swap(length - IP4_HEADER)) === 0xffff;
+    }
+    const protocol = this.#u8[at + Ip6.NEXT_HEADER]!;
+    return fold(simd.sum(at + Ip6.SOURCE, length - Ip6.SOURCE) + swap(protocol) + swap(length - IP6_HEADER)) === 0xffff;
+  }
+
+  #start(at: number, length: number, header: number): void {
+    let item: Item | undefined;
+    if (this.#open < FLOWS) for (item of this.#items) if (item.at < 0) break;
+    if (this.#open === FLOWS) {
+      this.#victim = (this.#victim + 1) % FLOWS;
+      item = this.#items[this.#victim]!;
+      this.#release(item);
+    }
+    const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
+    item!.at = at;
+    item!.header = header;
+    item!.size = length - header;
+    item!.length = length;
+    item!.next = (this.#sequence(at + transport) + length - header) | 0;
+    item!.count = 1;
+    item!.piecesAt[0] = at - VIRTIO_HEADER;
+    item!.piecesLength[0] = length + VIRTIO_HEADER;
+    this.#last = item!;
+    this.#open++;
+  }
+
+  #append(item: Item, at: number, length: number, header: number): void {
+    const payload = length - header;
+    item.piecesAt[item.count] = at + header;
+    item.piecesLength[item.count] = payload;
+    item.count++;
+    item.length += payload;
+    item.next = (item.next + payload) | 0;
+    this.#last = item;
+    const ends = !this.#appendable(at, header);
+    if (ends) {
+      const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
+      this.#u8[item.at + transport + Tcp.FLAGS]! |= TcpFlag.PSH;
+    }
+    // Nothing may follow a push, or a short one.
+    if (ends || payload < item.size || item.count === MERGE_SEGMENTS) this.#release(item);
+  }
+
+  #release(item: Item): void {
+    this.#open--;
+    if (item.count === 1) this.#clear(item.at);
+    else this.#complete(item);
+    item.at = -1;
+    this.#sink.write(item.piecesAt, item.piecesLength, item.count);
+  }
+
+  // Headers of the merged packet.
+  #complete(item: Item): void {
+    const u8 = this.#u8;
+    const simd = this.#simd;
+    const { at, length, header } = item;
+    const v4 = u8[at] === 0x45;
+    const transport = v4 ? IP4_HEADER : IP6_HEADER;
+    const protocol = v4 ? u8[at + Ip4.PROTOCOL]! : u8[at + Ip6.NEXT_HEADER]!;
+    const udp = protocol === PROTOCOL_UDP;
+    const check = udp ? Udp.CHECKSUM : Tcp.CHECKSUM;
+    if (v4) {
+      this.#store(at + Ip4.TOTAL_LENGTH, swap(length));
+      this.#store(at + Ip4.CHECKSUM, 0);
+      this.#store(at + Ip4.CHECKSUM, ~simd.sum(at, IP4_HEADER) & 0xffff);
+    } else this.#store(at + Ip6.PAYLOAD_LENGTH, swap(length - IP6_HEADER));
+    if (udp) this.#store(at + transport + Udp.LENGTH, swap(length - transport));
+    const addresses = v4 ? simd.sum(at + Ip4.SOURCE, 8) : simd.sum(at + Ip6.SOURCE, 32);
+    this.#store(at + transport + check, fold(addresses + swap(protocol) + swap(length - transport)));
+    const v = at - VIRTIO_HEADER;
+    u8[v + Virtio.FLAGS] = NEEDS_CHECKSUM;
+    u8[v + Virtio.GSO_TYPE] = udp ? Gso.UDP : v4 ? Gso.TCP4 : Gso.TCP6;
+    this.#store(v + Virtio.HEADER_LENGTH, header);
+    this.#store(v + Virtio.GSO_SIZE, item.size);
+    this.#store(v + Virtio.CHECKSUM_START, transport);
+    this.#store(v + Virtio.CHECKSUM_OFFSET, check);
+  }
+
+  // Before a packet that is no candidate: it may belong to the flow of any item between the same hosts (a fragment has no ports).
+  #releaseHosts(at: number, length: number): void {
+    const version = this.#u8[at]! >>> 4;
+    for (const item of this.#items) {
+      if (item.at < 0 || this.#u8[item.at]! >>> 4 !== version) continue;
+      if (
+        version === 4
+          ? length >= IP4_HEADER && this.#same(item.at + Ip4.SOURCE, at + Ip4.SOURCE, 8)
+          : length >= IP6_HEADER && this.#same(item.at + Ip6.SOURCE, at + Ip6.SOURCE, 32)
+      )
+        this.#release(item);
+    }
+  }
+
+  readonly #oneAt: Int32Array = new Int32Array(1);
+  readonly #oneLength: Int32Array = new Int32Array(1);
+  #pass(at: number, length: number): void {
+    this.#clear(at);
+    this.#oneAt[0] = at - VIRTIO_HEADER;
+    this.#oneLength[0] = length + VIRTIO_HEADER;
+    this.#sink.write(this.#oneAt, this.#oneLength, 1);
+  }
+
+  #clear(at: number): void {
+    this.#simd.zero(at - VIRTIO_HEADER, VIRTIO_HEADER);
+  }
+
+  #same(a: number, b: number, length: number): boolean {
+    const u8 = this.#u8;
+    for (let i = 0; i < length; i++) if (u8[a + i] !== u8[b + i]) return false;
+    return true;
+  }
+  #big(at: number): number {
+    return (this.#u8[at]! << 8) | this.#u8[at + 1]!;
+  }
+  #sequence(transport: number): number {
+    const q = transport + Tcp.SEQUENCE;
+    return (this.#big(q) << 16) | this.#big(q + 2);
+  }
+  #store(at: number, value: number): void {
+    this.#u8[at] = value;
+    this.#u8[at + 1] = value >>> 8;
+  }
+}
