@@ -87,6 +87,7 @@ export class Splitter {
 
   #beginGso(packet: number, length: number, type: number, needs: boolean, start: number, offset: number): number {
     const u8 = this.#u8;
+    if (type !== Gso.TCP4 && type !== Gso.TCP6 && type !== Gso.UDP) return 0;
     const version = u8[packet]! >>> 4;
     const protocol = type === Gso.UDP ? PROTOCOL_UDP : PROTOCOL_TCP;
     let transport: number;
