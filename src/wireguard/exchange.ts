@@ -18,7 +18,7 @@ import { firstHandshake, handshakesWaiting, pushWant, releaseHandshake } from ".
 import { learnEndpoint } from "./roaming.ts";
 import { keep, secret } from "./secret.ts";
 import { Ask, Cell, Head, Row, type Tables, Want } from "./tables.ts";
-import { compareStamps, nextTai64n, tai64n } from "./tai64n.ts";
+import { compareStamps, Stamps } from "./tai64n.ts";
 
 type Parts = {
   readonly tables: Tables;
@@ -35,6 +35,7 @@ export class Exchange {
   readonly #p: Parts;
   readonly #start: Start;
   readonly #limiter = new RateLimiter();
+  readonly #stamps = new Stamps();
   #identity: Pair | undefined;
   #checker: CookieChecker | undefined;
   #loadedUntil = -Infinity;
@@ -114,8 +115,7 @@ export class Exchange {
       return this.#sendTo(peer, to, peer.initiation, now);
     }
     this.#endInitiation(peer);
-    const clock = tai64n(wall);
-    peer.lastStamp = compareStamps(clock, peer.lastStamp) > 0 ? clock : nextTai64n(peer.lastStamp);
+    peer.lastStamp = this.#stamps.next(wall, peer.lastStamp);
     const index = this.#p.indices.allocate(peer);
     const ephemeral = generate(this.#p.crypto, peer.ephemeral);
     const made = makeInitiation(this.#p.crypto, this.#start, {
@@ -131,7 +131,7 @@ export class Exchange {
     peer.initiator = made.initiator;
     peer.initiation = made.message;
     peer.lastInitiationSent = now;
-    peer.retransmit = now + REKEY_TIMEOUT + this.jitter();
+    peer.retransmit = now;
     this.#logKeys(local, peer, ephemeral);
     this.#sendTo(peer, to, made.message, now);
   }
@@ -230,7 +230,6 @@ export class Exchange {
     peer.cookies.fill(made.message, at.now);
     peer.zeroKeys = at.now + ZERO_KEYS_TIME;
     // Our own initiation gives way, but a response to it is still welcome: a peer that does not know our rule may have let it win.
-    if (peer.retransmit !== Infinity) peer.retransmit = at.now + REKEY_TIMEOUT + this.jitter();
     this.#logKeys(local, peer, ephemeral);
     wipe(ephemeral.private);
     this.#sendTo(peer, to, made.message, at.now);
@@ -284,6 +283,8 @@ export class Exchange {
     peer.handshakeTxBytes += message.length;
     peer.lastHandshakeSent = now;
     peer.lastTraversal = now;
+    // The timer runs from the last message of any kind: within 5 s of one, a retransmission would be held back, and there would be no other.
+    if (peer.retransmit !== Infinity) peer.retransmit = now + REKEY_TIMEOUT + this.jitter();
     Atomics.store(this.#p.tables.i32, peer.row + Row.FIRST_DATA_RECEIVED, 0);
     this.#effects.push({ kind: "send", to, message, peer: peer.publicKey });
   }

@@ -252,8 +252,14 @@ export const keypairOf = (t: Tables, keypair: number): number => t.keypairs + ke
 
 /** The clock's milliseconds as a stamp. */
 export const stamp = (now: number): number => now | 0 || 1;
-/** Milliseconds from stamp to stamp; good for 24 days. */
-export const since = (earlier: number, now: number): number => (now - earlier) | 0;
+/**
+ * Milliseconds from stamp to stamp; good for 49 days. Another thread's clock may have been read a little later than ours: that is a negative time. More than
+ * a minute of it is no clock but a stamp of weeks ago.
+ */
+export function since(earlier: number, now: number): number {
+  const passed = (now - earlier) | 0;
+  return passed < -60_000 ? 0x7fff_ffff : passed;
+}
 
 // Rows must hold what they promise.
 if (Row.DROPS + DATA_DROPS > Row.WORDS || Row.ENDPOINT + ENDPOINT_WORDS > 2 * Row.RX_BYTES_F64) throw new RangeError("peer row overlaps");

@@ -28,6 +28,23 @@ export function nextTai64n(stamp: Uint8Array): Uint8Array<ArrayBuffer> {
   return out;
 }
 
+/**
+ * The timestamps of one device. They never go back, also when the wall clock does and also for a peer that was removed and added again: the other side
+ * remembers the greatest it has seen, and would refuse us for as long as the clock was ahead.
+ */
+export class Stamps {
+  #latest: Uint8Array = new Uint8Array(TIMESTAMP_LENGTH);
+
+  /** For an initiation to a peer whose last one had `last`. */
+  next(wall: number, last: Uint8Array): Uint8Array {
+    const clock = tai64n(wall);
+    const order = compareStamps(clock, this.#latest);
+    if (order > 0) this.#latest = clock;
+    else if (order < 0) this.#latest = nextTai64n(this.#latest);
+    return compareStamps(this.#latest, last) > 0 ? this.#latest : nextTai64n(last);
+  }
+}
+
 /** Negative, 0 or positive: a before, equal to, after b. Timestamps are no secret. */
 export function compareStamps(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < TIMESTAMP_LENGTH; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;

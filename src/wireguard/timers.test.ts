@@ -69,6 +69,36 @@ describe("retransmit handshake", () => {
   });
 });
 
+describe("an initiation that is sent again before its time", () => {
+  test("by force: the retransmissions go on from there, to the last", () => {
+    const { net, a, ab } = pair();
+    net.lose = () => true;
+    a.send(ping);
+    net.pass(900);
+    a.perform(a.device.forceHandshake(ab, net.moment));
+    net.pass(seconds(200));
+    expect(net.log).toHaveLength(21);
+    expect(a.kinds("gave-up")).toHaveLength(1);
+  });
+  test("because two crossed: the retransmissions go on from there", () => {
+    for (let i = 0; i < 4; i++) {
+      const { net, a, b } = pair();
+      net.delay = 300;
+      a.send(ping);
+      b.send(pong);
+      // Each gets the other's initiation; what follows is lost.
+      net.pass(350);
+      net.lose = () => true;
+      net.pass(seconds(30), 50);
+      net.lose = () => false;
+      a.inbox.length = 0;
+      net.log.length = 0;
+      net.pass(seconds(6), 50);
+      expect(net.log.filter((d) => d.bytes[0] === 1).length).toBeGreaterThan(0);
+    }
+  });
+});
+
 describe("passive keepalive", () => {
   test("10 s after data that was not answered; none after a keepalive", () => {
     const p = connected();
@@ -257,6 +287,21 @@ describe("clocks", () => {
     }
     expect(b.inbox).toHaveLength(300);
     expect(net.log.filter((d) => d.bytes[0] === 1)).toHaveLength(3);
+  });
+  test.for([1, 20, 24.8, 25, 30, 49, 49.7, 60])("a persistent keepalive goes on after %d days in which the peer was away", (days) => {
+    const { net, a, b, ab } = connected();
+    a.perform(a.device.setPersistentKeepalive(ab, 25, net.moment));
+    net.pass(100);
+    net.lose = () => true;
+    net.pass(seconds(60), 100);
+    net.now += days * 86_400_000;
+    net.pass(seconds(200), 100);
+    net.log.length = 0;
+    net.pass(seconds(60), 100);
+    expect(net.log.filter((d) => d.bytes[0] === 1).length).toBeGreaterThan(0);
+    net.lose = () => false;
+    net.pass(seconds(60), 100);
+    expect(b.kinds("established").length).toBeGreaterThan(1);
   });
   test("a suspend of an hour: the next packet starts a new session", () => {
     const { net, a, b } = connected();
