@@ -1,18 +1,15 @@
 // The device's link as it is now, in the network namespace where it is now: it may be renamed, moved or deleted by anyone.
 import { type LinkState, LinkWatch } from "../sys/link.ts";
 import { tunName } from "../sys/tun.ts";
-import { announceDescriptors } from "./dataworker.ts";
 import { Mail } from "./plan.ts";
 
 export class Link {
   readonly #tun: number;
-  readonly #mail: Int32Array;
-  #watch: LinkWatch;
+  readonly #watch: LinkWatch;
 
   /** Puts the descriptor to watch for changes into the mailbox. Throws SysError. */
   constructor(tunFd: number, mail: Int32Array) {
     this.#tun = tunFd;
-    this.#mail = mail;
     this.#watch = new LinkWatch(tunFd);
     Atomics.store(mail, Mail.LINK, this.#watch.changes);
   }
@@ -26,23 +23,12 @@ export class Link {
   }
 
   state(): LinkState | "deleted" {
-    for (;;) {
-      const name = tunName(this.#tun);
-      if (name === undefined) return "deleted";
-      const state = this.#watch.state(name);
-      if (state) return state;
-      this.#follow();
-      const there = this.#watch.state(name);
-      if (there) return there;
-      // It was renamed, moved or deleted again in between.
-    }
+    return this.#watch.state();
   }
 
-  #follow(): void {
-    const old = this.#watch;
-    this.#watch = new LinkWatch(this.#tun);
-    Atomics.store(this.#mail, Mail.LINK, this.#watch.changes);
-    if (announceDescriptors(this.#mail)) old.close();
+  /** It was in another namespace when it was last looked at: no word of its changes comes, so look again and again. */
+  get away(): boolean {
+    return this.#watch.away;
   }
 
   close(): void {

@@ -113,11 +113,11 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   function turn(): Pace {
     Atomics.store(mail, Mail.TOLD, 0);
     const changed = Atomics.exchange(mail, Mail.LINK_CHANGED, 0) === 1 || Atomics.load(mail, Mail.TUN_GONE) === 1;
-    if (changed || liveDevice.waitsForPort) lookAtLink();
+    if (changed || liveDevice.waitsForPort || link.away) lookAtLink();
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
     if (device.backlog) ticker.now();
-    if (!liveDevice.up) return liveDevice.waitsForPort ? "quiet" : "none";
+    if (!liveDevice.up) return liveDevice.waitsForPort || link.away ? "quiet" : "none";
     const before = rounds;
     rounds = Atomics.load(mail, Mail.ROUNDS);
     return rounds === before ? "quiet" : "busy";
@@ -147,5 +147,6 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const why = await Promise.race([ended, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
   const drops = { ...device.drops(), tun_refused: mail[Mail.TUN_REFUSED]! };
   log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(drops).filter(([, n]) => n > 0)));
+  log.debug("in use", device.usage());
   return why;
 }

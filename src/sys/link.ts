@@ -1,11 +1,12 @@
-// A link's state: up or down, MTU, and word of changes. Asked in the network namespace where the link is now: a TUN link may be moved away from the
-// namespace of its sockets (the usual way to give a container a tunnel), and the descriptor goes on working.
+// A link's state: up or down, MTU, and word of changes. A TUN link may be moved away from the namespace of its sockets (the usual way to give a
+// container a tunnel), and the descriptor goes on working. It is then asked where it is, but nothing of ours stays there: a socket would keep the
+// namespace, and so the link, alive after its container.
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { closeFd } from "./descriptor.ts";
 import { bind, check } from "./ffi.ts";
 import { nameRequest } from "./ifreq.ts";
 import { LINK_CHANGES, subscribe } from "./rtnetlink.ts";
-import { tunNamespace } from "./tun.ts";
+import { tunName, tunNamespace } from "./tun.ts";
 
 const socket = bind("int socket(int, int, int)");
 const ioctl = bind("int ioctl(int, unsigned long, void *)");
@@ -24,47 +25,72 @@ const IFF_UP = 1;
 
 export type LinkState = { readonly up: boolean; readonly mtu: number };
 
-/** Runs `body` in the namespace of descriptor `there`, which is closed; undefined: in our own. */
-function inNamespace<T>(there: number | undefined, body: () => T): T {
-  if (there === undefined) return body();
-  const here = openSync("/proc/thread-self/ns/net", "r");
-  try {
-    // Entering takes CAP_SYS_ADMIN, which a device that stays in one namespace need not have.
-    if (fstatSync(here).ino === fstatSync(there).ino) return body();
-    check(setns(there, CLONE_NEWNET), "enter the link's network namespace");
-    try {
-      // Only this thread changed its namespace, and nothing else runs on it before it is back.
-      return body();
-    } finally {
-      check(setns(here, CLONE_NEWNET), "return to the own network namespace");
-    }
-  } finally {
-    closeSync(here);
-    closeFd(there);
-  }
+const openSocket = (): number => check(socket(AF_INET, SOCK_DGRAM | NONBLOCK_CLOEXEC, 0), "open a socket");
+
+function get(fd: number, name: string, what: number): number | undefined {
+  const request = nameRequest(name);
+  return ioctl(fd, what, request) < 0 ? undefined : new DataView(request.buffer).getInt32(VALUE_AT, true);
+}
+function stateOf(fd: number, name: string): LinkState | undefined {
+  const flags = get(fd, name, SIOCGIFFLAGS);
+  const mtu = get(fd, name, SIOCGIFMTU);
+  return flags === undefined || mtu === undefined ? undefined : { up: (flags & IFF_UP) !== 0, mtu };
 }
 
 export class LinkWatch {
-  /** A netlink socket that becomes readable when any link of the namespace changes. Non-blocking; its messages need not be understood. */
-  readonly changes: number;
-  readonly #ask: number;
+  /** A netlink socket that becomes readable when any link of our namespace changes. Non-blocking; its messages need not be understood. */
+  readonly changes: number = subscribe(LINK_CHANGES);
+  readonly #tun: number;
+  readonly #ask: number = openSocket();
+  readonly #home: number = openSync("/proc/thread-self/ns/net", "r");
+  #away = false;
 
-  /** In the namespace of the TUN behind `tunFd`. Throws SysError. */
+  /** For the link of this TUN descriptor. Throws SysError. */
   constructor(tunFd: number) {
-    [this.#ask, this.changes] = inNamespace(tunNamespace(tunFd), () => [
-      check(socket(AF_INET, SOCK_DGRAM | NONBLOCK_CLOEXEC, 0), "open a socket"),
-      subscribe(LINK_CHANGES),
-    ]);
+    this.#tun = tunFd;
   }
 
-  /** State of the link, or undefined when it is not in this namespace (any more). */
-  state(name: string): LinkState | undefined {
-    const flags = this.#get(name, SIOCGIFFLAGS);
-    const mtu = this.#get(name, SIOCGIFMTU);
-    return flags === undefined || mtu === undefined ? undefined : { up: (flags & IFF_UP) !== 0, mtu };
+  /** At the last state() the link was in another namespace, of whose changes no word comes. */
+  get away(): boolean {
+    return this.#away;
   }
 
-  /** Throws SysError. */
+  /** State of the link now, wherever it is. Throws SysError. */
+  state(): LinkState | "deleted" {
+    for (;;) {
+      const name = tunName(this.#tun);
+      if (name === undefined) return "deleted";
+      const state = this.#where(name);
+      if (state) return state;
+      // It was renamed, moved or deleted in between.
+    }
+  }
+
+  #where(name: string): LinkState | undefined {
+    const there = tunNamespace(this.#tun);
+    try {
+      this.#away = there !== undefined && fstatSync(there).ino !== fstatSync(this.#home).ino;
+      // Entering takes CAP_SYS_ADMIN, which a device that stays in one namespace need not have.
+      return this.#away ? this.#visit(there!, name) : stateOf(this.#ask, name);
+    } finally {
+      if (there !== undefined) closeFd(there);
+    }
+  }
+
+  #visit(there: number, name: string): LinkState | undefined {
+    check(setns(there, CLONE_NEWNET), "enter the link's network namespace");
+    let fd = -1;
+    try {
+      // Only this thread changed its namespace, and nothing else runs on it before it is back.
+      fd = openSocket();
+      return stateOf(fd, name);
+    } finally {
+      if (fd >= 0) closeFd(fd);
+      check(setns(this.#home, CLONE_NEWNET), "return to the own network namespace");
+    }
+  }
+
+  /** For a link in our namespace. Throws SysError. */
   setMtu(name: string, mtu: number): void {
     this.#set(name, SIOCSIFMTU, mtu);
   }
@@ -80,14 +106,9 @@ export class LinkWatch {
     check(ioctl(this.#ask, what, request), `change the link "${name}"`);
   }
 
-  #get(name: string, what: number): number | undefined {
-    const request = nameRequest(name);
-    if (ioctl(this.#ask, what, request) < 0) return undefined;
-    return new DataView(request.buffer).getInt32(VALUE_AT, true);
-  }
-
   close(): void {
     closeFd(this.#ask);
     closeFd(this.changes);
+    closeSync(this.#home);
   }
 }

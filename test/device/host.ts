@@ -25,6 +25,8 @@ export type Spawned = { readonly child: ChildProcess; readonly output: () => str
 /** "tortie", the path of a wireguard-go, or the words of a command that takes "-f IF". */
 export type DeviceProgram = string | readonly string[];
 
+/** `wg show` of a device with 100,000 allowed IPs. */
+const LONGEST_OUTPUT = 64 << 20;
 /** On a busy machine a process takes long to start; that is no failure. */
 const START_MS = 30_000;
 
@@ -52,11 +54,16 @@ export class Host {
 
   /** Runs a command to its end; throws with its words when it fails. */
   run(...command: string[]): string {
-    return execFileSync("nsenter", this.#enter(command), { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
+    return execFileSync("nsenter", this.#enter(command), {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 60_000,
+      maxBuffer: LONGEST_OUTPUT,
+    });
   }
 
   async runAsync(...command: string[]): Promise<string> {
-    return (await start("nsenter", this.#enter(command), { timeout: 60_000 })).stdout;
+    return (await start("nsenter", this.#enter(command), { timeout: 60_000, maxBuffer: LONGEST_OUTPUT })).stdout;
   }
 
   /** With text on its standard input. */

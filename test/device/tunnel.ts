@@ -124,7 +124,7 @@ export function answers(from: Pick<End, "host">, to: string, count = 3, ...more:
 export const show = (end: End, ...words: string[]): string => end.host.run(WG, "show", IF, ...words).trim();
 
 /** One request on the control socket; the whole answer. */
-export function uapi(end: End, request: string): Promise<string> {
+export function uapi(end: Pick<End, "host">, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(end.host.controlSocket(IF));
     let text = "";
