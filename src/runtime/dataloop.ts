@@ -6,10 +6,10 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, Epoll } from "../sys/epoll.ts";
 import { EBADFD } from "../sys/errno.ts";
 import { drain } from "../sys/eventfd.ts";
 import { errno } from "../sys/ffi.ts";
-import { Messages } from "../sys/messages.ts";
+import { Inbox } from "../sys/inbox.ts";
 import type { Slab } from "../sys/slab.ts";
 import { VNET_HEADER } from "../sys/tun.ts";
-import { DataHalf, Done, ENDPOINT_WORDS, Head, type PacketCrypto, SEAL_HEADROOM, SEND_HEADROOM, type Tables } from "../wireguard/index.ts";
+import { DataHalf, Done, ENDPOINT_WORDS, Head, type PacketCrypto, SEND_HEADROOM, type Tables } from "../wireguard/index.ts";
 import { Outbox } from "./outbox.ts";
 import { Mail } from "./plan.ts";
 
@@ -30,8 +30,7 @@ export class DataLoop {
   readonly #tables: Tables;
   readonly #data: DataHalf;
   readonly #epoll: Epoll;
-  readonly #inbox: Messages;
-  readonly #buffers: number;
+  readonly #inbox: Inbox;
   readonly #source: number;
   readonly #outbox: Outbox;
   readonly #scratch: number;
@@ -53,9 +52,7 @@ export class DataLoop {
     this.#data = new DataHalf(tables, crypto, slab.take(BUFFER, 64));
     this.#tell = tell;
     this.#epoll = new Epoll(slab);
-    this.#inbox = new Messages(slab, RECEIVE);
-    this.#buffers = slab.take(RECEIVE * BUFFER + SEAL_HEADROOM, 64) + SEAL_HEADROOM;
-    for (let i = 0; i < RECEIVE; i++) this.#inbox.setData(i, this.#buffers + i * BUFFER, 65_536);
+    this.#inbox = new Inbox(slab, RECEIVE);
     this.#source = slab.take(4 * ENDPOINT_WORDS);
     this.#outbox = new Outbox(slab, SEND, this.#data);
     this.#scratch = slab.take(SCRATCH);
@@ -133,7 +130,7 @@ export class DataLoop {
   #receive(fd: number): void {
     const inbox = this.#inbox;
     for (let round = 0; round < RECEIVE_ROUNDS; round++) {
-      const n = inbox.receive(fd, RECEIVE);
+      const n = inbox.receive(fd, RECEIVE, false);
       for (let i = 0; i < n; i++) {
         const length = inbox.length(i);
         if (length < 0) {
@@ -141,7 +138,7 @@ export class DataLoop {
           continue;
         }
         inbox.source(i, this.#source);
-        if (this.#data.receive(this.#buffers + i * BUFFER, length, this.#source, this.#now) === Done.DELIVER) this.#writeTun();
+        if (this.#data.receive(inbox.at(i), length, this.#source, this.#now) === Done.DELIVER) this.#writeTun();
       }
       if (n < RECEIVE) return;
     }

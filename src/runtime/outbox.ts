@@ -2,7 +2,7 @@
 // Where a send fails, the rest still goes.
 import { EADDRNOTAVAIL, EINTR, EINVAL, ENETUNREACH, ENODEV } from "../sys/errno.ts";
 import { errno } from "../sys/ffi.ts";
-import { Messages } from "../sys/messages.ts";
+import { Outgoing } from "../sys/outgoing.ts";
 import type { Slab } from "../sys/slab.ts";
 import { type DataHalf, ENDPOINT_WORDS, SEND_HEADROOM, SEND_TAILROOM } from "../wireguard/index.ts";
 
@@ -15,47 +15,41 @@ const SLOT: number = (Math.ceil((SEND_HEADROOM + LONGEST_PACKET + SEND_TAILROOM)
 const isStaleSource = (e: number): boolean => e === EINVAL || e === ENETUNREACH || e === EADDRNOTAVAIL || e === ENODEV;
 
 export class Outbox {
-  readonly #messages: Messages;
+  readonly #messages: Outgoing;
   readonly #data: DataHalf;
   readonly #slots: number;
   readonly #endpoint: number;
   readonly #peers: Int32Array;
-  readonly #lengths: Int32Array;
-  #n = 0;
 
   constructor(slab: Slab, capacity: number, data: DataHalf) {
-    this.#messages = new Messages(slab, capacity);
+    this.#messages = new Outgoing(slab, capacity, capacity);
     this.#data = data;
     this.#slots = slab.take(capacity * SLOT, LINE);
     this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
     this.#peers = new Int32Array(capacity);
-    this.#lengths = new Int32Array(capacity);
   }
 
   get full(): boolean {
-    return this.#n === this.#messages.count;
+    return !this.#messages.hasRoom(1);
   }
 
   /** Offset of the free slot: SEND_HEADROOM, a packet of any length, SEND_TAILROOM. Not when it is full. */
   get slot(): number {
-    return this.#slots + this.#n * SLOT;
+    return this.#slots + this.#messages.n * SLOT;
   }
 
   /** Keeps the message that the data half just made in the free slot. One for a peer without an endpoint is dropped. */
   add(): void {
     const data = this.#data;
     if (!data.endpoint(data.peer, this.#endpoint)) return data.sendFailed(data.peer, data.messageLength);
-    const i = this.#n++;
-    this.#messages.setData(i, data.messageAt, data.messageLength);
-    this.#messages.setDestination(i, this.#endpoint);
-    this.#peers[i] = data.peer;
-    this.#lengths[i] = data.messageLength;
+    this.#messages.start(this.#endpoint);
+    this.#messages.append(data.messageAt, data.messageLength);
+    this.#peers[this.#messages.finish(0)] = data.peer;
   }
 
   /** Sends all. A descriptor of -1: there is no such socket. */
   flush(v4: number, v6: number): void {
-    const n = this.#n;
-    this.#n = 0;
+    const n = this.#messages.n;
     for (let i = 0; i < n;) {
       const six = this.#messages.isIpv6(i);
       let end = i + 1;
@@ -63,6 +57,7 @@ export class Outbox {
       this.#sendRun(six ? v6 : v4, i, end);
       i = end;
     }
+    this.#messages.clear();
   }
 
   #sendRun(fd: number, from: number, end: number): void {
@@ -81,7 +76,7 @@ export class Outbox {
         this.#messages.clearSource(i);
         continue;
       }
-      this.#data.sendFailed(peer, this.#lengths[i]!);
+      this.#data.sendFailed(peer, this.#messages.length(i));
       i++;
     }
   }

@@ -30,7 +30,7 @@ export const Mail = {
 const MAILBOX_BYTES = 4096;
 /** Receive buffers for 16 datagrams and send slots for 32 packets of any length, each with its vector. */
 const WORKER_BYTES = 4 << 20;
-const CONTROL_BYTES = 4096;
+const CONTROL_BYTES = 8192;
 
 export type Plan = { readonly limits: Limits; readonly tables: number; readonly worker: number; readonly control: number; readonly bytes: number };
 

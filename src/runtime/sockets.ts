@@ -1,17 +1,20 @@
 // The control thread's side of the UDP sockets: opening, changing port and mark while the worker uses them, and sending handshake messages.
 import { errno } from "../sys/ffi.ts";
-import { Messages } from "../sys/messages.ts";
+import { Outgoing } from "../sys/outgoing.ts";
 import type { Slab } from "../sys/slab.ts";
 import { closeUdp, markUdp, openUdp, type UdpSockets } from "../sys/udp.ts";
 import { EAGAIN, ENOBUFS } from "../sys/errno.ts";
-import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "../wireguard/index.ts";
+import { type Endpoint, ENDPOINT_WORDS, MessageType, writeEndpoint } from "../wireguard/index.ts";
 import { announceDescriptors } from "./dataworker.ts";
 import { Mail } from "./plan.ts";
 
 const LONGEST_MESSAGE = 256;
+/** Assured forwarding (RFC 2597) of handshakes, as the kernel's device asks for: they must get through when the link is full of data. Not of cookies. */
+const AF41 = 0x88;
+
 export class Sockets {
   readonly #slab: Slab;
-  readonly #messages: Messages;
+  readonly #outgoing: Outgoing;
   readonly #message: number;
   readonly #endpoint: number;
   #open: UdpSockets | undefined;
@@ -22,7 +25,7 @@ export class Sockets {
 
   constructor(slab: Slab) {
     this.#slab = slab;
-    this.#messages = new Messages(slab, 1);
+    this.#outgoing = new Outgoing(slab, 1, 1);
     this.#message = slab.take(LONGEST_MESSAGE);
     this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
   }
@@ -72,13 +75,16 @@ export class Sockets {
     if (fd === undefined || fd < 0) return false;
     this.#slab.u8.set(message, this.#message);
     writeEndpoint(this.#slab.u8, this.#slab.u32, this.#endpoint, to);
-    this.#messages.setData(0, this.#message, message.length);
-    this.#messages.setDestination(0, this.#endpoint);
-    if (this.#messages.send(fd, 0, 1) === 1) return true;
+    const outgoing = this.#outgoing;
+    outgoing.clear();
+    outgoing.start(this.#endpoint, message[0] === MessageType.COOKIE ? 0 : AF41);
+    outgoing.append(this.#message, message.length);
+    outgoing.finish(0);
+    if (outgoing.send(fd, 0, 1) === 1) return true;
     const e = errno();
-    if (e === EAGAIN || e === ENOBUFS || !this.#messages.hasSource(0)) return false;
+    if (e === EAGAIN || e === ENOBUFS || !outgoing.hasSource(0)) return false;
     // The address it was heard on may be gone: let the kernel choose.
-    this.#messages.clearSource(0);
-    return this.#messages.send(fd, 0, 1) === 1;
+    outgoing.clearSource(0);
+    return outgoing.send(fd, 0, 1) === 1;
   }
 }

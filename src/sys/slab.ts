@@ -13,6 +13,8 @@ export class Slab {
   readonly i32: Int32Array<SharedArrayBuffer>;
   /** Native address of byte 0: a small integer wherever the memory could be mapped so (memory.ts), and then nothing is allocated for arguments. */
   readonly base: number;
+  readonly #low: number;
+  readonly #high: number;
   #next: number;
   readonly #end: number;
 
@@ -25,6 +27,8 @@ export class Slab {
     this.u32 = new Uint32Array(this.buffer);
     this.i32 = new Int32Array(this.buffer);
     this.base = memory.base;
+    this.#low = memory.base % TWO32;
+    this.#high = Math.floor(memory.base / TWO32);
     this.#next = start;
     this.#end = end;
   }
@@ -39,8 +43,10 @@ export class Slab {
 
   /** Stores at byte offset `at` (a multiple of 4) the native address of byte offset `to`. */
   point(at: number, to: number): void {
-    const a = this.base + to;
-    this.u32[at >>> 2] = a % TWO32;
-    this.u32[(at >>> 2) + 1] = a / TWO32;
+    const w = at >>> 2;
+    const low = this.#low + to;
+    // Stored modulo 2^32; small integers all the way when the memory is mapped below 2^31.
+    this.u32[w] = low;
+    this.u32[w + 1] = low < TWO32 ? this.#high : this.#high + 1;
   }
 }

@@ -1,13 +1,16 @@
-// The UDP sockets of a device: IPv4 and IPv6 on one port (udp(7), ip(7), ipv6(7)). Messages go through messages.ts.
+// The UDP sockets of a device: IPv4 and IPv6 on one port (udp(7), ip(7), ipv6(7)). What is received goes
+// through inbox.ts, what is sent through outgoing.ts.
 import { closeFd } from "./descriptor.ts";
 import { TortieError } from "../base/errors.ts";
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } from "./errno.ts";
 import { bind, check, SysError } from "./ffi.ts";
+import { IP_PKTINFO, SOL_IP, SOL_IPV6, SOL_UDP, UDP_GRO, UDP_SEGMENT } from "./msghdr.ts";
 
 const socket = bind("int socket(int, int, int)");
 const bindSocket = bind("int bind(int, void *, unsigned int)");
 const getsockname = bind("int getsockname(int, void *, void *)");
 const setsockopt = bind("int setsockopt(int, int, int, void *, unsigned int)");
+const getsockopt = bind("int getsockopt(int, int, int, void *, void *)");
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
@@ -18,13 +21,11 @@ const DGRAM_NONBLOCK_CLOEXEC = 2 | 0x800 | 0x80000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const SO_REUSEPORT = 15;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SO_MARK = 36;
-const SOL_IP = 0;
-const IP_PKTINFO = 8;
 const IP_MTU_DISCOVER = 10;
-const SOL_IPV6 = 41;
 const IPV6_MTU_DISCOVER = 23;
 const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
@@ -35,10 +36,12 @@ const TRIES = 100;
 
 /** `v6` is -1 where the kernel has no IPv6. */
 export type UdpSockets = { readonly v4: number; readonly v6: number; readonly port: number };
+/** What the kernel does for datagrams in runs: cuts those that are sent, merges those that are received (udp(7), UDP_SEGMENT and UDP_GRO). */
+export type UdpOffloads = { readonly segment: boolean; readonly gro: boolean };
 
 const set = (fd: number, level: number, option: number, value: number): number => setsockopt(fd, level, option, new Int32Array([value]), 4);
 
-function open(family: number, port: number): { fd: number; port: number } {
+function open(family: number, port: number, shared: boolean): { fd: number; port: number } {
   const fd = check(socket(family, DGRAM_NONBLOCK_CLOEXEC, 0), "open a UDP socket");
   try {
     const six = family === AF_INET6;
@@ -49,6 +52,7 @@ function open(family: number, port: number): { fd: number; port: number } {
     else set(fd, SOL_IP, IP_MTU_DISCOVER, PMTUDISC_DONT);
     if (set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER) < 0) set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER);
     if (set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER) < 0) set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER);
+    if (shared) check(set(fd, SOL_SOCKET, SO_REUSEPORT, 1), "share a UDP port");
     const local = new Uint8Array(six ? SOCKADDR_IN6 : SOCKADDR_IN);
     const view = new DataView(local.buffer);
     view.setUint16(0, family, true);
@@ -62,20 +66,57 @@ function open(family: number, port: number): { fd: number; port: number } {
   }
 }
 
+function openPair(port: number, shared: boolean): UdpSockets {
+  const v4 = open(AF_INET, port, shared);
+  try {
+    return { v4: v4.fd, v6: open(AF_INET6, v4.port, shared).fd, port: v4.port };
+  } catch (thrown) {
+    if (thrown instanceof SysError && (thrown.errno === EAFNOSUPPORT || thrown.errno === EADDRNOTAVAIL)) return { v4: v4.fd, v6: -1, port: v4.port };
+    closeFd(v4.fd);
+    throw thrown;
+  }
+}
+
 /** Both families on `port`; 0: any port that is free in both. Throws SysError (EADDRINUSE) or TortieError. */
 export function openUdp(port: number): UdpSockets {
   for (let i = 0; i < TRIES; i++) {
-    const v4 = open(AF_INET, port);
     try {
-      return { v4: v4.fd, v6: open(AF_INET6, v4.port).fd, port: v4.port };
+      return openPair(port, false);
     } catch (thrown) {
-      if (thrown instanceof SysError && (thrown.errno === EAFNOSUPPORT || thrown.errno === EADDRNOTAVAIL))
-        return { v4: v4.fd, v6: -1, port: v4.port };
-      closeFd(v4.fd);
       if (port !== 0 || !(thrown instanceof SysError) || thrown.errno !== EADDRINUSE) throw thrown;
     }
   }
   throw new TortieError("Cannot listen: no UDP port is free in both IPv4 and IPv6");
+}
+
+/**
+ * `n` times both families on one port, for one thread each: the kernel gives all datagrams of one sender to the same one (socket(7), SO_REUSEPORT).
+ * Throws as openUdp does.
+ */
+export function openUdpGroup(port: number, n: number): readonly UdpSockets[] {
+  // The first one is alone when it takes the port, so that a port of another program is found to be taken even if that one would share it.
+  const first = openUdp(port);
+  const all = [first];
+  try {
+    for (const fd of n > 1 ? [first.v4, first.v6] : []) if (fd >= 0) check(set(fd, SOL_SOCKET, SO_REUSEPORT, 1), "share a UDP port");
+    while (all.length < n) all.push(openPair(first.port, true));
+    return all;
+  } catch (thrown) {
+    for (const sockets of all) closeUdp(sockets);
+    throw thrown;
+  }
+}
+
+/**
+ * What the kernel can do for these sockets. UDP_GRO is switched on, or off, as `wanted.gro` says; it is left off before Linux 5.12, which had faults in it
+ * and cannot be asked for the option either.
+ */
+export function offloadUdp(sockets: UdpSockets, wanted: UdpOffloads = { segment: true, gro: true }): UdpOffloads {
+  const fds = [sockets.v4, sockets.v6].filter((fd) => fd >= 0);
+  const knows = (option: number): boolean => fds.every((fd) => getsockopt(fd, SOL_UDP, option, new Int32Array(1), new Uint32Array([4])) === 0);
+  const gro = wanted.gro && knows(UDP_GRO);
+  if (knows(UDP_GRO)) for (const fd of fds) check(set(fd, SOL_UDP, UDP_GRO, gro ? 1 : 0), "have datagrams merged");
+  return { segment: wanted.segment && knows(UDP_SEGMENT), gro };
 }
 
 /** SO_MARK on both sockets; 0 clears. Throws SysError (EPERM without CAP_NET_ADMIN). */
