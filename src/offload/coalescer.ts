@@ -47,6 +47,7 @@ export type CoalescerOptions = {
 /** Packets of one flow that will be one; slots with at < 0 are free. */
 class Item {
   at = -1;
+  ports = 0;
   /** Of the headers, and of the first payload: no other is longer. */
   header = 0;
   size = 0;
@@ -85,29 +86,21 @@ export class Coalescer {
 
   /** An IP packet, padding trimmed. The COALESCER_HEADROOM bytes before `at` are overwritten. */
   add(at: number, length: number): void {
+    const last = this.#last;
+    if (last.at >= 0 && this.#takes(last, at, length)) return;
     const header = this.#candidate(at, length);
     if (header === 0) {
       if (this.#open > 0) this.#releaseHosts(at, length);
       this.#pass(at, length);
       return;
     }
-    const item = this.#find(at);
+    const item = this.#open > 0 ? this.#find(at) : undefined;
     if (item !== undefined) {
-      if (this.#continues(item, at, length, header)) {
-        if (item.count > 1 || this.#valid(item.at, item.length)) {
-          if (this.#valid(at, length)) {
-            this.#append(item, at, length, header);
-            return;
-          }
-          this.#release(item);
-          this.#pass(at, length);
-          return;
-        }
-      }
+      if (item !== last && this.#takes(item, at, length)) return;
       this.#release(item);
     }
-    if (this.#appendable(at, header)) this.#start(at, length, header);
-    else this.#pass(at, length);
+    if (this.#pushes(at, header)) this.#pass(at, length);
+    else this.#start(at, length, header);
   }
 
   /** Writes all that is held back. */
@@ -145,59 +138,52 @@ export class Coalescer {
 
   // The open item of the same addresses, protocol and ports.
   #find(at: number): Item | undefined {
-    if (this.#open === 0) return undefined;
-    if (this.#last.at >= 0 && this.#sameFlow(this.#last.at, at)) return this.#last;
-    for (const item of this.#items) if (item.at >= 0 && item !== this.#last && this.#sameFlow(item.at, at)) return item;
+    const ports = this.#ports(at);
+    for (const item of this.#items) if (item.at >= 0 && item.ports === ports && this.#sameFlow(item.at, at)) return item;
     return undefined;
   }
 
   #sameFlow(a: number, b: number): boolean {
     const u8 = this.#u8;
-    if (u8[a]! >>> 4 !== u8[b]! >>> 4) return false;
-    return u8[a]! >>> 4 === 4
-      ? u8[a + Ip4.PROTOCOL] === u8[b + Ip4.PROTOCOL] && this.#same(a + Ip4.SOURCE, b + Ip4.SOURCE, 12)
-      : u8[a + Ip6.NEXT_HEADER] === u8[b + Ip6.NEXT_HEADER] && this.#same(a + Ip6.SOURCE, b + Ip6.SOURCE, 36);
+    if (u8[a] === 0x45) return u8[b] === 0x45 && u8[a + Ip4.PROTOCOL] === u8[b + Ip4.PROTOCOL] && this.#same(a + Ip4.SOURCE, b + Ip4.SOURCE, 8);
+    return u8[b] !== 0x45 && u8[a + Ip6.NEXT_HEADER] === u8[b + Ip6.NEXT_HEADER] && this.#same(a + Ip6.SOURCE, b + Ip6.SOURCE, 32);
   }
 
-  // May the packet be appended to the item, whose flow it is of?
-  #continues(item: Item, at: number, length: number, header: number): boolean {
-    const u8 = this.#u8;
+  // Appends the packet if it continues the item. One that does, but whose checksum is wrong, goes on as it came: not ours to mend.
+  #takes(item: Item, at: number, length: number): boolean {
+    const simd = this.#simd;
     const head = item.at;
+    const header = item.header;
     const payload = length - header;
-    if (header !== item.header || payload > item.size || item.length + payload > LONGEST) return false;
+    if (payload <= 0 || payload > item.size || item.length + payload > LONGEST) return false;
+    // What is like a candidate is one, but for its lengths.
+    if (simd.alike(head, at, header) === 0 || !this.#follows(item, at, length)) return false;
+    if (item.count === 1 && simd.valid(head, item.length) === 0) return false;
+    if (simd.valid(at, length) === 0) {
+      this.#release(item);
+      this.#pass(at, length);
+    } else this.#append(item, at, payload);
+    return true;
+  }
+
+  #follows(item: Item, at: number, length: number): boolean {
+    const u8 = this.#u8;
     let transport = IP6_HEADER;
     if (u8[at] === 0x45) {
+      if (this.#big(at + Ip4.TOTAL_LENGTH) !== length) return false;
       transport = IP4_HEADER;
-      // Type of service, lifetime, DF; and without DF the identification counts up, as the splitting at the other end will.
-      if (u8[head + 1] !== u8[at + 1] || u8[head + 8] !== u8[at + 8] || u8[head + Ip4.FRAGMENT] !== u8[at + Ip4.FRAGMENT]) return false;
-      const expected = (this.#big(head + Ip4.ID) + item.count) & 0xffff;
-      if ((u8[at + Ip4.FRAGMENT]! & 0x40) === 0 && this.#big(at + Ip4.ID) !== expected) return false;
-    } else if (!this.#same(head, at, 4) || u8[head + 7] !== u8[at + 7]) return false;
-    if (header === transport + UDP_HEADER) return true;
-    if (this.#sequence(at + transport) !== item.next) return false;
-    // Acknowledgement, data offset with the reserved bits, urgent pointer and options.
+      // Without DF the identification must count up, as it will where the merged packet is split again.
+      if ((u8[at + Ip4.FRAGMENT]! & 0x40) === 0 && this.#big(at + Ip4.ID) !== ((this.#big(item.at + Ip4.ID) + item.count) & 0xffff)) return false;
+    } else if (this.#big(at + Ip6.PAYLOAD_LENGTH) + IP6_HEADER !== length) return false;
     const t = at + transport;
-    const h = head + transport;
-    return this.#same(h + 8, t + 8, 5) && this.#same(h + 18, t + 18, header - transport - 18);
+    if (item.header === transport + UDP_HEADER) return this.#big(t + Udp.LENGTH) === length - transport && this.#big(t + Udp.CHECKSUM) !== 0;
+    return this.#sequence(t) === item.next;
   }
 
-  #appendable(at: number, header: number): boolean {
+  // Nothing may follow it in one packet.
+  #pushes(at: number, header: number): boolean {
     const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
-    if (header === transport + UDP_HEADER) return true;
-    return (this.#u8[at + transport + Tcp.FLAGS]! & TcpFlag.PSH) === 0;
-  }
-
-  // Are its checksums right?
-  #valid(at: number, length: number): boolean {
-    const simd = this.#simd;
-    // The addresses of the pseudo header end where the transport header starts.
-    if (this.#u8[at] === 0x45) {
-      if (simd.sum(at, IP4_HEADER) !== 0xffff) return false;
-      const protocol = this.#u8[at + Ip4.PROTOCOL]!;
-      return fold(simd.sum(at + Ip4.SOURCE, length - Ip4.SOURCE) + swap(protocol) + swap(length - IP4_HEADER)) === 0xffff;
-    }
-    const protocol = this.#u8[at + Ip6.NEXT_HEADER]!;
-    return fold(simd.sum(at + Ip6.SOURCE, length - Ip6.SOURCE) + swap(protocol) + swap(length - IP6_HEADER)) === 0xffff;
+    return header !== transport + UDP_HEADER && (this.#u8[at + transport + Tcp.FLAGS]! & TcpFlag.PSH) !== 0;
   }
 
   #start(at: number, length: number, header: number): void {
@@ -214,6 +200,7 @@ export class Coalescer {
     item!.size = length - header;
     item!.length = length;
     item!.next = (this.#sequence(at + transport) + length - header) | 0;
+    item!.ports = this.#ports(at);
     item!.count = 1;
     item!.piecesAt[0] = at - VIRTIO_HEADER;
     item!.piecesLength[0] = length + VIRTIO_HEADER;
@@ -221,21 +208,17 @@ export class Coalescer {
     this.#open++;
   }
 
-  #append(item: Item, at: number, length: number, header: number): void {
-    const payload = length - header;
-    item.piecesAt[item.count] = at + header;
-    item.piecesLength[item.count] = payload;
-    item.count++;
+  #append(item: Item, at: number, payload: number): void {
+    const { header, count } = item;
+    item.piecesAt[count] = at + header;
+    item.piecesLength[count] = payload;
+    item.count = count + 1;
     item.length += payload;
     item.next = (item.next + payload) | 0;
     this.#last = item;
-    const ends = !this.#appendable(at, header);
-    if (ends) {
-      const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
-      this.#u8[item.at + transport + Tcp.FLAGS]! |= TcpFlag.PSH;
-    }
-    // Nothing may follow a push, or a short one.
-    if (ends || payload < item.size || item.count === MERGE_SEGMENTS) this.#release(item);
+    const pushes = this.#pushes(at, header);
+    if (pushes) this.#u8[item.at + (this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER) + Tcp.FLAGS]! |= TcpFlag.PSH;
+    if (pushes || payload < item.size || count + 1 === MERGE_SEGMENTS) this.#release(item);
   }
 
   #release(item: Item): void {
@@ -308,9 +291,15 @@ export class Coalescer {
   #big(at: number): number {
     return (this.#u8[at]! << 8) | this.#u8[at + 1]!;
   }
+  // Big-endian words as i32.
   #sequence(transport: number): number {
-    const q = transport + Tcp.SEQUENCE;
-    return (this.#big(q) << 16) | this.#big(q + 2);
+    return this.#word(transport + Tcp.SEQUENCE);
+  }
+  #ports(at: number): number {
+    return this.#word(at + (this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER));
+  }
+  #word(at: number): number {
+    return (this.#big(at) << 16) | this.#big(at + 2);
   }
   #store(at: number, value: number): void {
     this.#u8[at] = value;
