@@ -1,7 +1,7 @@
 // Nanoseconds per packet of splitting and merging (src/offload), on super-packets of full-sized segments: `npx tsx bench/offload.ts [rounds]`. The
 // cost of the sums alone stands beside, since that is the part that cannot be saved.
 import { Coalescer, loadSimd, Splitter, SPLITTER_SCRATCH, VIRTIO_HEADER } from "../src/offload/index.ts";
-import { build, type Fields, payloadOf, TCP, UDP, virtioBytes, virtioOf } from "../src/offload/rig.cases.ts";
+import { build, type Fields, payloadOf, TCP, UDP, virtioBytes, virtioOf } from "../src/offload/packets.cases.ts";
 import { spread } from "./statistics.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 21);

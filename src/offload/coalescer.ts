@@ -13,6 +13,7 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   Tcp,
+  TCP_HEADER,
   TcpFlag,
   Udp,
   UDP_HEADER,
@@ -88,19 +89,21 @@ export class Coalescer {
   add(at: number, length: number): void {
     const last = this.#last;
     if (last.at >= 0 && this.#takes(last, at, length)) return;
-    const header = this.#candidate(at, length);
-    if (header === 0) {
+    const transport = this.#transport(at, length);
+    if (transport === 0) {
       if (this.#open > 0) this.#releaseHosts(at, length);
       this.#pass(at, length);
       return;
     }
-    const item = this.#open > 0 ? this.#find(at) : undefined;
+    const item = this.#open > 0 ? this.#find(at, transport) : undefined;
     if (item !== undefined) {
       if (item !== last && this.#takes(item, at, length)) return;
       this.#release(item);
     }
-    if (this.#pushes(at, header)) this.#pass(at, length);
-    else this.#start(at, length, header);
+    const header = this.#candidate(at, length, transport);
+    // Nothing may follow a push in one packet.
+    if (header === 0 || this.#pushes(at, header)) this.#pass(at, length);
+    else this.#start(at, length, header, transport);
   }
 
   /** Writes all that is held back. */
@@ -109,36 +112,37 @@ export class Coalescer {
     for (const item of this.#items) if (item.at >= 0) this.#release(item);
   }
 
-  // Length of the headers, or 0 for what is never merged.
-  #candidate(at: number, length: number): number {
+  // Where the TCP or UDP header is, or 0 when there are no ports to tell the flow by: fragments, extension headers, other protocols, nonsense.
+  #transport(at: number, length: number): number {
     const u8 = this.#u8;
-    if (length < IP4_HEADER + UDP_HEADER) return 0;
-    let transport: number;
-    let protocol: number;
     if (u8[at] === 0x45) {
-      if (this.#big(at + Ip4.TOTAL_LENGTH) !== length || (this.#big(at + Ip4.FRAGMENT) & 0x3fff) !== 0) return 0;
-      transport = IP4_HEADER;
-      protocol = u8[at + Ip4.PROTOCOL]!;
-    } else if (u8[at]! >>> 4 === 6) {
-      if (length < IP6_HEADER + UDP_HEADER || this.#big(at + Ip6.PAYLOAD_LENGTH) + IP6_HEADER !== length) return 0;
-      transport = IP6_HEADER;
-      protocol = u8[at + Ip6.NEXT_HEADER]!;
-    } else return 0;
-    if (protocol === PROTOCOL_TCP) {
-      if (!this.#tcp || length < transport + 20) return 0;
-      const header = transport + (u8[at + transport + Tcp.DATA_OFFSET]! >>> 4) * 4;
-      const plain = (u8[at + transport + Tcp.FLAGS]! & ~TcpFlag.PSH) === TcpFlag.ACK;
-      return plain && header >= transport + 20 && header < length ? header : 0;
+      if (length < IP4_HEADER + UDP_HEADER || (this.#big(at + Ip4.FRAGMENT) & 0x3fff) !== 0) return 0;
+      const protocol = u8[at + Ip4.PROTOCOL];
+      return protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP ? IP4_HEADER : 0;
     }
-    if (protocol !== PROTOCOL_UDP || !this.#udp) return 0;
-    const header = transport + UDP_HEADER;
-    const exact = this.#big(at + transport + Udp.LENGTH) === length - transport && header < length;
-    return exact && this.#big(at + transport + Udp.CHECKSUM) !== 0 ? header : 0;
+    if (length < IP6_HEADER + UDP_HEADER || u8[at]! >>> 4 !== 6) return 0;
+    const protocol = u8[at + Ip6.NEXT_HEADER];
+    return protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP ? IP6_HEADER : 0;
+  }
+
+  // Length of the headers, or 0 for what is never merged.
+  #candidate(at: number, length: number, transport: number): number {
+    const u8 = this.#u8;
+    const t = at + transport;
+    const own = length - transport;
+    if (transport === IP4_HEADER ? this.#big(at + Ip4.TOTAL_LENGTH) !== length : this.#big(at + Ip6.PAYLOAD_LENGTH) !== own) return 0;
+    if (u8[at + (transport === IP4_HEADER ? Ip4.PROTOCOL : Ip6.NEXT_HEADER)] === PROTOCOL_UDP) {
+      const whole = this.#udp && own > UDP_HEADER && this.#big(t + Udp.LENGTH) === own && this.#big(t + Udp.CHECKSUM) !== 0;
+      return whole ? transport + UDP_HEADER : 0;
+    }
+    if (!this.#tcp || own <= TCP_HEADER || (u8[t + Tcp.FLAGS]! & ~TcpFlag.PSH) !== TcpFlag.ACK) return 0;
+    const header = (u8[t + Tcp.DATA_OFFSET]! >>> 4) * 4;
+    return header >= TCP_HEADER && header < own ? transport + header : 0;
   }
 
   // The open item of the same addresses, protocol and ports.
-  #find(at: number): Item | undefined {
-    const ports = this.#ports(at);
+  #find(at: number, transport: number): Item | undefined {
+    const ports = this.#word(at + transport);
     for (const item of this.#items) if (item.at >= 0 && item.ports === ports && this.#sameFlow(item.at, at)) return item;
     return undefined;
   }
@@ -177,16 +181,15 @@ export class Coalescer {
     } else if (this.#big(at + Ip6.PAYLOAD_LENGTH) + IP6_HEADER !== length) return false;
     const t = at + transport;
     if (item.header === transport + UDP_HEADER) return this.#big(t + Udp.LENGTH) === length - transport && this.#big(t + Udp.CHECKSUM) !== 0;
-    return this.#sequence(t) === item.next;
+    return this.#word(t + Tcp.SEQUENCE) === item.next;
   }
 
-  // Nothing may follow it in one packet.
   #pushes(at: number, header: number): boolean {
     const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
     return header !== transport + UDP_HEADER && (this.#u8[at + transport + Tcp.FLAGS]! & TcpFlag.PSH) !== 0;
   }
 
-  #start(at: number, length: number, header: number): void {
+  #start(at: number, length: number, header: number, transport: number): void {
     let item: Item | undefined;
     if (this.#open < FLOWS) for (item of this.#items) if (item.at < 0) break;
     if (this.#open === FLOWS) {
@@ -194,13 +197,12 @@ export class Coalescer {
       item = this.#items[this.#victim]!;
       this.#release(item);
     }
-    const transport = this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER;
     item!.at = at;
     item!.header = header;
     item!.size = length - header;
     item!.length = length;
-    item!.next = (this.#sequence(at + transport) + length - header) | 0;
-    item!.ports = this.#ports(at);
+    item!.next = (this.#word(at + transport + Tcp.SEQUENCE) + length - header) | 0;
+    item!.ports = this.#word(at + transport);
     item!.count = 1;
     item!.piecesAt[0] = at - VIRTIO_HEADER;
     item!.piecesLength[0] = length + VIRTIO_HEADER;
@@ -256,7 +258,7 @@ export class Coalescer {
     this.#store(v + Virtio.CHECKSUM_OFFSET, check);
   }
 
-  // Before a packet that is no candidate: it may belong to the flow of any item between the same hosts (a fragment has no ports).
+  // Before a packet whose flow cannot be told: it may belong to any between the same hosts.
   #releaseHosts(at: number, length: number): void {
     const version = this.#u8[at]! >>> 4;
     for (const item of this.#items) {
@@ -291,13 +293,7 @@ export class Coalescer {
   #big(at: number): number {
     return (this.#u8[at]! << 8) | this.#u8[at + 1]!;
   }
-  // Big-endian words as i32.
-  #sequence(transport: number): number {
-    return this.#word(transport + Tcp.SEQUENCE);
-  }
-  #ports(at: number): number {
-    return this.#word(at + (this.#u8[at] === 0x45 ? IP4_HEADER : IP6_HEADER));
-  }
+  // Big-endian, as an i32.
   #word(at: number): number {
     return (this.#big(at) << 16) | this.#big(at + 2);
   }

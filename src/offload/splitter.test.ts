@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { concat } from "../base/bytes.ts";
-import { ACK, Arena, build, type Fields, payloadOf, PSH, splitNaive, TCP, UDP, type Virtio, virtioBytes, virtioOf } from "./rig.cases.ts";
+import { Arena } from "./arena.cases.ts";
+import { ACK, build, type Fields, payloadOf, PSH, splitNaive, TCP, UDP, type Virtio, virtioBytes, virtioOf } from "./packets.cases.ts";
 
 const arena = new Arena();
 const FIN = 1;

@@ -14,6 +14,7 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   Tcp,
+  TCP_HEADER,
   TcpFlag,
   Udp,
   UDP_HEADER,
@@ -108,7 +109,7 @@ export class Splitter {
     if (type !== Gso.UDP) {
       if (transport + Tcp.CHECKSUM > length) return 0;
       const own = (u8[packet + transport + Tcp.DATA_OFFSET]! >>> 4) * 4;
-      if (own < 20) return 0;
+      if (own < TCP_HEADER) return 0;
       header = transport + own;
     }
     const size = this.#half(packet - VIRTIO_HEADER + Virtio.GSO_SIZE);

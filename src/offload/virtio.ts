@@ -15,6 +15,7 @@ export const GSO_ECN = 0x80;
 /** What split and merge need to know of IP (RFC 791, RFC 8200), TCP (RFC 9293) and UDP (RFC 768): lengths, and offsets within each header. */
 export const IP4_HEADER = 20;
 export const IP6_HEADER = 40;
+export const TCP_HEADER = 20;
 export const UDP_HEADER = 8;
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;

@@ -1,10 +1,6 @@
-// What the tests of this folder share: packets of every field, the naive way to split one, and a memory in which every byte outside the named ranges is
-// watched.
+// Packets for the tests of this folder: every field at will, the virtio header that the kernel puts before them, and the naive way to split one.
 import { concat } from "../base/bytes.ts";
 import { checksum, pseudoSum } from "../packet/checksum.ts";
-import { Coalescer, type CoalescerOptions } from "./coalescer.ts";
-import { loadSimd, type Simd } from "./simd.ts";
-import { Splitter, SPLITTER_SCRATCH } from "./splitter.ts";
 import { VIRTIO_HEADER } from "./virtio.ts";
 
 export const TCP = 6;
@@ -144,92 +140,13 @@ export function splitNaive(f: Fields, size: number): Uint8Array[] {
   );
 }
 
-const PAGES = 16;
-/** One memory in which what is written outside the allowed ranges is found. */
-export class Arena {
-  readonly memory: WebAssembly.Memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared: true });
-  readonly u8: Uint8Array = new Uint8Array(this.memory.buffer);
-  readonly simd: Simd = loadSimd(this.memory);
-  readonly splitter: Splitter;
-  readonly #before: Uint8Array;
-  /** Between what is laid out: unequal distances give every alignment. */
-  readonly #scratch = 4096 + 3;
-
-  constructor() {
-    for (let i = 0, x = 1; i < this.u8.length; i++) {
-      x = Math.imul(x, 1664525) + 1013904223;
-      this.u8[i] = x >>> 24;
-    }
-    this.#before = Uint8Array.from(this.u8);
-    this.splitter = new Splitter(this.memory, this.simd, this.#scratch);
-  }
-
-  get bytes(): number {
-    return this.u8.length;
-  }
-
-  put(at: number, bytes: Uint8Array): void {
-    this.u8.set(bytes, at);
-  }
-  take(at: number, length: number): Uint8Array {
-    return Uint8Array.from(this.u8.subarray(at, at + length));
-  }
-
-  /** Offsets that changed outside [from, to) and the scratch; then everything is as before again. */
-  strays(from: number, to: number): number[] {
-    const found: number[] = [];
-    const look = (a: number, b: number): void => {
-      if (Buffer.compare(this.u8.subarray(a, b), this.#before.subarray(a, b)) === 0) return;
-      for (let i = a; i < b; i++) if (this.u8[i] !== this.#before[i]) found.push(i);
-    };
-    look(0, this.#scratch);
-    look(this.#scratch + SPLITTER_SCRATCH, from);
-    look(to, this.u8.length);
-    this.u8.set(this.#before);
-    return found;
-  }
-
-  /** Splits `packet` behind `virtio`, consuming each segment as a sealer would: what lies up to 64 bytes before it is destroyed. */
-  split(virtio: Uint8Array, packet: Uint8Array, at = 100_001): { segments: Uint8Array[]; strays: number[] } {
-    this.put(at, concat(virtio, packet));
-    const segments: Uint8Array[] = [];
-    for (let n = this.splitter.begin(at, packet.length); n > 0; n--) {
-      this.splitter.next();
-      segments.push(this.take(this.splitter.packetAt, this.splitter.packetLength));
-      this.u8.fill(0xa5, this.splitter.packetAt - 64, this.splitter.packetAt);
-    }
-    return { segments, strays: this.strays(at - 54, at + VIRTIO_HEADER + packet.length) };
-  }
-
-  /** Adds the packets, which lie `gap` bytes apart; what was written to the TUN, pieces joined. */
-  coalesce(packets: readonly Uint8Array[], options: CoalescerOptions = {}, gap = 83): { writes: Uint8Array[]; strays: number[]; pieces: number[] } {
-    const writes: Uint8Array[] = [];
-    const pieces: number[] = [];
-    const coalescer = new Coalescer(
-      this.memory,
-      this.simd,
-      {
-        write: (at, length, n) => {
-          writes.push(concat(...Array.from({ length: n }, (_, i) => this.take(at[i]!, length[i]!))));
-          pieces.push(n);
-        },
-      },
-      options,
-    );
-    let at = 8192;
-    const guards: [number, number][] = [];
-    for (const packet of packets) {
-      at += gap;
-      this.put(at, packet);
-      guards.push([at + packet.length, at + packet.length + gap - VIRTIO_HEADER]);
-      coalescer.add(at, packet.length);
-      at += packet.length;
-    }
-    coalescer.flush();
-    const strays = guards.slice(0, -1).flatMap(([a, b]) => (Buffer.compare(this.u8.subarray(a, b), this.#before.subarray(a, b)) === 0 ? [] : [a]));
-    strays.push(...this.strays(8192 + gap - VIRTIO_HEADER, at));
-    return { writes, strays, pieces };
-  }
+/** Is the Internet checksum of IPv4's header, and that of TCP or UDP, right? By the plain loops of src/packet. */
+export function intact(packet: Uint8Array): boolean {
+  const v4 = packet[0]! >>> 4 === 4;
+  const start = v4 ? (packet[0]! & 15) * 4 : 40;
+  if (v4 && checksum(packet.subarray(0, start)) !== 0) return false;
+  const [from, to] = v4 ? [packet.subarray(12, 16), packet.subarray(16, 20)] : [packet.subarray(8, 24), packet.subarray(24, 40)];
+  return checksum(packet.subarray(start), pseudoSum(from, to, packet[v4 ? 9 : 6]!, packet.length - start)) === 0;
 }
 
 /** Bytes that tell where they were. */
