@@ -5,7 +5,7 @@ export type Frame = { readonly symbol: string; readonly object: string };
 /** Of a function in the process itself, by the object it is in and its name; the first that fits. */
 const KINDS: readonly (readonly [object: RegExp, symbol: RegExp, kind: string])[] = [
   [/./, /chacha|poly1305/i, "cryptography: packets"],
-  [/./, /x25519|fe51_|fe64_|curve25519|blake2/i, "cryptography: handshakes"],
+  [/./, /x25519|fe51_|fe64_|^fe_|^ge_|^cmov|curve25519|blake2/i, "cryptography: handshakes"],
   [/JIT|\.map$/, /wasm/i, "WebAssembly"],
   [/JIT|\.map$/, /^(Builtin|BytecodeHandler|Stub)/, "V8's builtins"],
   [/JIT|\.map$/, /./, "JavaScript"],

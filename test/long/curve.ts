@@ -9,6 +9,7 @@ const WANT = "7c3911e0ab2586fd864497297e575e6f3bc601c0883c30df5f4dd2d24f665424";
 export const curve: Scenario = {
   name: "X25519 iterated 1,000,000 times",
   minutes: 1.5,
+  share: 2,
   async run() {
     const crypto = opensslCrypto();
     let k = fromHex(`09${"00".repeat(31)}`)! as Uint8Array;

@@ -8,22 +8,30 @@ import { endurance } from "./endurance.ts";
 import { fuzz } from "./fuzz.ts";
 import { idle } from "./idle.ts";
 import { rekey } from "./rekey.ts";
+import { soak } from "./soak.ts";
 
-/** Gives one line on what was covered; throws when it failed. */
-export type Scenario = { readonly name: string; readonly minutes: number; readonly run: (minutes: number) => Promise<string> };
+export type Scenario = {
+  readonly name: string;
+  /** What it needs at least. */
+  readonly minutes: number;
+  /** Of the time that those which need the processor have together. @default 1 */
+  readonly share?: number;
+  /** Gives one line on what was covered; throws when it failed. */
+  readonly run: (minutes: number) => Promise<string>;
+};
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "5" }, help: { type: "boolean" }, write: { type: "boolean" } } });
 const minutes = Number(values.minutes);
 if (values.help || !(minutes >= 1)) {
   process.stdout.write(
-    "npm run test:long -- --minutes N [--write]\n  N: at least 1; 4 and more cover everything. --write: keep the result in docs/long.md\n",
+    "npm run test:long -- --minutes N [--write]\n  N: at least 1; 13 and more cover everything, 34 have 20 of real traffic. --write: keep the result in docs/long.md\n",
   );
   process.exit(values.help ? 0 : 1);
 }
 
-/** `minutes`: what it needs at least. Those that wait run together; then those that need the processor, one after the other. */
+/** Those that wait run together; then those that need the processor, one after the other. */
 const waiting: readonly Scenario[] = [rekey, idle];
-const busy: readonly Scenario[] = [endurance, curve, fuzz];
+const busy: readonly Scenario[] = [endurance, curve, fuzz, soak];
 const lines: string[] = [];
 let failed = 0;
 
@@ -41,7 +49,8 @@ async function attempt(scenario: Scenario, available: number): Promise<void> {
 const started = Date.now();
 const left = (): number => minutes - (Date.now() - started) / 60_000;
 await Promise.all(waiting.map((s) => attempt(s, minutes)));
-for (const [i, scenario] of busy.entries()) await attempt(scenario, left() / (busy.length - i));
+const shareOf = (all: readonly Scenario[]): number => all.reduce((sum, s) => sum + (s.share ?? 1), 0);
+for (const [i, scenario] of busy.entries()) await attempt(scenario, (left() * (scenario.share ?? 1)) / shareOf(busy.slice(i)));
 const took = ((Date.now() - started) / 60_000).toFixed(1);
 const summary = `${lines.filter((l) => l.startsWith("passed")).length} passed, ${failed} failed`;
 process.stdout.write(`${lines.filter((l) => l.startsWith("not covered")).join("\n")}\n${summary} in ${took} min\n`);
