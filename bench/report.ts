@@ -1,7 +1,8 @@
 // What a run gave, as a table and as JSON.
 import { cpus, release } from "node:os";
-import { FIGURES, type FigureName, type Sample, verdict } from "./figures.ts";
+import { type Figure, FIGURES, type FigureName, type Sample, verdict } from "./figures.ts";
 import { median, spread } from "./statistics.ts";
+import { CURRENT } from "./subjects.ts";
 
 /** A subject, and its samples by round. */
 export type Result = { readonly name: string; readonly title: string; readonly samples: readonly Sample[] };
@@ -46,31 +47,40 @@ export function json(run: Run): string {
   return `${JSON.stringify({ ...run, ratios }, undefined, 1)}\n`;
 }
 
+const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |\n`;
+const head = (cells: readonly string[]): string => row(cells) + row(cells.map(() => "---"));
+const cell = (r: Result, name: FigureName): string => {
+  const values = of(r, name);
+  return values.length === 0 ? "" : spread(values, FIGURES[name].digits);
+};
+const times = (x: Ratio | undefined): string => {
+  if (!x || !Number.isFinite(x.medians)) return "";
+  const range = x.rounds.length > 1 ? ` (${Math.min(...x.rounds).toFixed(2)} .. ${Math.max(...x.rounds).toFixed(2)})` : "";
+  return x.medians.toFixed(2) + range;
+};
+
+/** What was promised against the current wireguard-go, and whether it is so. Information: nothing depends on it. */
+function promises(mine: Result, theirs: Result): string {
+  const lines = NAMES.flatMap((name) => {
+    const { goal, title }: Figure = FIGURES[name];
+    const x = ratio(mine, theirs, name);
+    return goal && x ? [row([title, cell(mine, name), cell(theirs, name), times(x), String(goal.must), String(goal.want), x.verdict ?? ""])] : [];
+  });
+  return lines.length === 0 ? "" : head(["figure", mine.title, theirs.title, "ratio", "must", "want", ""]) + lines.join("") + "\n";
+}
+
 export function table(run: Run): string {
   const against = run.results.find((r) => r.name === run.against)!;
   const held = compared(run);
-  const goals = !run.against.startsWith("tortie");
-  const row = (cells: readonly string[]): string => `| ${cells.join(" | ")} |\n`;
-  const head = ["figure", ...run.results.map((r) => r.title), ...held.map((r) => `${r.title} : ${against.title}`)];
-  const lines = NAMES.filter((name) => run.results.some((r) => of(r, name).length > 0)).map((name) => {
-    const cells = run.results.map((r) => {
-      const values = of(r, name);
-      return values.length === 0 ? "" : spread(values, FIGURES[name].digits);
-    });
-    const ratios = held.map((r) => {
-      const x = ratio(r, against, name);
-      if (!x || !Number.isFinite(x.medians)) return "";
-      const range = x.rounds.length > 1 ? ` (${Math.min(...x.rounds).toFixed(2)} .. ${Math.max(...x.rounds).toFixed(2)})` : "";
-      return `${x.medians.toFixed(2)}${range}${goals && x.verdict ? `, ${x.verdict}` : ""}`;
-    });
-    return row([FIGURES[name].title, ...cells, ...ratios]);
-  });
+  const all = NAMES.filter((name) => run.results.some((r) => of(r, name).length > 0));
   const busy = run.busyBefore.map((b) => `${(100 * b).toFixed(0)} %`).join(", ");
   return (
     `${run.rounds} interleaved rounds, ${run.seconds} s each; ${run.machine}. Busy with other things before each round: ${busy}.\n` +
     `Median (least .. most). A ratio is that of the medians (least .. most of the rounds' own ratios).\n\n` +
-    row(head) +
-    row(head.map(() => "---")) +
-    lines.join("")
+    (run.against === CURRENT ? held.map((r) => promises(r, against)).join("") : "") +
+    head(["figure", ...run.results.map((r) => r.title), ...held.map((r) => `${r.title} : ${against.title}`)]) +
+    all
+      .map((name) => row([FIGURES[name].title, ...run.results.map((r) => cell(r, name)), ...held.map((r) => times(ratio(r, against, name)))]))
+      .join("")
   );
 }

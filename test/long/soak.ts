@@ -9,7 +9,7 @@ import type { Scenario } from "./main.ts";
 const LOADS = [[], ["-R"], ["-P", "4"], ["-u", "-b", "0", "-l", "1380"], ["-u", "-b", "0", "-l", "64"], ["-u", "-b", "50M", "-l", "4000"]] as const;
 const LOAD_SECONDS = 3;
 /** Between two renewals; each is asked of one end, then the other. */
-const RENEWAL_MS = 100;
+const RENEWAL_MS = 50;
 const STRANGERS = 64;
 /** What garbage collection on the control thread may leave between two looks. */
 const GROWTH_KB = 4096;
