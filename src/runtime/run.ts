@@ -5,11 +5,11 @@ import type { Log } from "../base/log.ts";
 import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd } from "../sys/eventfd.ts";
-import { release, share } from "../sys/memory.ts";
+import { addressesOf, release, share } from "../sys/memory.ts";
 import { forbidDumps, lockMemory } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
-import { describeTun, openTun } from "../sys/tun.ts";
+import { describeTun, offloadTun, openTun } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
 import { createTables, Device, initTables, type Moment } from "../wireguard/index.ts";
 import { startWorker } from "./dataworker.ts";
@@ -57,13 +57,15 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const { log } = options;
   if (!forbidDumps()) log.warn("core dumps of this process could not be switched off");
   const tun = options.tunFd === undefined ? openTun(options.name) : describeTun(options.tunFd);
-  undo.push(() => closeSync(tun.fd));
+  const [tunFd] = tun.fds as [number];
+  undo.push(() => closeSync(tunFd));
+  offloadTun(tunFd, { tcp: false, udp: false });
 
   const where = plan();
   const memory = share(where.bytes);
   undo.push(() => release(memory));
   const slab = new Slab(memory, where.control, where.bytes);
-  if (!lockMemory(slab.base, where.bytes)) log.warn("the keys' memory could not be locked: it may be swapped out");
+  if (!addressesOf(memory).every((at) => lockMemory(at, where.bytes))) log.warn("the keys' memory could not be locked: it may be swapped out");
   undo.push(() => slab.u8.fill(0, where.worker, where.bytes)); // packets that were under way
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
@@ -79,7 +81,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const mail = slab.i32;
   const wakeFd = openEventfd();
   undo.push(() => closeEventfd(wakeFd));
-  const link = new Link(tun.fd, mail);
+  const link = new Link(tunFd, mail);
   undo.push(() => link.close());
   const made = !tun.persistent && options.tunFd === undefined;
   if (made) link.prepare(DEFAULT_MTU, QUEUE);
@@ -93,7 +95,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   starting.catch(() => {}); // it is awaited below
 
   const sockets = new Sockets(slab);
-  const liveDevice = new LiveDevice({ device, sockets, tunFd: tun.fd, wakeFd, log, moment, changed: () => ticker.soon(), lookAtLink });
+  const liveDevice = new LiveDevice({ device, sockets, tunFd, wakeFd, log, moment, changed: () => ticker.soon(), lookAtLink });
   let finish: (why: string) => void;
   let fail: (error: unknown) => void;
   const ended = new Promise<string>((resolve, reject) => {

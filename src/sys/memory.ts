@@ -48,6 +48,9 @@ export function share(bytes: number): SharedMemory {
   }
 }
 
+/** Every address at which the pages are mapped: what is asked of the kernel for pages (to lock them, say) must be asked at each. */
+export const addressesOf = (memory: SharedMemory): readonly number[] => [...new Set([memory.base, address(new Uint8Array(memory.buffer))])];
+
 /** Gives the low mapping back, which the collector does not know of. No foreign function may be given an address in the memory from then on. */
 export function release(memory: SharedMemory): void {
   if (memory.base < 2 ** 31) munmap(memory.base, memory.buffer.byteLength);
