@@ -1,7 +1,6 @@
 // The client of the WireGuard configuration protocol: connections to devices' sockets, and the list of them.
 import { lstat, opendir, unlink } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
-import { wipe } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 import { encodeHandshake, encodeSet, LineTooLong, Lines, ReplyReader } from "./codec.ts";
 import { type DeviceConfig, type DeviceState, Errno, type PeerState } from "./types.ts";
@@ -79,10 +78,9 @@ class Connection implements UapiConnection {
     }
   }
 
+  /** Resolves when the chunk is the kernel's, or the connection is gone. */
   async #send(chunk: Uint8Array): Promise<void> {
-    if (!this.#socket.write(chunk, () => wipe(chunk)) && !this.#socket.destroyed) {
-      await Promise.race([new Promise<void>((resolve) => this.#socket.once("drain", resolve)), this.closed]);
-    }
+    await new Promise<void>((resolve) => this.#socket.write(chunk, () => resolve()));
   }
 
   #ask(what: string, chunks: Iterable<Uint8Array>): Promise<ReplyReader> {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, fromUtf8, toHex, utf8 } from "../base/bytes.ts";
-import { parseCidr } from "../base/cidr.ts";
+import { formatCidr, parseCidr } from "../base/cidr.ts";
 import { parseIp } from "../base/ip.ts";
 import {
   encodeSet,
@@ -180,6 +180,37 @@ test("what a device says, a client understands", () => {
     }),
   );
 });
+
+test("prefixes are written as formatCidr() has them, whatever zeros they hold", () => {
+  const group = fc.oneof({ arbitrary: fc.constant(0), weight: 3 }, fc.constantFrom(1, 0x10, 0x100, 0x1000, 0xffff), fc.nat(0xffff));
+  const six = fc.array(group, { minLength: 8, maxLength: 8 }).map((g) => Uint8Array.from(g.flatMap((n) => [n >> 8, n & 255])));
+  const ip = fc.oneof(
+    fc.uint8Array({ minLength: 4, maxLength: 4 }),
+    six,
+    six.map((b) => b.fill(0, 0, 10).fill(255, 10, 12)),
+  );
+  fc.assert(
+    fc.property(ip, fc.nat(32), fc.boolean(), (bytes, prefix, remove) => {
+      const text = Array.from(encodeSet({ peers: [{ publicKey: new Uint8Array(32), allowedIps: [{ ip: bytes, prefix, remove }] }] }), fromUtf8).join(
+        "",
+      );
+      expect(text.split("\n")[2]).toBe(`allowed_ip=${remove ? "-" : ""}${formatCidr({ ip: bytes, prefix })}`);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("a chunk is wiped when the next one is asked for, or nothing more is", () => {
+  const peers = Array.from({ length: 500 }, () => ({ publicKey: new Uint8Array(32), presharedKey: new Uint8Array(32).fill(7) }));
+  const seen: Uint8Array[] = [];
+  for (const chunk of encodeSet({ peers })) {
+    expect(chunk.includes(48)).toBe(true);
+    seen.push(chunk);
+  }
+  expect(seen.length).toBeGreaterThan(1);
+  expect(seen.every((chunk) => chunk.every((b) => b === 0))).toBe(true);
+});
+
 const plain = (_: string, v: unknown): unknown => (typeof v === "bigint" ? `${v}` : v instanceof Uint8Array ? toHex(v) : sorted(v));
 const sorted = (v: unknown): unknown =>
   v && typeof v === "object" && !Array.isArray(v)
@@ -209,7 +240,7 @@ test("what a client sets, a device gets", async () => {
       },
     ],
   };
-  const text = [...encodeSet(config)].map(fromUtf8).join("");
+  const text = Array.from(encodeSet(config), fromUtf8).join("");
   expect(text.startsWith("set=1\n") && text.endsWith("\n\n")).toBe(true);
   const { errno, calls } = await set(text.slice(6, -2));
   expect({ errno, calls }).toEqual({

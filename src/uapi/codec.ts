@@ -3,4 +3,4 @@ export { HandshakeOperation, type Operation, SetOperation } from "./apply.ts";
 export { encodeHandshake, encodeSet, encodeState } from "./encode.ts";
 export { LineTooLong, Lines, MAX_LINE } from "./lines.ts";
 export { ReplyReader } from "./reply.ts";
-export { formatAllowedIp, formatUapiEndpoint, parseAllowedIp, parseKey, parseUapiEndpoint } from "./values.ts";
+export { formatUapiEndpoint, parseAllowedIp, parseKey, parseUapiEndpoint } from "./values.ts";

@@ -1,71 +1,94 @@
-// What is sent: requests by a client, the answer to get by a device. Generators of chunks, so that 130,560 allowed IPs never stand in one string.
+// What is sent: requests by a client, the answer to get by a device. Generators of chunks, so that 130,560 allowed IPs never stand in one piece. A chunk is
+// good until the next one is asked for; then it is wiped and used again.
+import { utf8 } from "../base/bytes.ts";
 import type { DeviceConfig, DeviceState, PeerConfig, PeerState } from "./types.ts";
-import { formatAllowedIp, formatUapiEndpoint } from "./values.ts";
-import { LineWriter } from "./writer.ts";
+import { formatUapiEndpoint } from "./values.ts";
+import { field, LineWriter } from "./writer.ts";
 
 type Chunks = Generator<Uint8Array<ArrayBuffer>, void, undefined>;
 
-function* peerState(w: LineWriter, p: PeerState): Chunks {
-  w.key("public_key", p.publicKey);
-  w.key("preshared_key", p.presharedKey);
-  w.text("protocol_version=1");
-  if (p.endpoint) w.text(`endpoint=${formatUapiEndpoint(p.endpoint)}`);
-  w.text(`last_handshake_time_sec=${p.lastHandshakeSec}`);
-  w.text(`last_handshake_time_nsec=${p.lastHandshakeNsec}`);
-  w.text(`tx_bytes=${p.txBytes}`);
-  w.text(`rx_bytes=${p.rxBytes}`);
-  w.text(`persistent_keepalive_interval=${p.persistentKeepalive}`);
-  for (const a of p.allowedIps) {
-    w.text(`allowed_ip=${formatAllowedIp(a)}`);
-    if (w.full()) yield w.take();
+const PRIVATE_KEY = field("private_key");
+const LISTEN_PORT = field("listen_port");
+const FWMARK = field("fwmark");
+const PUBLIC_KEY = field("public_key");
+const PRESHARED_KEY = field("preshared_key");
+const VERSION = utf8("protocol_version=1\n");
+const HANDSHAKE_SEC = field("last_handshake_time_sec");
+const HANDSHAKE_NSEC = field("last_handshake_time_nsec");
+const TX_BYTES = field("tx_bytes");
+const RX_BYTES = field("rx_bytes");
+const KEEPALIVE = field("persistent_keepalive_interval");
+const ALLOWED_IP = field("allowed_ip");
+
+function* chunk(w: LineWriter): Chunks {
+  try {
+    yield w.take();
+  } finally {
+    w.clear();
   }
-  if (w.full()) yield w.take();
 }
 
-/** The answer to get, `errno=0` included, in wireguard-go's order. Wipe each chunk once it is sent. */
+function* peerState(w: LineWriter, p: PeerState): Chunks {
+  w.key(PUBLIC_KEY, p.publicKey);
+  w.key(PRESHARED_KEY, p.presharedKey);
+  w.line(VERSION);
+  if (p.endpoint) w.text(`endpoint=${formatUapiEndpoint(p.endpoint)}`);
+  w.number(HANDSHAKE_SEC, p.lastHandshakeSec);
+  w.number(HANDSHAKE_NSEC, p.lastHandshakeNsec);
+  w.number(TX_BYTES, p.txBytes);
+  w.number(RX_BYTES, p.rxBytes);
+  w.number(KEEPALIVE, p.persistentKeepalive);
+  for (const a of p.allowedIps) {
+    w.prefix(ALLOWED_IP, a, false);
+    if (w.full()) yield* chunk(w);
+  }
+  if (w.full()) yield* chunk(w);
+}
+
+/** The answer to get, `errno=0` included, in wireguard-go's order. */
 export function* encodeState(state: DeviceState): Chunks {
   const w = new LineWriter();
-  if (state.privateKey) w.key("private_key", state.privateKey);
-  if (state.listenPort !== 0) w.text(`listen_port=${state.listenPort}`);
-  if (state.fwmark !== 0) w.text(`fwmark=${state.fwmark}`);
+  if (state.privateKey) w.key(PRIVATE_KEY, state.privateKey);
+  if (state.listenPort !== 0) w.number(LISTEN_PORT, state.listenPort);
+  if (state.fwmark !== 0) w.number(FWMARK, state.fwmark);
   for (const p of state.peers) yield* peerState(w, p);
   w.text("errno=0\n");
-  yield w.take();
+  yield* chunk(w);
 }
 
 function* peerConfig(w: LineWriter, p: PeerConfig): Chunks {
-  w.key("public_key", p.publicKey);
+  w.key(PUBLIC_KEY, p.publicKey);
   if (p.updateOnly) w.text("update_only=true");
   if (p.remove) return w.text("remove=true");
-  if (p.presharedKey) w.key("preshared_key", p.presharedKey);
+  if (p.presharedKey) w.key(PRESHARED_KEY, p.presharedKey);
   if (p.endpoint) w.text(`endpoint=${formatUapiEndpoint(p.endpoint)}`);
-  if (p.persistentKeepalive !== undefined) w.text(`persistent_keepalive_interval=${p.persistentKeepalive}`);
+  if (p.persistentKeepalive !== undefined) w.number(KEEPALIVE, p.persistentKeepalive);
   if (p.replaceAllowedIps) w.text("replace_allowed_ips=true");
   for (const a of p.allowedIps ?? []) {
-    w.text(`allowed_ip=${formatAllowedIp(a)}`);
-    if (w.full()) yield w.take();
+    w.prefix(ALLOWED_IP, a, a.remove === true);
+    if (w.full()) yield* chunk(w);
   }
-  if (w.full()) yield w.take();
+  if (w.full()) yield* chunk(w);
 }
 
-/** A set operation, in wg(8)'s order. Wipe each chunk once it is sent. */
+/** A set operation, in wg(8)'s order. */
 export function* encodeSet(config: DeviceConfig): Chunks {
   const w = new LineWriter();
   w.text("set=1");
-  if (config.privateKey) w.key("private_key", config.privateKey);
-  if (config.listenPort !== undefined) w.text(`listen_port=${config.listenPort}`);
-  if (config.fwmark !== undefined) w.text(`fwmark=${config.fwmark}`);
+  if (config.privateKey) w.key(PRIVATE_KEY, config.privateKey);
+  if (config.listenPort !== undefined) w.number(LISTEN_PORT, config.listenPort);
+  if (config.fwmark !== undefined) w.number(FWMARK, config.fwmark);
   if (config.replacePeers) w.text("replace_peers=true");
   for (const p of config.peers ?? []) yield* peerConfig(w, p);
   w.text("");
-  yield w.take();
+  yield* chunk(w);
 }
 
 /** tortie_handshake: fresh initiations to these peers now; none named: to all. */
 export function encodeHandshake(publicKeys: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const w = new LineWriter();
   w.text("tortie_handshake=1");
-  for (const key of publicKeys) w.key("public_key", key);
+  for (const key of publicKeys) w.key(PUBLIC_KEY, key);
   w.text("");
   return w.take();
 }

@@ -113,30 +113,16 @@ async function watchRemoval(path: string): Promise<{ gone: Promise<void>; stop()
   return { gone, stop: () => stop() };
 }
 
-/** Resolves when the socket can take more, or is gone. */
-const drained = (socket: Socket): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      socket.off("drain", done);
-      socket.off("close", done);
-      resolve();
-    };
-    socket.on("drain", done);
-    socket.on("close", done);
-  });
+/** Resolves when the chunk is the kernel's, or the socket is gone. */
+const written = (socket: Socket, chunk: Uint8Array): Promise<void> => new Promise((resolve) => socket.write(chunk, () => resolve()));
 
-async function send(socket: Socket, chunk: Uint8Array): Promise<void> {
-  if (socket.destroyed) return wipe(chunk);
-  if (!socket.write(chunk, () => wipe(chunk))) await drained(socket);
-}
-
-const answer = (socket: Socket, errno: number): Promise<void> => send(socket, Buffer.from(`errno=${errno}\n\n`));
+const answer = (socket: Socket, errno: number): Promise<void> => written(socket, Buffer.from(`errno=${errno}\n\n`));
 
 async function get(socket: Socket, device: UapiDevice): Promise<void> {
   const state = device.state();
   try {
     for (const chunk of encodeState(state)) {
-      await send(socket, chunk);
+      await written(socket, chunk);
       // Nobody reads the rest, and without a reader nothing makes us wait: the other connections would.
       if (socket.destroyed) return;
     }

@@ -1,5 +1,5 @@
 // The protocol's values: keys in hex decoded straight from the bytes, strict decimal numbers, addresses.
-import { type Cidr, formatCidr, parseCidr } from "../base/cidr.ts";
+import { parseCidr } from "../base/cidr.ts";
 import { formatEndpoint, parseEndpoint } from "../base/ip.ts";
 import { type AllowedIpChange, type Endpoint, KEY_LENGTH } from "./types.ts";
 
@@ -54,7 +54,5 @@ export function parseAllowedIp(text: string): AllowedIpChange | undefined {
   return cidr && remove ? { ...cidr, remove } : cidr;
 }
 
-export const formatAllowedIp = (a: AllowedIpChange | Cidr): string => `${"remove" in a && a.remove ? "-" : ""}${formatCidr(a)}`;
-
 /** ASCII text of a line's part that is no secret. */
-export const ascii = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+export const ascii = (bytes: Uint8Array): string => String.fromCharCode.apply(null, bytes as unknown as number[]);

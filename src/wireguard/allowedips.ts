@@ -75,9 +75,9 @@ export class AllowedIps {
   *of(peer: number): Iterable<Cidr> {
     for (const entry of this.#owned.get(peer) ?? []) {
       const node = Math.abs(entry);
+      const at = this.#at(node);
       const ip = new Uint8Array(entry > 0 ? 4 : 16);
-      const view = new DataView(ip.buffer);
-      for (let i = 0; 4 * i < ip.length; i++) view.setInt32(4 * i, this.#key(node)[i]!);
+      for (let i = 0; i < ip.length; i++) ip[i] = this.#t.i32[at + (i >> 2)]! >>> (24 - 8 * (i & 3));
       yield { ip, prefix: this.#prefix(node) };
     }
   }
