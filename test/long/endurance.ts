@@ -5,7 +5,7 @@ import { DAEMONS, killDaemon } from "../../src/lab/kill.ts";
 import { pingPods, switchEncryption } from "../lab/driver.ts";
 import { TORTIE } from "../peers.ts";
 import type { Scenario } from "./main.ts";
-import { randomOf } from "./random.ts";
+import { randomOf } from "../../src/base/random.cases.ts";
 
 const RECOVERY_MS = 2_000;
 

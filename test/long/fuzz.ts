@@ -7,7 +7,7 @@ import { treeLines } from "../../src/capture/tree.ts";
 import { secretsFrom } from "../../src/cli/captures/keys.ts";
 import { nodeCrypto } from "../../src/crypto/node.ts";
 import type { Scenario } from "./main.ts";
-import { randomOf } from "./random.ts";
+import { randomOf } from "../../src/base/random.cases.ts";
 
 const CORPUS = new URL("../captures", import.meta.url).pathname;
 const MEMORY_LIMIT = 512 << 20;

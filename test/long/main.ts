@@ -7,6 +7,7 @@ import { curve } from "./curve.ts";
 import { endurance } from "./endurance.ts";
 import { fuzz } from "./fuzz.ts";
 import { idle } from "./idle.ts";
+import { parsers } from "./parsers.ts";
 import { rekey } from "./rekey.ts";
 import { soak } from "./soak.ts";
 
@@ -31,7 +32,7 @@ if (values.help || !(minutes >= 1)) {
 
 /** Those that wait run together; then those that need the processor, one after the other. */
 const waiting: readonly Scenario[] = [rekey, idle];
-const busy: readonly Scenario[] = [endurance, curve, fuzz, soak];
+const busy: readonly Scenario[] = [endurance, curve, fuzz, parsers, soak];
 const lines: string[] = [];
 let failed = 0;
 
