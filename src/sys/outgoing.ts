@@ -1,6 +1,7 @@
 // Datagrams sent many at a time (sendmmsg(2)), where the kernel may cut one message into many datagrams (udp(7), UDP_SEGMENT). A message is gathered from
 // pieces; everything else is laid out once in the slab.
 import { EndpointRecord } from "../wireguard/endpoint.ts";
+import { EINVAL, EIO, EMSGSIZE } from "./errno.ts";
 import { bind } from "./ffi.ts";
 import {
   Cmsg,
@@ -40,6 +41,12 @@ const DESTINATION = 128;
 
 /** fe80::/10, from the first word of an address in memory (little-endian, as every machine that Node runs on). */
 const isLinkLocal = (word: number): boolean => (word & 0xc0ff) === 0x80fe;
+
+/**
+ * The kernel's words for "not as a run": the link computes no checksums (EIO, on older kernels), or a segment does not fit the path (EINVAL, on newer
+ * kernels EMSGSIZE). The same bytes go as single datagrams: sendPlain(). EINVAL also means a bad source.
+ */
+export const isRefusedRun = (e: number): boolean => e === EIO || e === EINVAL || e === EMSGSIZE;
 
 /** Bytes of the slab that it takes. */
 export const outgoingSize = (messages: number, pieces: number): number =>

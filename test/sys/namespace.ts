@@ -40,7 +40,7 @@ export class Namespace {
 
   /** A veth link from here to there. Addresses with prefix length; those of IPv6 are good at once. */
   join(name: string, addresses: readonly string[], there: Namespace, thereName: string, thereAddresses: readonly string[]): void {
-    this.ip(`link add ${name} type veth peer name ${thereName} netns /proc/self/fd/${there.#fd}`);
+    this.ip(`link add ${name} type veth peer name ${thereName} netns /proc/${process.pid}/fd/${there.#fd}`);
     for (const [ns, link, all] of [
       [this, name, addresses],
       [there, thereName, thereAddresses],
