@@ -27,7 +27,14 @@ function refuseInspection(): void {
   throw new TortieError(`Cannot start a device under "${found}": it would reveal the keys`, { hint: "With TORTIE_DEBUG=1 it starts all the same." });
 }
 
-async function foreground(name: string): Promise<number> {
+/** Data workers: more than one is of use only where there are more processors than the traffic itself keeps busy. */
+function threadsOf(text: string | undefined): number {
+  if (text === undefined || text === "") return 1;
+  if (!/^[1-8]$/.test(text)) throw new TortieError(`Cannot use ${text} data threads: it must be a number from 1 to 8`);
+  return Number(text);
+}
+
+async function foreground(name: string, threads: string | undefined): Promise<number> {
   try {
     refuseInspection();
     // SIGUSR1 opens Node's inspector unless somebody listens.
@@ -36,10 +43,13 @@ async function foreground(name: string): Promise<number> {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => done(signal));
     });
     const { runDevice } = await import("../runtime/run.ts");
+    const { offloadsWithout } = await import("../runtime/offloads.ts");
     const log = await daemonLog(levelOf(process.env.LOG_LEVEL), { interface: name });
     await runDevice({
       name,
       log,
+      threads: threadsOf(threads),
+      offloads: offloadsWithout(process.env.TORTIE_WITHOUT ?? ""),
       tunFd: descriptor("WG_TUN_FD"),
       uapiFd: descriptor("WG_UAPI_FD"),
       keylogFile: process.env.WG_KEYLOGFILE ?? process.env.WGKEYLOGFILE,
@@ -56,8 +66,9 @@ async function foreground(name: string): Promise<number> {
   }
 }
 
-async function background(name: string): Promise<number> {
+async function background(name: string, threads: string | undefined): Promise<number> {
   const env: NodeJS.ProcessEnv = { ...process.env, WG_PROCESS_FOREGROUND: "1" };
+  if (threads !== undefined) env.TORTIE_THREADS = threads;
   for (const key of ["WG_KEYLOGFILE", "WGKEYLOGFILE"]) if (env[key]) env[key] = resolve(env[key]);
   const level = process.env.LOG_LEVEL;
   await startInBackground(["device", "--foreground", name], { env, output: level !== undefined && levelOf(level) !== "silent" });
@@ -70,13 +81,16 @@ export async function main(args: string[]): Promise<number> {
     "tortie device -f wg0                stay in the foreground",
     "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
     "LOG_LEVEL=verbose tortie device -f wg0",
+    "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
     "WG_KEYLOGFILE=wg.keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
   ])
     .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")
     .option("-f, --foreground", "do not go to the background (also with WG_PROCESS_FOREGROUND=1)")
+    .option("--threads <n>", "data threads, each with a queue of the link (also TORTIE_THREADS)")
     .argument("<interface>", "name of the link; a persistent TUN of that name is used and left, else one is made");
-  onAction(command, (name: string, options: { foreground?: boolean }) =>
-    options.foreground === true || process.env.WG_PROCESS_FOREGROUND === "1" ? foreground(name) : background(name),
-  );
+  onAction(command, (name: string, options: { foreground?: boolean; threads?: string }) => {
+    const threads = options.threads ?? process.env.TORTIE_THREADS;
+    return options.foreground === true || process.env.WG_PROCESS_FOREGROUND === "1" ? foreground(name, threads) : background(name, threads);
+  });
   return runProgram(command, args);
 }

@@ -70,8 +70,8 @@ export class Coalescer {
   readonly #u8: Uint8Array;
   readonly #simd: Simd;
   readonly #sink: TunSink;
-  readonly #tcp: boolean;
-  readonly #udp: boolean;
+  #tcp: boolean;
+  #udp: boolean;
   readonly #items: readonly Item[] = Array.from({ length: FLOWS }, () => new Item());
   #last: Item = this.#items[0]!;
   #open = 0;
@@ -104,6 +104,12 @@ export class Coalescer {
     // Nothing may follow a push in one packet.
     if (header === 0 || this.#pushes(at, header)) this.#pass(at, length);
     else this.#start(at, length, header, transport);
+  }
+
+  /** From now on nothing is merged. */
+  disable(): void {
+    this.#tcp = false;
+    this.#udp = false;
   }
 
   /** Writes all that is held back. */

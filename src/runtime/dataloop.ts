@@ -1,7 +1,8 @@
-// The data worker: each direction of the packet path run to completion on one thread, over shared memory, with no allocation per packet. It blocks in
+// A data worker: each direction of the packet path run to completion on one thread, over shared memory, with no allocation per packet. It blocks in
 // epoll; the control thread reaches it by mailbox words and an eventfd (plan.ts), and is told by a message when there is something for it.
+import { Coalescer, loadSimd, Splitter, SPLITTER_SCRATCH } from "../offload/index.ts";
 import { bootNow } from "../sys/bootclock.ts";
-import { readFd, writeFd } from "../sys/descriptor.ts";
+import { readFd } from "../sys/descriptor.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, Epoll } from "../sys/epoll.ts";
 import { EBADFD } from "../sys/errno.ts";
 import { drain } from "../sys/eventfd.ts";
@@ -9,33 +10,62 @@ import { errno } from "../sys/ffi.ts";
 import { Inbox } from "../sys/inbox.ts";
 import type { Slab } from "../sys/slab.ts";
 import { VNET_HEADER } from "../sys/tun.ts";
-import { DataHalf, Done, ENDPOINT_WORDS, Head, type PacketCrypto, SEND_HEADROOM, type Tables } from "../wireguard/index.ts";
+import { DataHalf, Done, ENDPOINT_WORDS, Head, OPEN_ROOM, OPEN_TAIL, type PacketCrypto, type Tables } from "../wireguard/index.ts";
+import { OFFLOADS } from "./offloads.ts";
 import { Outbox } from "./outbox.ts";
-import { Mail } from "./plan.ts";
+import { Mail } from "./mailbox.ts";
+import { TunWriter } from "./tunwriter.ts";
 
-/** Datagrams in one receive call, and packets in one send call: what is worth a system call, and still fits the cache. */
-const RECEIVE = 16;
-const SEND = 32;
-/** A whole UDP datagram, and some cache lines so that the buffers' starts do not fight for one cache set. */
-const BUFFER = 65_536 + 33 * 64;
+/** Datagrams in one receive call, and packets read from the TUN before the other direction has its turn. */
+const RECEIVE = 32;
+const READ = 64;
+/** Bytes from the TUN before the other direction has its turn. */
+const READ_BYTES = 192 << 10;
+/** Merged datagrams in one receive call: each is up to 64 KiB, and the next must find the cache warm. */
+const RECEIVE_MERGED = 4;
+/** Mean length of datagrams from which on they count as merged. */
+const MERGED = 8192;
 /** Rounds of receiving from a socket before the others have their turn. */
 const RECEIVE_ROUNDS = 2;
 const LONGEST_PACKET = 65_535;
+/** Free before a packet from the TUN: headers move into it, and sealing clobbers it. */
+const TUN_ROOM = 512;
+/** Where packets are opened, until they are in the TUN. */
+const OPENED = 256 << 10;
+const LINE = 64;
 /** It looks at the mailbox at least so often, should a wake ever get lost. */
 const LONGEST_WAIT = 10_000;
 const SCRATCH = 4096;
 
+export type LoopOptions = {
+  readonly thread: number;
+  readonly threads: number;
+  /** Bits of OFFLOADS that are on. */
+  readonly offloads: number;
+};
+
 export class DataLoop {
   readonly #slab: Slab;
+  readonly #mail: Int32Array;
   readonly #tables: Tables;
   readonly #data: DataHalf;
+  readonly #first: boolean;
   readonly #epoll: Epoll;
   readonly #inbox: Inbox;
   readonly #source: number;
   readonly #outbox: Outbox;
+  /** UDP_GRO is on. */
+  readonly #merged: boolean;
+  readonly #splitter: Splitter;
+  readonly #packet: number;
+  readonly #opened: number;
+  readonly #coalescer: Coalescer;
+  readonly #writer: TunWriter;
   readonly #scratch: number;
   readonly #clock: Int32Array;
   readonly #tell: () => void;
+  #openedNext = 0;
+  #receiveCount = RECEIVE;
   #watched: number[] = [];
   #tun = -1;
   #wake = -1;
@@ -45,23 +75,34 @@ export class DataLoop {
   #now = 0;
   #signal = 0;
 
-  /** `slab` hands out the worker's part of the memory. `tell` wakes the control thread. */
-  constructor(slab: Slab, tables: Tables, crypto: PacketCrypto, tell: () => void) {
+  /** `slab` hands out the worker's part of the memory; `mail` is its mailbox. `tell` wakes the control thread. */
+  constructor(slab: Slab, mail: Int32Array, tables: Tables, crypto: PacketCrypto, options: LoopOptions, tell: () => void) {
+    const on = (name: keyof typeof OFFLOADS): boolean => (options.offloads & OFFLOADS[name]) !== 0;
     this.#slab = slab;
+    this.#mail = mail;
     this.#tables = tables;
-    this.#data = new DataHalf(tables, crypto, slab.take(BUFFER, 64));
+    this.#data = new DataHalf(tables, crypto, options.thread, options.threads);
+    this.#first = options.thread === 0;
     this.#tell = tell;
     this.#epoll = new Epoll(slab);
     this.#inbox = new Inbox(slab, RECEIVE);
     this.#source = slab.take(4 * ENDPOINT_WORDS);
-    this.#outbox = new Outbox(slab, SEND, this.#data);
+    this.#outbox = new Outbox(slab, this.#data.sender, on("udp-gso"), () => this.#fault(OFFLOADS["udp-gso"]));
+    this.#merged = on("udp-gro");
+    const helpers = loadSimd(slab.memory.wasm);
+    this.#splitter = new Splitter(slab.memory.wasm, helpers, slab.take(SPLITTER_SCRATCH, LINE));
+    this.#packet = slab.take(TUN_ROOM + VNET_HEADER + LONGEST_PACKET + LINE, LINE) + TUN_ROOM;
+    this.#opened = slab.take(OPENED, LINE);
+    this.#writer = new TunWriter(slab, 64, () => this.#tunFault());
+    this.#coalescer = new Coalescer(slab.memory.wasm, helpers, this.#writer, { tcp: on("tun-gro"), udp: on("tun-gro") && on("tun-uso") });
     this.#scratch = slab.take(SCRATCH);
     this.#clock = slab.i32.subarray(this.#scratch >>> 2, (this.#scratch >>> 2) + 4);
+    this.#openedNext = this.#opened;
   }
 
   /** Until the mailbox says stop. */
   run(): void {
-    const mail = this.#slab.i32;
+    const mail = this.#mail;
     this.#now = bootNow(this.#clock, this.#slab.base + this.#scratch) | 0;
     while (Atomics.load(mail, Mail.STOP) === 0) {
       if (Atomics.load(mail, Mail.DESCRIPTORS) !== Atomics.load(mail, Mail.DESCRIPTORS_SEEN)) this.#takeDescriptors();
@@ -69,7 +110,7 @@ export class DataLoop {
       this.#now = bootNow(this.#clock, this.#slab.base + this.#scratch) | 0;
       this.#data.enter();
       for (let i = 0; i < n; i++) this.#serve(this.#epoll.token(i), this.#epoll.events(i));
-      this.#sendDue();
+      if (this.#first) this.#sendDue();
       this.#data.leave();
       mail[Mail.ROUNDS]!++;
       const signal = Atomics.load(this.#tables.i32, this.#tables.head + Head.SIGNAL);
@@ -82,11 +123,11 @@ export class DataLoop {
   }
 
   #tellControl(): void {
-    if (Atomics.exchange(this.#slab.i32, Mail.TOLD, 1) === 0) this.#tell();
+    if (Atomics.exchange(this.#mail, Mail.TOLD, 1) === 0) this.#tell();
   }
 
   #takeDescriptors(): void {
-    const mail = this.#slab.i32;
+    const mail = this.#mail;
     const version = Atomics.load(mail, Mail.DESCRIPTORS);
     for (const fd of this.#watched) this.#epoll.remove(fd);
     this.#tun = Atomics.load(mail, Mail.TUN);
@@ -94,6 +135,7 @@ export class DataLoop {
     this.#link = Atomics.load(mail, Mail.LINK);
     this.#udp4 = Atomics.load(mail, Mail.UDP4);
     this.#udp6 = Atomics.load(mail, Mail.UDP6);
+    this.#writer.fd = this.#tun;
     this.#watched = [this.#tun, this.#wake, this.#link, this.#udp4, this.#udp6].filter((fd) => fd >= 0);
     for (const fd of this.#watched) this.#epoll.add(fd, EPOLLIN, fd);
     Atomics.store(mail, Mail.DESCRIPTORS_SEEN, version);
@@ -112,17 +154,45 @@ export class DataLoop {
 
   /** Packets of this host to the peers. */
   #readTun(): void {
-    const { base } = this.#slab;
-    for (let i = 0; i < SEND; i++) {
-      if (this.#outbox.full) this.#outbox.flush(this.#udp4, this.#udp6);
-      const at = this.#outbox.slot + SEND_HEADROOM;
-      const n = readFd(this.#tun, base + at - VNET_HEADER, VNET_HEADER + LONGEST_PACKET);
+    const address = this.#slab.base + this.#packet;
+    let bytes = 0;
+    for (let i = 0; i < READ && bytes < READ_BYTES; i++) {
+      const n = readFd(this.#tun, address, VNET_HEADER + LONGEST_PACKET);
       if (n < 0) {
         if (errno() === EBADFD) this.#loseTun();
         break;
       }
-      if (this.#data.send(at, n - VNET_HEADER, this.#now) === Done.SEAL) this.#outbox.add();
+      bytes += n;
+      this.#sendPacket(n - VNET_HEADER);
+      if (this.#outbox.enough) this.#flush();
     }
+    this.#flush();
+  }
+
+  /** What was read from the TUN: a packet, or one that is to be split. All its parts have one destination. */
+  #sendPacket(length: number): void {
+    const { sender } = this.#data;
+    const splitter = this.#splitter;
+    const count = splitter.begin(this.#packet, length);
+    if (count <= 0) return sender.malformed();
+    const code = sender.route(this.#packet + VNET_HEADER, length, count, this.#now);
+    if (code === Done.READY) {
+      for (let i = 0; i < count; i++) {
+        splitter.next();
+        if (!this.#outbox.fits(splitter.packetLength)) this.#flush();
+        sender.seal(splitter.packetAt, splitter.packetLength, this.#outbox.place);
+        this.#outbox.add();
+      }
+      sender.sealed(this.#now);
+    } else if (code === Done.WAIT) {
+      for (let i = 0; i < count; i++) {
+        splitter.next();
+        sender.stage(splitter.packetAt, splitter.packetLength, this.#now);
+      }
+    }
+  }
+
+  #flush(): void {
     this.#outbox.flush(this.#udp4, this.#udp6);
   }
 
@@ -130,40 +200,62 @@ export class DataLoop {
   #receive(fd: number): void {
     const inbox = this.#inbox;
     for (let round = 0; round < RECEIVE_ROUNDS; round++) {
-      const n = inbox.receive(fd, RECEIVE, false);
-      for (let i = 0; i < n; i++) {
-        const length = inbox.length(i);
-        if (length < 0) {
-          this.#data.truncated();
-          continue;
-        }
-        inbox.source(i, this.#source);
-        if (this.#data.receive(inbox.at(i), length, this.#source, this.#now) === Done.DELIVER) this.#writeTun();
-      }
-      if (n < RECEIVE) return;
+      const asked = this.#receiveCount;
+      const n = inbox.receive(fd, asked, this.#merged);
+      if (n <= 0) return;
+      let bytes = 0;
+      for (let i = 0; i < n; i++) bytes += this.#receiveOne(i);
+      this.#coalescer.flush();
+      this.#openedNext = this.#opened;
+      this.#receiveCount = bytes > n * MERGED ? RECEIVE_MERGED : RECEIVE;
+      if (n < asked) break;
     }
+    this.#mail[Mail.TUN_REFUSED] = this.#writer.refused;
   }
 
-  #writeTun(): void {
-    // The message's header before the packet has done its work: its last bytes become the TUN's header.
-    const at = this.#data.packetAt - VNET_HEADER;
-    const { u8 } = this.#slab;
-    for (let i = 0; i < VNET_HEADER; i++) u8[at + i] = 0;
-    if (writeFd(this.#tun, this.#slab.base + at, VNET_HEADER + this.#data.packetLength) < 0) this.#slab.u32[Mail.TUN_REFUSED]!++;
+  /** A datagram, or several that were merged. Its length. */
+  #receiveOne(i: number): number {
+    const inbox = this.#inbox;
+    const { receiver } = this.#data;
+    const length = inbox.length(i);
+    if (length < 0) {
+      receiver.truncated();
+      return 0;
+    }
+    inbox.source(i, this.#source);
+    receiver.source(this.#source);
+    const start = inbox.at(i);
+    const segment = inbox.segment(i) || length;
+    // An empty datagram has no segment to count.
+    if (length === 0) receiver.receive(start, 0, this.#openedNext, this.#now);
+    for (let at = 0; at < length; at += segment) {
+      const part = Math.min(segment, length - at);
+      let to = (this.#openedNext + OPEN_ROOM + LINE - 1) & -LINE;
+      if (to + part + OPEN_TAIL > this.#opened + OPENED) {
+        this.#coalescer.flush();
+        to = this.#opened + LINE;
+      }
+      if (receiver.receive(start + at, part, to, this.#now) !== Done.DELIVER) continue;
+      this.#coalescer.add(receiver.packetAt, receiver.packetLength);
+      this.#openedNext = to + part;
+    }
+    return length;
   }
 
   /** What was staged, and keepalives. */
   #sendDue(): void {
-    while (this.#data.work(this.#outbox.slot, this.#now) === Done.SEAL) {
+    const { sender } = this.#data;
+    for (;;) {
+      if (!this.#outbox.fits(this.#tables.limits.stagedBytes)) this.#flush();
+      if (sender.work(this.#outbox.place, this.#now) !== Done.SEALED) break;
       this.#outbox.add();
-      if (this.#outbox.full) this.#outbox.flush(this.#udp4, this.#udp6);
     }
-    this.#outbox.flush(this.#udp4, this.#udp6);
+    this.#flush();
   }
 
   #linkChanged(): void {
     while (readFd(this.#link, this.#slab.base + this.#scratch, SCRATCH) > 0);
-    Atomics.store(this.#slab.i32, Mail.LINK_CHANGED, 1);
+    Atomics.store(this.#mail, Mail.LINK_CHANGED, 1);
     this.#tellControl();
   }
 
@@ -171,7 +263,17 @@ export class DataLoop {
     if (this.#tun < 0) return;
     this.#epoll.remove(this.#tun);
     this.#tun = -1;
-    Atomics.store(this.#slab.i32, Mail.TUN_GONE, 1);
+    Atomics.store(this.#mail, Mail.TUN_GONE, 1);
     this.#tellControl();
+  }
+
+  /** The kernel does not do what it should: it is not asked again, and the control thread says so. */
+  #fault(bit: number): void {
+    Atomics.or(this.#mail, Mail.FAULTS, bit);
+    this.#tellControl();
+  }
+  #tunFault(): void {
+    this.#coalescer.disable();
+    this.#fault(OFFLOADS["tun-gro"]);
   }
 }

@@ -1,17 +1,17 @@
 // The device's link as it is now, in the network namespace where it is now: it may be renamed, moved or deleted by anyone.
 import { type LinkState, LinkWatch } from "../sys/link.ts";
 import { tunName } from "../sys/tun.ts";
-import { Mail } from "./plan.ts";
+import { Mail } from "./mailbox.ts";
 
 export class Link {
   readonly #tun: number;
   readonly #watch: LinkWatch;
 
-  /** Puts the descriptor to watch for changes into the mailbox. Throws SysError. */
-  constructor(tunFd: number, mail: Int32Array) {
+  /** Puts the descriptor to watch for changes into the mailbox of the first worker, which watches it. Throws SysError. */
+  constructor(tunFd: number, mails: readonly Int32Array[]) {
     this.#tun = tunFd;
     this.#watch = new LinkWatch(tunFd);
-    Atomics.store(mail, Mail.LINK, this.#watch.changes);
+    Atomics.store(mails[0]!, Mail.LINK, this.#watch.changes);
   }
 
   /** For a link of our own making. Throws SysError. */

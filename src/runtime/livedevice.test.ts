@@ -26,8 +26,8 @@ class FakeSockets implements Pick<Sockets, "open" | "publish" | "close" | "setMa
     this.calls.push(`open ${port}`);
     return port || 40_000;
   }
-  publish(tun: number): void {
-    this.calls.push(`publish ${tun}`);
+  publish(tuns: readonly number[]): void {
+    this.calls.push(`publish ${tuns.join()}`);
   }
   close(): void {
     this.calls.push("close");
@@ -52,8 +52,8 @@ describe("LiveDevice", () => {
     live = new LiveDevice({
       device: new Device(tables, nobleCrypto),
       sockets: sockets as unknown as Sockets,
-      tunFd: 7,
-      wakeFd: -1,
+      tuns: [7],
+      wakeSender: () => {},
       log: silent,
       moment: () => ({ now: 1_000_000, wall: 1_700_000_000_000 }),
       changed: () => {},

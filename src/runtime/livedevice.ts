@@ -2,7 +2,6 @@
 import { toBase64, wipe } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { wake } from "../sys/eventfd.ts";
 import { SysError } from "../sys/ffi.ts";
 import type { Routes } from "../sys/routes.ts";
 import { Errno, type DeviceState, type Outcome, type PeerState, type UapiDevice, type UapiPeer } from "../uapi/types.ts";
@@ -18,8 +17,10 @@ const short = (key: Uint8Array): string => toBase64(key).slice(0, 8);
 export type LiveParts = {
   readonly device: Device;
   readonly sockets: Sockets;
-  readonly tunFd: number;
-  readonly wakeFd: number;
+  /** Queues of the TUN, one a worker. */
+  readonly tuns: readonly number[];
+  /** Wakes the data worker that sends what is staged. */
+  readonly wakeSender: () => void;
   readonly log: Log;
   /** The moment it is. */
   readonly moment: () => Moment;
@@ -43,14 +44,14 @@ export class LiveDevice implements UapiDevice {
 
   /** Carries out what the protocol answered, in its order. */
   perform(effects: readonly Effect[]): void {
-    const { sockets, wakeFd, log } = this.#parts;
+    const { sockets, wakeSender, log } = this.#parts;
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":
           if (!sockets.send(effect.to, effect.message)) log.debug("a handshake message could not be sent");
           break;
         case "wake":
-          wake(wakeFd);
+          wakeSender();
           break;
         case "keylog":
           this.#keylog.record(effect.record);
@@ -87,7 +88,7 @@ export class LiveDevice implements UapiDevice {
   }
 
   #bringUp(): void {
-    const { device, sockets, tunFd, log, moment } = this.#parts;
+    const { device, sockets, tuns, log, moment } = this.#parts;
     try {
       this.#port = sockets.open(this.#port);
     } catch (thrown) {
@@ -100,7 +101,7 @@ export class LiveDevice implements UapiDevice {
     log.debug("interface up", { port: this.#port });
     // The worker sees no packet before the protocol is up: the first one of a fresh link must not be dropped.
     const effects = device.up(moment());
-    sockets.publish(tunFd);
+    sockets.publish(tuns);
     this.#do(effects);
   }
 
@@ -151,11 +152,11 @@ export class LiveDevice implements UapiDevice {
   }
 
   setListenPort(port: number): Outcome {
-    const { sockets, device, tunFd } = this.#parts;
+    const { sockets, device, tuns } = this.#parts;
     if (port === this.#port && port !== 0) return Errno.OK;
     try {
       this.#port = this.#up ? sockets.open(port) : port;
-      if (this.#up) sockets.publish(tunFd);
+      if (this.#up) sockets.publish(tuns);
     } catch (thrown) {
       return errnoOf(thrown);
     }

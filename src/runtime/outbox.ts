@@ -1,83 +1,161 @@
-// Sealed messages that wait for the end of a round, to leave in one system call for each address family. Each lies in a slot of its own until then.
-// Where a send fails, the rest still goes.
-import { EADDRNOTAVAIL, EINTR, EINVAL, ENETUNREACH, ENODEV } from "../sys/errno.ts";
+// Sealed messages that wait to leave in one system call. They lie one after the other in an area of their own; those of equal length to one peer become
+// one datagram that the kernel segments. Where a send fails, the rest still goes.
+import { EADDRNOTAVAIL, EINTR, EINVAL, EIO, EMSGSIZE, ENETUNREACH, ENODEV } from "../sys/errno.ts";
 import { errno } from "../sys/ffi.ts";
+import { SEGMENTS } from "../sys/msghdr.ts";
 import { Outgoing } from "../sys/outgoing.ts";
 import type { Slab } from "../sys/slab.ts";
-import { type DataHalf, ENDPOINT_WORDS, SEND_HEADROOM, SEND_TAILROOM } from "../wireguard/index.ts";
+import { ENDPOINT_WORDS, SEAL_ROOM, SEAL_TAIL, type Sender } from "../wireguard/index.ts";
 
-const LONGEST_PACKET = 65_535;
 const LINE = 64;
-/** An odd number of cache lines, so that the slots' starts do not fight for one cache set. */
-const SLOT: number = (Math.ceil((SEND_HEADROOM + LONGEST_PACKET + SEND_TAILROOM) / LINE) | 1) * LINE + 32 * LINE;
+/** One packet of the greatest length, or the segments of one, twice over. */
+const AREA = 320 << 10;
+/** Sealed bytes from which on sending is worth a system call, though more may come: they are still in the cache. */
+const ENOUGH = 64 << 10;
+/** Datagrams, each of up to SEGMENTS messages, and messages in one call. */
+const DATAGRAMS = 128;
+const MESSAGES = 1024;
+/** Longest payload of a UDP datagram over IPv4: IPv6's is greater. */
+const LONGEST_DATAGRAM = 65_507;
 
 /** The kernel's words for "this source address is of no use (any more)". */
 const isStaleSource = (e: number): boolean => e === EINVAL || e === ENETUNREACH || e === EADDRNOTAVAIL || e === ENODEV;
 
 export class Outbox {
-  readonly #messages: Outgoing;
-  readonly #data: DataHalf;
-  readonly #slots: number;
+  readonly #out: Outgoing;
+  readonly #sender: Sender;
+  readonly #area: number;
   readonly #endpoint: number;
-  readonly #peers: Int32Array;
+  /** Of each datagram that is finished: its peer. */
+  readonly #peers = new Int32Array(DATAGRAMS);
+  readonly #fault: () => void;
+  /** Where the next message may be made. */
+  #next = 0;
+  /** The datagram under way: its peer (-1: none), the length of its messages, their number and bytes, and whether it may grow. */
+  #peer = -1;
+  #segment = 0;
+  #count = 0;
+  #bytes = 0;
+  #grows = false;
+  /** Version of the endpoint that the socket address was made of. */
+  #version = -1;
+  /** Longest message that may be a segment; 0: no segmentation. */
+  #longest: number;
 
-  constructor(slab: Slab, capacity: number, data: DataHalf) {
-    this.#messages = new Outgoing(slab, capacity, capacity);
-    this.#data = data;
-    this.#slots = slab.take(capacity * SLOT, LINE);
+  /** `segmentation`: UDP_SEGMENT may be used; `fault` is called when the kernel turns out not to do it. */
+  constructor(slab: Slab, sender: Sender, segmentation: boolean, fault: () => void) {
+    this.#out = new Outgoing(slab, DATAGRAMS, MESSAGES);
+    this.#sender = sender;
+    this.#area = slab.take(AREA, LINE);
     this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
-    this.#peers = new Int32Array(capacity);
+    this.#longest = segmentation ? LONGEST_DATAGRAM : 0;
+    this.#fault = fault;
+    this.#next = this.#area;
   }
 
-  get full(): boolean {
-    return !this.#messages.hasRoom(1);
+  /** Whether there is room for a packet of `length` bytes more. */
+  fits(length: number): boolean {
+    return this.#out.hasRoom(this.#count + 2) && this.#next + LINE + SEAL_ROOM + length + SEAL_TAIL <= this.#area + AREA;
+  }
+  /** Sending now is worth it. */
+  get enough(): boolean {
+    return this.#next - this.#area >= ENOUGH;
   }
 
-  /** Offset of the free slot: SEND_HEADROOM, a packet of any length, SEND_TAILROOM. Not when it is full. */
-  get slot(): number {
-    return this.#slots + this.#messages.n * SLOT;
+  /** Where the payload of the next message is to be made. */
+  get place(): number {
+    return (this.#next + SEAL_ROOM + LINE - 1) & -LINE;
   }
 
-  /** Keeps the message that the data half just made in the free slot. One for a peer without an endpoint is dropped. */
+  /** Keeps the message that the sender just made at `place`. One for a peer without an endpoint is dropped. */
   add(): void {
-    const data = this.#data;
-    if (!data.endpoint(data.peer, this.#endpoint)) return data.sendFailed(data.peer, data.messageLength);
-    this.#messages.start(this.#endpoint);
-    this.#messages.append(data.messageAt, data.messageLength);
-    this.#peers[this.#messages.finish(0)] = data.peer;
+    const { peer, messageAt, messageLength } = this.#sender;
+    this.#next = messageAt + messageLength;
+    const same = this.#peer === peer && this.#sender.endpointIs(peer, this.#version);
+    const grows = same && this.#grows && messageLength <= this.#segment && this.#count < SEGMENTS && this.#bytes + messageLength <= LONGEST_DATAGRAM;
+    if (!grows) {
+      this.#finish();
+      if (!same && !this.#address(peer)) return this.#sender.sendFailed(peer, messageLength, 1);
+      this.#peer = peer;
+      this.#segment = messageLength;
+      this.#grows = messageLength <= this.#longest;
+    }
+    this.#out.append(messageAt, messageLength);
+    this.#count++;
+    this.#bytes += messageLength;
+    // Only the last segment may be shorter.
+    if (messageLength < this.#segment) this.#grows = false;
+  }
+
+  #address(peer: number): boolean {
+    this.#peer = -1;
+    if (!this.#sender.endpoint(peer, this.#endpoint)) return false;
+    this.#version = this.#sender.endpointVersion;
+    this.#out.start(this.#endpoint);
+    return true;
+  }
+
+  #finish(): void {
+    if (this.#count === 0) return;
+    this.#peers[this.#out.finish(this.#count > 1 ? this.#segment : 0)] = this.#peer;
+    this.#count = 0;
+    this.#bytes = 0;
+    this.#grows = false;
   }
 
   /** Sends all. A descriptor of -1: there is no such socket. */
   flush(v4: number, v6: number): void {
-    const n = this.#messages.n;
+    this.#finish();
+    const out = this.#out;
+    const { n } = out;
     for (let i = 0; i < n;) {
-      const six = this.#messages.isIpv6(i);
+      const six = out.isIpv6(i);
       let end = i + 1;
-      while (end < n && this.#messages.isIpv6(end) === six) end++;
+      while (end < n && out.isIpv6(end) === six) end++;
       this.#sendRun(six ? v6 : v4, i, end);
       i = end;
     }
-    this.#messages.clear();
+    out.clear();
+    this.#next = this.#area;
   }
 
   #sendRun(fd: number, from: number, end: number): void {
+    const out = this.#out;
     for (let i = from; i < end;) {
-      const sent = fd < 0 ? -1 : this.#messages.send(fd, i, end - i);
+      const sent = fd < 0 ? -1 : out.send(fd, i, end - i);
       if (sent > 0) {
         i += sent;
         continue;
       }
       const e = fd < 0 ? 0 : errno();
       if (e === EINTR) continue;
-      const peer = this.#peers[i]!;
-      if (isStaleSource(e) && this.#messages.hasSource(i)) {
+      if (isStaleSource(e) && out.hasSource(i)) {
         // The same ciphertext once more, from whatever address the kernel chooses.
-        this.#data.clearSource(peer);
-        this.#messages.clearSource(i);
+        this.#sender.clearSource(this.#peers[i]!);
+        out.clearSource(i);
         continue;
       }
-      this.#data.sendFailed(peer, this.#messages.length(i));
+      if (out.segment(i) > 0 && (e === EIO || e === EINVAL || e === EMSGSIZE)) this.#sendSegments(fd, i, e);
+      else this.#sender.sendFailed(this.#peers[i]!, out.length(i), out.count(i));
       i++;
+    }
+  }
+
+  // The kernel did not cut the datagram: each of its messages goes by itself.
+  #sendSegments(fd: number, i: number, why: number): void {
+    const out = this.#out;
+    // EIO: the way out cannot checksum. EINVAL and EMSGSIZE: segments of this length do not fit the path.
+    if (why === EIO) {
+      this.#longest = 0;
+      this.#fault();
+    } else this.#longest = Math.min(this.#longest, out.segment(i) - 1);
+    for (let first = 0; first < out.count(i);) {
+      const sent = out.sendPlain(fd, i, first);
+      if (sent > 0) first += sent;
+      else if (errno() !== EINTR) {
+        this.#sender.sendFailed(this.#peers[i]!, Math.min(out.segment(i), out.length(i) - first * out.segment(i)), 1);
+        first++;
+      }
     }
   }
 }

@@ -4,7 +4,7 @@ import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
-import { closeEventfd, openEventfd } from "../sys/eventfd.ts";
+import { closeEventfd, openEventfd, wake } from "../sys/eventfd.ts";
 import { addressesOf, release, share } from "../sys/memory.ts";
 import { forbidDumps, lockMemory } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
@@ -12,11 +12,13 @@ import { Slab } from "../sys/slab.ts";
 import { describeTun, offloadTun, openTun } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
 import { createTables, Device, initTables, type Moment } from "../wireguard/index.ts";
-import { startWorker } from "./dataworker.ts";
+import { DataWorkers } from "./dataworkers.ts";
 import { logToFile } from "./keylogfile.ts";
 import { Link } from "./link.ts";
 import { LiveDevice } from "./livedevice.ts";
-import { Mail, plan } from "./plan.ts";
+import { Mail, mailbox } from "./mailbox.ts";
+import { ALL_OFFLOADS, offloadNames, OFFLOADS } from "./offloads.ts";
+import { plan } from "./plan.ts";
 import { watchRoutes } from "./routewatch.ts";
 import { Sockets } from "./sockets.ts";
 import { type Pace, Ticker } from "./ticker.ts";
@@ -30,6 +32,10 @@ const QUEUE = 1000;
 export type RunOptions = {
   readonly name: string;
   readonly log: Log;
+  /** Data workers, each with a queue of the TUN and sockets of its own. @default 1 */
+  readonly threads?: number | undefined;
+  /** Bits of OFFLOADS that are used where the kernel has them. @default all */
+  readonly offloads?: number | undefined;
   /** An attached TUN, instead of making one. */
   readonly tunFd?: number | undefined;
   /** A listening UAPI socket, instead of making one. */
@@ -54,19 +60,21 @@ export async function runDevice(options: RunOptions): Promise<void> {
 
 /** Starts, lives, and says why it ended. */
 async function live(options: RunOptions, undo: Undo): Promise<string> {
-  const { log } = options;
+  const { log, offloads = ALL_OFFLOADS } = options;
   if (!forbidDumps()) log.warn("core dumps of this process could not be switched off");
-  const tun = options.tunFd === undefined ? openTun(options.name) : describeTun(options.tunFd);
-  const [tunFd] = tun.fds as [number];
-  undo.push(() => closeSync(tunFd));
-  offloadTun(tunFd, { tcp: false, udp: false });
+  const tun = options.tunFd === undefined ? openTun(options.name, options.threads) : describeTun(options.tunFd);
+  undo.push(() => tun.fds.forEach((fd) => closeSync(fd)));
+  const threads = tun.fds.length;
+  if (threads < (options.threads ?? 1)) log.warn("fewer data threads than asked for: the link has no more queues", { threads });
+  const wanted = offloads & OFFLOADS["tun-tso"];
+  const segmentation = offloadTun(tun.fds[0]!, { tcp: wanted !== 0, udp: wanted !== 0 && (offloads & OFFLOADS["tun-uso"]) !== 0 });
 
-  const where = plan();
+  const where = plan(threads);
   const memory = share(where.bytes);
   undo.push(() => release(memory));
   const slab = new Slab(memory, where.control, where.bytes);
   if (!addressesOf(memory).every((at) => lockMemory(at, where.bytes))) log.warn("the keys' memory could not be locked: it may be swapped out");
-  undo.push(() => slab.u8.fill(0, where.worker, where.bytes)); // packets that were under way
+  undo.push(() => slab.u8.fill(0, where.workers, where.bytes)); // packets that were under way
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
 
@@ -77,25 +85,25 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const device = new Device(tables, crypto);
   undo.push(() => device.close());
 
-  // What the worker watches; it starts on the other core while the rest is made here.
-  const mail = slab.i32;
-  const wakeFd = openEventfd();
-  undo.push(() => closeEventfd(wakeFd));
-  const link = new Link(tunFd, mail);
+  // What the workers watch; they start on the other cores while the rest is made here.
+  const mails = tun.fds.map((_, i) => mailbox(memory.buffer, i));
+  for (const mail of mails) {
+    const wakeFd = openEventfd();
+    undo.push(() => closeEventfd(wakeFd));
+    for (const word of [Mail.TUN, Mail.UDP4, Mail.UDP6, Mail.LINK]) mail[word] = -1;
+    mail[Mail.WAKE] = wakeFd;
+    Atomics.store(mail, Mail.DESCRIPTORS, 1);
+  }
+  const link = new Link(tun.fds[0]!, mails);
   undo.push(() => link.close());
   const made = !tun.persistent && options.tunFd === undefined;
   if (made) link.prepare(DEFAULT_MTU, QUEUE);
-  mail[Mail.TUN] = -1;
-  mail[Mail.WAKE] = wakeFd;
-  mail[Mail.UDP4] = -1;
-  mail[Mail.UDP6] = -1;
-  Atomics.store(mail, Mail.DESCRIPTORS, 1);
-  const starting = startWorker({ memory, plan: where }, () => ticker.now());
-  undo.push(() => starting.then((w) => w.stop()).catch(() => {}));
-  starting.catch(() => {}); // it is awaited below
+  const workers = new DataWorkers(memory, where, mails, segmentation.udp ? offloads : offloads & ~OFFLOADS["tun-uso"], () => ticker.now());
+  undo.push(() => workers.stop());
 
-  const sockets = new Sockets(slab);
-  const liveDevice = new LiveDevice({ device, sockets, tunFd, wakeFd, log, moment, changed: () => ticker.soon(), lookAtLink });
+  const sockets = new Sockets(slab, mails, { gro: (offloads & OFFLOADS["udp-gro"]) !== 0 });
+  const wakeSender = (): void => wake(mails[0]![Mail.WAKE]!);
+  const liveDevice = new LiveDevice({ device, sockets, tuns: tun.fds, wakeSender, log, moment, changed: () => ticker.soon(), lookAtLink });
   let finish: (why: string) => void;
   let fail: (error: unknown) => void;
   const ended = new Promise<string>((resolve, reject) => {
@@ -111,24 +119,31 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     liveDevice.setUp(state.up);
   }
   let rounds = 0;
+  let faults = 0;
+  /** Words of all mailboxes, put together. */
+  const gather = (word: number, take: (mail: Int32Array) => number = (mail) => Atomics.load(mail, word)): number =>
+    mails.reduce((all, mail) => all | take(mail), 0);
   /** One turn of the control thread. */
   function turn(): Pace {
-    Atomics.store(mail, Mail.TOLD, 0);
-    const changed = Atomics.exchange(mail, Mail.LINK_CHANGED, 0) === 1 || Atomics.load(mail, Mail.TUN_GONE) === 1;
+    for (const mail of mails) Atomics.store(mail, Mail.TOLD, 0);
+    const changed = (gather(Mail.LINK_CHANGED, (mail) => Atomics.exchange(mail, Mail.LINK_CHANGED, 0)) | gather(Mail.TUN_GONE)) !== 0;
     if (changed || liveDevice.waitsForPort || link.away) lookAtLink();
+    const found = gather(Mail.FAULTS);
+    if (found !== faults) log.warn("the kernel does not do an offload: it goes on without", { offloads: offloadNames(found) });
+    faults = found;
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
     if (device.backlog) ticker.now();
     if (!liveDevice.up) return liveDevice.waitsForPort || link.away ? "quiet" : "none";
     const before = rounds;
-    rounds = Atomics.load(mail, Mail.ROUNDS);
+    rounds = mails.reduce((sum, mail) => sum + Atomics.load(mail, Mail.ROUNDS), 0);
     return rounds === before ? "quiet" : "busy";
   }
   const ticker = new Ticker(turn, (error) => fail(error));
 
   undo.push(() => ticker.stop());
   // Who finds the control socket may bring the link up at once: from then on packets must not be missed.
-  const worker = await starting;
+  const packets = await workers.ready;
   undo.push(() => sockets.close());
   const routes = new Routes();
   const watching = new AbortController();
@@ -144,10 +159,10 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => server.close());
   lookAtLink();
   ticker.soon();
-  log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets: worker.crypto });
+  log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets, threads, segmentation });
   options.ready();
-  const why = await Promise.race([ended, server.gone.then(() => "its socket was removed"), options.stop, worker.broken]);
-  const drops = { ...device.drops(), tun_refused: mail[Mail.TUN_REFUSED]! };
+  const why = await Promise.race([ended, server.gone.then(() => "its socket was removed"), options.stop, workers.broken]);
+  const drops = { ...device.drops(), tun_refused: mails.reduce((sum, mail) => sum + mail[Mail.TUN_REFUSED]!, 0) };
   log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(drops).filter(([, n]) => n > 0)));
   log.debug("in use", device.usage());
   return why;

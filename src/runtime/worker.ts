@@ -1,24 +1,25 @@
-// Entry of the data worker's thread.
+// Entry of a data worker's thread.
 import { parentPort, workerData } from "node:worker_threads";
 import { opensslPackets } from "../crypto/packets.ts";
 import type { SharedMemory } from "../sys/memory.ts";
 import { Slab } from "../sys/slab.ts";
 import { createTables } from "../wireguard/index.ts";
 import { DataLoop } from "./dataloop.ts";
-import type { Plan } from "./plan.ts";
+import { mailbox } from "./mailbox.ts";
+import { partOf, type Plan } from "./plan.ts";
 
 /** What the control thread hands over. */
-export type WorkerData = { readonly memory: SharedMemory; readonly plan: Plan };
+export type WorkerData = { readonly memory: SharedMemory; readonly plan: Plan; readonly thread: number; readonly offloads: number };
 /** What the worker says: its crypto once it is ready to run, then "look" when the mailbox has something for the control thread. */
 export type WorkerMessage = { readonly ready: string } | "look";
 
-const { memory, plan } = workerData as WorkerData;
+const { memory, plan, thread, offloads } = workerData as WorkerData;
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
 
 const crypto = opensslPackets(memory.buffer, memory.base);
-const loop = new DataLoop(new Slab(memory, plan.worker, plan.control), createTables(memory.buffer, plan.tables, plan.limits), crypto, () =>
-  say("look"),
-);
+const slab = new Slab(memory, ...partOf(plan, thread));
+const tables = createTables(memory.buffer, plan.tables, plan.limits);
+const loop = new DataLoop(slab, mailbox(memory.buffer, thread), tables, crypto, { thread, threads: plan.threads, offloads }, () => say("look"));
 say({ ready: crypto.name });
 loop.run();

@@ -17,6 +17,7 @@ import { clearSource, writeLocked } from "./roaming.ts";
 import { keep } from "./secret.ts";
 import { Head, Row, rowOf, type Tables, Want } from "./tables.ts";
 import { Timers } from "./timers.ts";
+import { clearTraffic, dropped } from "./traffic.ts";
 import { Indices } from "./indices.ts";
 
 /** Every event takes its moment, also where nothing depends on it yet. */
@@ -102,6 +103,7 @@ export class Device {
     // The endpoint's version goes on counting: who cached an address of this row's last owner must notice.
     const version = this.#t.i32[row + Row.ENDPOINT_VERSION]!;
     this.#t.i32.fill(0, row, row + Row.WORDS);
+    clearTraffic(this.#t, slot);
     Atomics.store(this.#t.i32, row + Row.ENDPOINT_VERSION, version);
     Atomics.store(this.#t.i32, row + Row.STATE, 1);
     this.#exchange.introduce(peer);
@@ -197,10 +199,7 @@ export class Device {
   }
   /** Drops so far by reason, both halves. */
   drops(): Record<DropReason, number> {
-    return Object.fromEntries(DROPS.map((name, i) => [name, this.#t.f64[this.#t.drops + i]! + this.#exchange.drops[i]!])) as Record<
-      DropReason,
-      number
-    >;
+    return Object.fromEntries(DROPS.map((name, i) => [name, dropped(this.#t, i) + this.#exchange.drops[i]!])) as Record<DropReason, number>;
   }
   /** What is held in the tables, for leak checks. */
   usage(): { peers: number; keypairs: number; indices: number; nodes: number; waiting: number } {

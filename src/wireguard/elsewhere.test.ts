@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { toHex } from "../base/bytes.ts";
 import { nobleCrypto as crypto } from "../crypto/noble.ts";
 import { CookieMaker } from "./cookie.ts";
-import { Done } from "./data.ts";
+import { Done } from "./done.ts";
 import { Drop } from "./drop.ts";
 import { Initiation, readU32, Response } from "./messages.ts";
 import { endpoint, Network, Node, packet, pair } from "./rig.cases.ts";

@@ -9,7 +9,8 @@ import type { Initiator } from "./handshake.ts";
 import { TIMESTAMP_LENGTH } from "./messages.ts";
 import { copyEndpoint } from "./roaming.ts";
 import { keep, secret } from "./secret.ts";
-import { Row, rowOf, type Tables } from "./tables.ts";
+import { rowOf, type Tables, Traffic } from "./tables.ts";
+import { traffic } from "./traffic.ts";
 
 /** For those who look on; the device holds PeerState. */
 export interface Peer {
@@ -88,10 +89,10 @@ export class PeerState implements Peer {
     return readEndpoint(new Uint8Array(this.#words.buffer), new Uint32Array(this.#words.buffer), 0);
   }
   rxBytes(): number {
-    return this.handshakeRxBytes + this.#tables.f64[(this.row >>> 1) + Row.RX_BYTES_F64]!;
+    return this.handshakeRxBytes + traffic(this.#tables, this.slot, Traffic.RX_BYTES);
   }
   txBytes(): number {
-    return this.handshakeTxBytes + this.#tables.f64[(this.row >>> 1) + Row.TX_BYTES_F64]!;
+    return this.handshakeTxBytes + traffic(this.#tables, this.slot, Traffic.TX_BYTES);
   }
   allowedIps(): Iterable<Cidr> {
     return this.#allowedIps.of(this.slot);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Done } from "./data.ts";
+import { Done } from "./done.ts";
 import { Reclaimer } from "./reclaim.ts";
 import { type Node, packet, pair } from "./rig.cases.ts";
 import { createTables, DATA_THREADS, Head, initTables, tablesSize } from "./tables.ts";
@@ -44,10 +44,10 @@ describe("while the data thread works", () => {
     const { net, a, ab } = connected();
     a.data.enter();
     a.effects.push(...a.device.removePeer(ab, net.moment));
-    expect(a.data.send(4 * a.tables.staged, 0, net.now)).toBeLessThan(0);
+    expect(a.data.sender.send(4 * a.tables.staged, 0, 0, net.now)).toBeLessThan(0);
     expect(a.device.usage()).toMatchObject({ peers: 1, keypairs: 1, indices: 0 });
     expect(keys(a)).toBeGreaterThan(16);
-    while (a.data.work(4 * a.tables.staged, net.now) === Done.SEAL);
+    while (a.data.sender.work(4 * a.tables.staged, net.now) === Done.SEALED);
     a.data.leave();
     expect(a.device.usage()).toEqual({ peers: 0, keypairs: 0, indices: 0, nodes: 0, waiting: 0 });
     expect(keys(a)).toBe(0);

@@ -9,6 +9,20 @@ const BLOCKS = REPLAY_BITS / 64;
 /** True when nothing may be sent or received under this counter any more. */
 export const exhausted = (lo: number, hi: number): boolean => hi >= REJECT_AFTER_MESSAGES_HI && lo >= REJECT_AFTER_MESSAGES_LO;
 
+/** True when the `count` counters from this one on may all be sent. */
+export const sendable = (lo: number, hi: number, count: number): boolean =>
+  hi < REJECT_AFTER_MESSAGES_HI || (hi === REJECT_AFTER_MESSAGES_HI && lo + count <= REJECT_AFTER_MESSAGES_LO);
+
+/** True when acceptCounter() would refuse it now: a look before the work of opening, nothing is marked. */
+export function seenCounter(u32: Uint32Array, row: number, counterLo: number, counterHi: number): boolean {
+  const lo = (counterLo + 1) >>> 0;
+  const hi = lo === 0 ? counterHi + 1 : counterHi;
+  const highHi = u32[row + Keypair.REPLAY + 1]!;
+  const behind = u32[row + Keypair.REPLAY]! - lo + (highHi - hi) * 0x1_0000_0000;
+  if (behind < 0) return false;
+  return behind > REPLAY_WINDOW || (u32[row + Keypair.RING + ((lo >>> 5) & (WORDS - 1))]! & (1 << (lo & 31))) !== 0;
+}
+
 /**
  * Marks a counter as received; false when it was already, or is too old to say. Only after the message was authenticated. `row`: word index of the
  * keypair's row in `u32`.

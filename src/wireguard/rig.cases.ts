@@ -6,7 +6,8 @@ import { nobleCrypto } from "../crypto/noble.ts";
 import { opensslCrypto } from "../crypto/openssl.ts";
 import { opensslPackets } from "../crypto/packets.ts";
 import type { Crypto, PacketCrypto } from "./crypto.ts";
-import { DataHalf, Done } from "./data.ts";
+import { DataHalf } from "./data.ts";
+import { Done } from "./done.ts";
 import { Device } from "./device.ts";
 import type { Effect, Moment } from "./effect.ts";
 import { type Endpoint, readEndpoint, writeEndpoint } from "./endpoint.ts";
@@ -14,7 +15,7 @@ import type { Peer } from "./peer.ts";
 import { createTables, Head, initTables, type Limits, type Tables, tablesSize } from "./tables.ts";
 
 export const SMALL: Limits = { peers: 8, trieNodes: 256, stagedSlots: 256, stagedBytes: 2048, handshakeCells: 64 };
-const BUFFER = 70_000;
+const BUFFER = 70_016;
 
 export type Datagram = { readonly from: Endpoint; readonly to: Endpoint; readonly bytes: Uint8Array };
 
@@ -71,9 +72,11 @@ export class Node {
   /** Inner packets that were delivered. */
   readonly inbox: Uint8Array[] = [];
   readonly effects: Effect[] = [];
-  /** Code of the last DataHalf.receive(). */
+  /** Code of the last Receiver.receive(). */
   lastCode = 0;
   readonly #scratch: number;
+  /** Where messages are sealed and packets opened. */
+  readonly #made: number;
 
   constructor(
     net: Network,
@@ -84,11 +87,12 @@ export class Node {
     this.net = net;
     this.at = at;
     this.#scratch = Math.ceil(tablesSize(limits) / 64) * 64;
-    const memory = new ArrayBuffer(this.#scratch + 3 * BUFFER);
+    this.#made = this.#scratch + BUFFER;
+    const memory = new ArrayBuffer(this.#scratch + 2 * BUFFER);
     this.tables = createTables(memory, 0, limits);
     initTables(this.tables);
     this.device = new Device(this.tables, options.crypto ?? opensslCrypto());
-    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory), this.#scratch + 2 * BUFFER);
+    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory));
     net.nodes.push(this);
     const key = new Uint8Array(32);
     nobleCrypto.random(key);
@@ -132,10 +136,12 @@ export class Node {
   arrive({ from, bytes }: Pick<Datagram, "from" | "bytes">): void {
     this.round(() => {
       const at = this.#scratch + 128;
+      const { receiver } = this.data;
       writeEndpoint(this.tables.u8, this.tables.u32, this.#scratch, from);
       this.tables.u8.set(bytes, at);
-      this.lastCode = this.data.receive(at, bytes.length, this.#scratch, this.net.now);
-      if (this.lastCode === Done.DELIVER) this.inbox.push(this.tables.u8.slice(this.data.packetAt, this.data.packetAt + this.data.packetLength));
+      receiver.source(this.#scratch);
+      this.lastCode = receiver.receive(at, bytes.length, this.#made, this.net.now);
+      if (this.lastCode === Done.DELIVER) this.inbox.push(this.tables.u8.slice(receiver.packetAt, receiver.packetAt + receiver.packetLength));
     });
   }
   /** An inner packet from the TUN; the answer is send()'s code. */
@@ -144,18 +150,19 @@ export class Node {
     this.round(() => {
       const at = this.#scratch + 128;
       this.tables.u8.set(packet, at);
-      code = this.data.send(at, packet.length, this.net.now);
-      if (code === Done.SEAL) this.#transmit();
+      code = this.data.sender.send(at, packet.length, this.#made, this.net.now);
+      if (code === Done.SEALED) this.#transmit();
     });
     return code;
   }
   #drain(): void {
-    while (this.data.work(this.#scratch + BUFFER, this.net.now) === Done.SEAL) this.#transmit();
+    while (this.data.sender.work(this.#made, this.net.now) === Done.SEALED) this.#transmit();
   }
   #transmit(): void {
-    if (!this.data.endpoint(this.data.peer, this.#scratch)) throw new Error("sealed for a peer without endpoint");
+    const { sender } = this.data;
+    if (!sender.endpoint(sender.peer, this.#scratch)) throw new Error("sealed for a peer without endpoint");
     const to = readEndpoint(this.tables.u8, this.tables.u32, this.#scratch)!;
-    this.net.send({ from: this.at, to, bytes: this.tables.u8.slice(this.data.messageAt, this.data.messageAt + this.data.messageLength) });
+    this.net.send({ from: this.at, to, bytes: this.tables.u8.slice(sender.messageAt, sender.messageAt + sender.messageLength) });
   }
 }
 

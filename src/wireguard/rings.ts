@@ -2,7 +2,7 @@
 import { ENDPOINT_WORDS } from "./endpoint.ts";
 import { Cell, Head, Row, rowOf, type Tables } from "./tables.ts";
 
-/** Data half. False: full. `from`: word index of the endpoint record. */
+/** Data half, under HANDSHAKE_LOCK when there are several data threads. False: full. `from`: word index of the endpoint record. */
 export function pushHandshake(t: Tables, at: number, length: number, from: number): boolean {
   const tail = Atomics.load(t.i32, t.head + Head.HANDSHAKE_TAIL);
   if (tail - Atomics.load(t.i32, t.head + Head.HANDSHAKE_HEAD) >= t.limits.handshakeCells) return false;

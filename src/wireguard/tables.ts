@@ -21,8 +21,9 @@ export const DEFAULT_LIMITS: Limits = { peers: 4096, trieNodes: 262_144, stagedS
 
 /** The head of the tables. */
 export const Head = {
-  /** D: odd while a data thread works, even while it waits; one word a thread. What was unpublished may be freed once each has moved or is even. */
-  EPOCH: 0, // .. 3
+  /** D: spin locks between data threads: around the staging lists, and around writing to the ring of handshake messages. */
+  STAGED_LOCK: 0,
+  HANDSHAKE_LOCK: 1,
   /** C: roots of the two tries: node number, 0: empty. */
   ROOT4: 4,
   ROOT6: 5,
@@ -41,10 +42,12 @@ export const Head = {
   /** D: free staging slots: first of the list (slot + 1), 0: none; and how many slots were ever used (those after them are free too, and untouched). */
   STAGED_FREE: 13,
   STAGED_USED: 14,
+  /** D: odd while a data thread works, even while it waits; one word a thread. What was unpublished may be freed once each has moved or is even. */
+  EPOCH: 32, // .. 39
   WORDS: 64,
 } as const;
-/** Data threads that have an epoch word. */
-export const DATA_THREADS = 4;
+/** Most data threads. */
+export const DATA_THREADS = 8;
 
 /** A peer's row. */
 export const Row = {
@@ -79,15 +82,11 @@ export const Row = {
   /** C+D: odd while the endpoint is being written. Even and unchanged: a socket address made from it is still good. */
   ENDPOINT_VERSION: 16,
   ENDPOINT: 17, // .. 28, see endpoint.ts
-  /** D: float64 counters, as bytes offset / 8: UDP payload of data messages, and their number. */
-  RX_BYTES_F64: 16,
-  TX_BYTES_F64: 17,
-  RX_PACKETS_F64: 18,
-  TX_PACKETS_F64: 19,
-  /** D: u32 counters of drops by reason (drop.ts, the data half's). */
-  DROPS: 40,
-  WORDS: 64,
+  WORDS: 32,
 } as const;
+
+/** A peer's counters, one row for each data thread (D; traffic.ts sums them up): float64 ones first, then u32 drops by reason (drop.ts, the data half's). */
+export const Traffic = { RX_BYTES: 0, TX_BYTES: 1, RX_PACKETS: 2, TX_PACKETS: 3, DROPS: 8, WORDS: 32 } as const;
 
 /** What the control half wants of the data half for a peer. */
 export const Want = {
@@ -107,6 +106,8 @@ export const Ask = {
   HANDSHAKE: 1,
   /** First data under `next` arrived: the handshake is complete, `next` is current. */
   CONFIRMED: 2,
+  /** The session came up while a packet was being staged: Want.FLUSH, please. */
+  FLUSH: 4,
 } as const;
 
 /** A keypair's row. Filled by C before it is published in the index table and the peer's row. */
@@ -126,6 +127,9 @@ export const Keypair = {
   SEND_HI: 7,
   /** D: 1: the renewal on receiving has been asked for. */
   RENEWAL_ASKED: 8,
+  /** D: spin locks between data threads: around SEND_*, and around the replay window. */
+  SEND_LOCK: 9,
+  REPLAY_LOCK: 10,
   SEND_KEY: 16, // 8 words
   RECEIVE_KEY: 24, // 8 words
   /** D: replay window: greatest counter received + 1 (two halves), then the ring. See replay.ts. */
@@ -151,8 +155,8 @@ export const Node = {
 /** A cell of the handshake ring: endpoint record, length of the message, the message. */
 export const Cell = { ENDPOINT: 0, LENGTH: 12, MESSAGE: 16, WORDS: 64 } as const;
 
-/** A staging slot: link (slot + 1), length of the packet, then (bytes) the packet. */
-export const Staged = { NEXT: 0, LENGTH: 1, PACKET_BYTES: 16 } as const;
+/** A staging slot: link (slot + 1), length of the packet, what sealing clobbers, then (bytes) the packet. */
+export const Staged = { NEXT: 0, LENGTH: 1, PACKET_BYTES: 128 } as const;
 
 /** Keypair rows for one peer: previous, current, next, and one that waits to be freed. */
 const KEYPAIRS_A_PEER = 4;
@@ -168,6 +172,7 @@ export type Tables = {
   readonly head: number;
   /** Word index of the first row of each region. */
   readonly peers: number;
+  readonly traffic: number;
   readonly keypairs: number;
   readonly indices: number;
   readonly nodes: number;
@@ -180,7 +185,7 @@ export type Tables = {
   readonly dirtyCount: number;
   /** Words from one staging slot to the next. */
   readonly stagedWords: number;
-  /** Float64 index of the data half's drop counters by reason. */
+  /** Float64 index of the data half's drop counters by reason, thread after thread. */
   readonly drops: number;
   /** Byte offset of the first byte after the tables. */
   readonly end: number;
@@ -198,12 +203,13 @@ function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i3
   const keypairCount = limits.peers * KEYPAIRS_A_PEER;
   const indexCount = powerOfTwo(4 * (keypairCount + limits.peers));
   const dirtyCount = powerOfTwo(limits.peers + 1);
-  const stagedWords = Math.ceil((Staged.PACKET_BYTES + limits.stagedBytes) / 64) * 16;
+  const stagedWords = Math.ceil((Staged.PACKET_BYTES + limits.stagedBytes + 16) / 64) * 16;
   return {
     limits,
     head: take(Head.WORDS),
-    drops: take(2 * DROPS.length) / 2,
+    drops: take(2 * DROPS.length * DATA_THREADS) / 2,
     peers: take(limits.peers * Row.WORDS),
+    traffic: take(limits.peers * DATA_THREADS * Traffic.WORDS),
     keypairs: take(keypairCount * Keypair.WORDS),
     indices: take(indexCount),
     // Node 0 is "none".
@@ -262,4 +268,4 @@ export function since(earlier: number, now: number): number {
 }
 
 // Rows must hold what they promise.
-if (Row.DROPS + DATA_DROPS > Row.WORDS || Row.ENDPOINT + ENDPOINT_WORDS > 2 * Row.RX_BYTES_F64) throw new RangeError("peer row overlaps");
+if (Traffic.DROPS + DATA_DROPS > Traffic.WORDS || Row.ENDPOINT + ENDPOINT_WORDS > Row.WORDS) throw new RangeError("peer row overlaps");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Done } from "./data.ts";
+import { Done } from "./done.ts";
 import { Drop } from "./drop.ts";
 import { endpoint, Network, Node, packet, pair } from "./rig.cases.ts";
 
@@ -211,7 +211,7 @@ describe("a session's age", () => {
       net.pass(seconds(age));
       b.arrive(net.log[0]!);
       expect(b.lastCode).toBe(code);
-      expect(a.send(ping)).toBe(age < 180 ? Done.SEAL : Done.STAGED);
+      expect(a.send(ping)).toBe(age < 180 ? Done.SEALED : Done.STAGED);
     }
   });
   test("540 s without a new one: all keys are wiped, and the next packet comes through again", () => {

@@ -34,6 +34,12 @@ export class Timers {
     if ((asks & Ask.CONFIRMED) !== 0) {
       Atomics.and(this.#t.i32, peer.row + Row.ASKS, ~Ask.CONFIRMED);
       this.#exchange.confirmed(peer, at);
+      // On the thread that saw the confirmation the staged packets are gone already; others leave them to the one that sends them.
+      this.#exchange.want(peer, Want.FLUSH);
+    }
+    if ((asks & Ask.FLUSH) !== 0) {
+      Atomics.and(this.#t.i32, peer.row + Row.ASKS, ~Ask.FLUSH);
+      this.#exchange.want(peer, Want.FLUSH);
     }
     if (!this.#exchange.up) return;
     if ((Atomics.load(this.#t.i32, peer.row + Row.ASKS) & Ask.HANDSHAKE) !== 0) this.#asked(peer, at);

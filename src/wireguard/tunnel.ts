@@ -4,7 +4,9 @@ import { type Cidr, parseCidr } from "../base/cidr.ts";
 import { TortieError } from "../base/errors.ts";
 import { formatIp, parseIp } from "../base/ip.ts";
 import type { Crypto, PacketCrypto } from "./crypto.ts";
-import { DataHalf, Done, SEND_HEADROOM, SEND_TAILROOM } from "./data.ts";
+import { DataHalf } from "./data.ts";
+import { Done } from "./done.ts";
+import { SEAL_ROOM, SEAL_TAIL } from "./sender.ts";
 import { Device } from "./device.ts";
 import type { DropReason } from "./drop.ts";
 import type { Effect, Moment } from "./effect.ts";
@@ -58,30 +60,29 @@ export type TunnelPeerStatus = {
 export const TUNNEL_LIMITS: Limits = { peers: 64, trieNodes: 1024, stagedSlots: 256, stagedBytes: 9216, handshakeCells: 64 };
 
 const LONGEST = 65_535;
-const BUFFER = Math.ceil((SEND_HEADROOM + LONGEST + SEND_TAILROOM) / 64) * 64;
+const BUFFER = Math.ceil((SEAL_ROOM + LONGEST + SEAL_TAIL) / 64) * 64;
 
 export class Tunnel {
   readonly #tables: Tables;
   readonly #device: Device;
   readonly #data: DataHalf;
-  /** Byte offsets: an endpoint record, what is being handled, what is made apart from that. */
+  /** Byte offsets: an endpoint record, what is being handled, what is made of it. */
   readonly #endpoint: number;
   readonly #at: number;
-  readonly #apart: number;
+  readonly #made: number;
   /** Names of zones; an endpoint's scope is the position + 1. */
   readonly #zones: string[] = [];
 
   constructor(options: TunnelOptions) {
     const limits = options.limits ?? TUNNEL_LIMITS;
     this.#endpoint = Math.ceil(tablesSize(limits) / 64) * 64;
-    this.#at = this.#endpoint + 64 + SEND_HEADROOM;
-    this.#apart = this.#endpoint + 64 + BUFFER;
-    const opened = this.#apart + BUFFER;
-    const memory = new ArrayBuffer(opened + BUFFER);
+    this.#at = this.#endpoint + 64 + SEAL_ROOM;
+    this.#made = this.#at + BUFFER;
+    const memory = new ArrayBuffer(this.#made + BUFFER);
     this.#tables = createTables(memory, 0, limits);
     initTables(this.#tables);
     this.#device = new Device(this.#tables, options.crypto);
-    this.#data = new DataHalf(this.#tables, options.packets(memory), opened);
+    this.#data = new DataHalf(this.#tables, options.packets(memory));
     this.#device.setMtu(options.mtu ?? 1420);
     const key = secret();
     if (options.privateKey) key.set(options.privateKey);
@@ -142,7 +143,7 @@ export class Tunnel {
     if (packet.length > LONGEST) throw new RangeError(`Cannot send a packet of ${packet.length} bytes: an IP packet has ${LONGEST} at most`);
     return this.#turn(at, false, (out) => {
       this.#tables.u8.set(packet, this.#at);
-      if (this.#data.send(this.#at, packet.length, at.now | 0) === Done.SEAL) this.#transmit(out);
+      if (this.#data.sender.send(this.#at, packet.length, this.#made, at.now | 0) === Done.SEALED) this.#transmit(out);
     });
   }
 
@@ -151,10 +152,12 @@ export class Tunnel {
     const packets: Uint8Array<ArrayBuffer>[] = [];
     writeEndpoint(this.#tables.u8, this.#tables.u32, this.#endpoint, this.#toEndpoint(from));
     const datagrams = this.#turn(at, false, () => {
-      if (datagram.length > LONGEST) return this.#data.truncated();
+      if (datagram.length > LONGEST) return this.#data.receiver.truncated();
       this.#tables.u8.set(datagram, this.#at);
-      if (this.#data.receive(this.#at, datagram.length, this.#endpoint, at.now | 0) === Done.DELIVER)
-        packets.push(this.#slice(this.#data.packetAt, this.#data.packetLength));
+      const { receiver } = this.#data;
+      receiver.source(this.#endpoint);
+      if (receiver.receive(this.#at, datagram.length, this.#made, at.now | 0) === Done.DELIVER)
+        packets.push(this.#slice(receiver.packetAt, receiver.packetLength));
     });
     return { packets, datagrams };
   }
@@ -193,7 +196,7 @@ export class Tunnel {
   #round(at: Moment, out: Datagram[], packet: (out: Datagram[]) => void): void {
     this.#data.enter();
     packet(out);
-    while (this.#data.work(this.#apart, at.now | 0) === Done.SEAL) this.#transmit(out);
+    while (this.#data.sender.work(this.#made, at.now | 0) === Done.SEALED) this.#transmit(out);
     this.#data.leave();
   }
   // True: the data half has something to do.
@@ -203,8 +206,9 @@ export class Tunnel {
   }
   // The message that the data half just made.
   #transmit(out: Datagram[]): void {
-    const { peer, messageAt, messageLength } = this.#data;
-    if (!this.#data.endpoint(peer, this.#endpoint)) return this.#data.sendFailed(peer, messageLength);
+    const { sender } = this.#data;
+    const { peer, messageAt, messageLength } = sender;
+    if (!sender.endpoint(peer, this.#endpoint)) return sender.sendFailed(peer, messageLength, 1);
     const to = this.#toAddress(readEndpoint(this.#tables.u8, this.#tables.u32, this.#endpoint)!);
     out.push({ to, bytes: this.#slice(messageAt, messageLength) });
   }

@@ -1,0 +1,23 @@
+import { describe, expect, test } from "vitest";
+import { ALL_OFFLOADS, offloadNames, OFFLOADS, offloadsWithout } from "./offloads.ts";
+
+describe("offloads that are switched off", () => {
+  test.for([
+    ["", ALL_OFFLOADS],
+    ["all", 0],
+    ["tun-gro", ALL_OFFLOADS & ~OFFLOADS["tun-gro"]],
+    ["tun-tso, udp-gro", OFFLOADS["tun-gro"] | OFFLOADS["udp-gso"] | OFFLOADS["tun-uso"]],
+    [",udp-gso,", ALL_OFFLOADS & ~OFFLOADS["udp-gso"]],
+  ] as const)('"%s"', ([words, bits]) => {
+    expect(offloadsWithout(words)).toBe(bits);
+  });
+  test("an unknown word is refused, with what there is", () => {
+    expect(() => offloadsWithout("tun-gro,toString")).toThrow(
+      'Cannot switch off "toString": there is tun-tso, tun-gro, udp-gso, udp-gro, tun-uso, and all',
+    );
+  });
+  test("their names", () => {
+    expect(offloadNames(ALL_OFFLOADS)).toEqual(Object.keys(OFFLOADS));
+    expect(offloadNames(0)).toEqual([]);
+  });
+});

@@ -1,0 +1,35 @@
+// The kernel's segmentation and merging, each with a switch: what is off here works packet by packet, and the faults of kernels in the field are found by
+// switching one off after the other.
+import { TortieError } from "../base/errors.ts";
+
+/** What there is, as the words of the switch. */
+export const OFFLOADS = {
+  /** The TUN hands out TCP and UDP packets unsegmented, and without their checksums. */
+  "tun-tso": 1,
+  /** Packets of one flow are written to the TUN as one. */
+  "tun-gro": 2,
+  /** Messages of equal length leave as one datagram to be segmented (UDP_SEGMENT). */
+  "udp-gso": 4,
+  /** Datagrams of one peer arrive as one (UDP_GRO). */
+  "udp-gro": 8,
+  /** What of the first two concerns UDP: there since Linux 6.2. */
+  "tun-uso": 16,
+} as const;
+export type Offload = keyof typeof OFFLOADS;
+
+export const ALL_OFFLOADS = 31;
+
+/** Bits of what is on when the named ones are off: "tun-gro,udp-gso", or "all". Throws TortieError. */
+export function offloadsWithout(words: string): number {
+  let on = ALL_OFFLOADS;
+  for (const word of words.split(",").map((w) => w.trim())) {
+    if (word === "") continue;
+    if (word === "all") on = 0;
+    else if (Object.hasOwn(OFFLOADS, word)) on &= ~OFFLOADS[word as Offload];
+    else throw new TortieError(`Cannot switch off "${word}": there is ${Object.keys(OFFLOADS).join(", ")}, and all`);
+  }
+  return on;
+}
+
+/** "tun-gro, udp-gso" of bits. */
+export const offloadNames = (bits: number): string[] => Object.entries(OFFLOADS).flatMap(([name, bit]) => ((bits & bit) !== 0 ? [name] : []));
