@@ -31,7 +31,8 @@ export async function openvpn(program: string, hosts: readonly [Host, Host]): Pr
       const link = ["--dev", "tun0", "--dev-type", "tun", "--proto", "udp4", "--tun-mtu", "1420", "--mssfix", "0", "--txqueuelen", "1000"];
       return hosts[i].spawn([program, ...role, ...identity, ...data, ...link, "--ifconfig", INNER[i], INNER[1 - i]!, "--verb", "3"]);
     };
-    const ends = [start(1), start(0)];
+    const b = start(1);
+    const ends = [start(0), b];
     await eventually(() => {
       for (const e of ends) {
         if (e.child.exitCode !== null) throw new Error(`OpenVPN ended: ${e.output()}`);

@@ -92,12 +92,7 @@ async function profile(link: Link, directory: string): Promise<{ ends: End[]; gb
     stdio: ["ignore", "pipe", "ignore"],
   });
   const names = values.load === "tcpr" ? ["receiver", "sender"] : ["sender", "receiver"];
-  // OpenVPN's pids are those of b and a.
-  const pids = values.subject === "openvpn" ? link.pids.toReversed() : link.pids;
-  const ends = pids.map((pid, i) => {
-    const at = link.pids.indexOf(pid);
-    return { name: names[i]!, pid, samples: samples(text, pid), cpu: cpu[at]!, calls: calls[at]! };
-  });
+  const ends = link.pids.map((pid, i) => ({ name: names[i]!, pid, samples: samples(text, pid), cpu: cpu[i]!, calls: calls[i]! }));
   return { ends, gb: (bytes / 1e9) * (seconds / took) };
 }
 

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { curve } from "./curve.ts";
 import { endurance } from "./endurance.ts";
 import { fuzz } from "./fuzz.ts";
+import { garbage } from "./garbage.ts";
 import { idle } from "./idle.ts";
 import { parsers } from "./parsers.ts";
 import { rekey } from "./rekey.ts";
@@ -25,14 +26,14 @@ const { values } = parseArgs({ options: { minutes: { type: "string", default: "5
 const minutes = Number(values.minutes);
 if (values.help || !(minutes >= 1)) {
   process.stdout.write(
-    "npm run test:long -- --minutes N [--write]\n  N: at least 1; 13 and more cover everything, 34 have 20 of real traffic. --write: keep the result in docs/long.md\n",
+    "npm run test:long -- --minutes N [--write]\n  N: at least 1; 15 and more cover everything, 41 have 20 of real traffic. --write: keep the result in docs/long.md\n",
   );
   process.exit(values.help ? 0 : 1);
 }
 
 /** Those that wait run together; then those that need the processor, one after the other. */
 const waiting: readonly Scenario[] = [rekey, idle];
-const busy: readonly Scenario[] = [endurance, curve, fuzz, parsers, soak];
+const busy: readonly Scenario[] = [endurance, curve, garbage, fuzz, parsers, soak];
 const lines: string[] = [];
 let failed = 0;
 

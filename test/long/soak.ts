@@ -10,6 +10,8 @@ const LOADS = [[], ["-R"], ["-P", "4"], ["-u", "-b", "0", "-l", "1380"], ["-u", 
 const LOAD_SECONDS = 3;
 /** Between two renewals; each is asked of one end, then the other. */
 const RENEWAL_MS = 50;
+/** V8 takes thousands of renewals until the heap of a control thread has its size. */
+const WARMUP_MS = 60_000;
 const STRANGERS = 64;
 /** What garbage collection on the control thread may leave between two looks. */
 const GROWTH_KB = 4096;
@@ -35,8 +37,8 @@ async function load(from: End, to: End, words: readonly string[]): Promise<numbe
   }
 }
 
-/** Renews the session and exchanges strangers among the peers until `until`. How often. */
-async function churn(ends: readonly End[], until: () => boolean): Promise<{ renewals: number; strangers: number }> {
+/** Renews the session and exchanges strangers among the peers, with a pause in between, until `until`. How often. */
+async function churn(ends: readonly End[], pause: number, until: () => boolean): Promise<{ renewals: number; strangers: number }> {
   let renewals = 0;
   let strangers = 0;
   while (!until()) {
@@ -51,7 +53,7 @@ async function churn(ends: readonly End[], until: () => boolean): Promise<{ rene
         if (!(await uapi(end, `set=1\n${request}\n`)).startsWith("errno=0")) throw new Error("strangers were refused");
       strangers += STRANGERS;
     }
-    await new Promise((r) => setTimeout(r, RENEWAL_MS));
+    await new Promise((r) => setTimeout(r, pause));
   }
   return { renewals, strangers };
 }
@@ -60,7 +62,6 @@ const middle = (values: readonly number[]): number => values.toSorted((a, b) => 
 
 export const soak: Scenario = {
   name: "soak: real traffic while sessions and peers come and go",
-  // V8 takes a minute or two of such churn until its heaps have their size.
   minutes: 6,
   share: 8,
   async run(minutes) {
@@ -71,7 +72,9 @@ export const soak: Scenario = {
       const ends = [t.a, t.b];
       const end = Date.now() + minutes * 60_000;
       let over = false;
-      const churning = churn(ends, () => over);
+      const warm = Date.now() + WARMUP_MS;
+      await churn(ends, 20, () => Date.now() > warm);
+      const churning = churn(ends, RENEWAL_MS, () => over);
       churning.catch(() => {}); // it is awaited below
       const looks: Look[][] = [];
       let bytes = 0;
@@ -88,7 +91,7 @@ export const soak: Scenario = {
       const made = Number(/^[^\t]+\t([0-9]+)$/m.exec(t.a.host.run(WG, "show", IF, "latest-handshakes"))![1]);
       if (Date.now() / 1000 - made > 60) throw new Error("sessions were not renewed");
 
-      // The first third warms up: compilers, heaps.
+      // The first third warms up the workers.
       const settled = looks.slice(Math.floor(looks.length / 3));
       const growth = ends.map((_, i) => {
         const [early, late] = [settled.slice(0, Math.ceil(settled.length / 2)), settled.slice(Math.floor(settled.length / 2))];
