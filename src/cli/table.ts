@@ -50,4 +50,7 @@ export const PERSONALITIES: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["tcpdump", () => import("./tcpdump.ts")],
   ["tshark", () => import("./tshark.ts")],
   ["ping", () => import("./ping.ts")],
+  // One word that takes an interface: what WG_QUICK_USERSPACE_IMPLEMENTATION wants, and what wg-quick runs without it.
+  ["tortie-device", () => import("./device.ts")],
+  ["wireguard-go", () => import("./device.ts")],
 ]);

@@ -1,6 +1,6 @@
 // Leaving a process in the background, and knowing that it is up: the child says so, or why not, on a pipe that only the two of them have.
 import { spawn } from "node:child_process";
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, realpathSync, writeSync } from "node:fs";
 import { TortieError } from "../base/errors.ts";
 
 const READY_FD = 3;
@@ -15,7 +15,8 @@ export type BackgroundOptions = { readonly env: NodeJS.ProcessEnv; /** Let the c
 export function startInBackground(args: readonly string[], options: BackgroundOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const output = options.output ? "inherit" : "ignore";
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
+    // Under its own name, by whatever other one it was called.
+    const child = spawn(process.execPath, [...process.execArgv, realpathSync(process.argv[1]!), ...args], {
       detached: true,
       stdio: ["ignore", output, output, "pipe"],
       env: { ...options.env, [READY_ENV]: String(READY_FD) },

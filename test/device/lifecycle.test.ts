@@ -1,7 +1,7 @@
 // How a device starts and ends: as wireguard-go does, so that wg-quick and people's habits work.
 import { readFileSync, statSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { describeRoot, describeWith, TORTIE } from "../peers.ts";
+import { describeRoot, TORTIE } from "../peers.ts";
 import { eventually, Host, type Spawned } from "./host.ts";
 import { WG } from "./tunnel.ts";
 
@@ -151,20 +151,5 @@ describeRoot("tortie device", () => {
     await new Promise((r) => setTimeout(r, 3000));
     // A tick is 10 ms: at most 1 %.
     expect(ticks() - before).toBeLessThanOrEqual(3);
-  });
-
-  describeWith(["wg-quick"], "with wg-quick", () => {
-    test("wg-quick up and down work with tortie as the userspace implementation", async () => {
-      host.run("sh", "-c", `printf '#!/bin/sh\nexec ${process.execPath} ${TORTIE} device "$@"\n' > /run/impl && chmod +x /run/impl`);
-      host.run(
-        "sh",
-        "-c",
-        `printf '[Interface]\nPrivateKey = %s\nAddress = 10.8.0.1/24\nListenPort = 4444\n' "$(wg genkey)" > /run/wgq.conf && chmod 600 /run/wgq.conf`,
-      );
-      host.run("env", "WG_QUICK_USERSPACE_IMPLEMENTATION=/run/impl", "wg-quick", "up", "/run/wgq.conf");
-      expect(host.run(WG, "show", "wgq", "listen-port").trim()).toBe("4444");
-      host.run("wg-quick", "down", "/run/wgq.conf");
-      await eventually(() => expect(linkExists(host, "wgq")).toBe(false));
-    });
   });
 });
