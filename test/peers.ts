@@ -16,6 +16,7 @@ const PACKAGES = {
   openvpn: "openvpn",
   nft: "nftables",
   "chromium-headless-shell": "chromium-headless-shell (apt-get install --no-install-recommends chromium-headless-shell)",
+  busybox: "busybox-static",
 } as const;
 export type Program = keyof typeof PACKAGES;
 

@@ -73,8 +73,22 @@ export class Host {
     return execFileSync("nsenter", this.#enter(piped), { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 });
   }
 
+  /** Runs a shell script to its end, its text on the shell's standard input; throws with its words when it fails. */
+  sh(script: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const child = execFile("nsenter", this.#enter(["sh", "-s"]), { timeout: 60_000 }, (error, stdout, stderr) =>
+        error ? reject(new Error(`${script}\n${stdout}${stderr}`, { cause: error })) : resolve(stdout),
+      );
+      child.stdin!.end(script);
+    });
+  }
+
+  /** Starts a process that ends with this one, whatever ends this one. */
   spawn(command: readonly string[], env: NodeJS.ProcessEnv = {}): Spawned {
-    const child = spawn("nsenter", this.#enter(command), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+    const child = spawn("nsenter", this.#enter(["setpriv", "--pdeathsig", "KILL", "--", ...command]), {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     let output = "";
     child.stdout.on("data", (d: Buffer) => (output += d.toString()));
     child.stderr.on("data", (d: Buffer) => (output += d.toString()));
