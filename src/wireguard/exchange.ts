@@ -226,8 +226,7 @@ export class Exchange {
     const ephemeral = generate(crypto, this.#secret, secrets.cells.ephemeral);
     const index = indices.allocate(peer);
     const response = makeResponse(this.#transcript, opened, { index, ephemeral, psk: peer.cells.presharedKey }, this.#keys);
-    const installed =
-      response && keypairs.install(peer.slot, this.#keys, { local: index, remote: opened.sender, initiator: false, now: at.now });
+    const installed = response && keypairs.install(peer.slot, this.#keys, { local: index, remote: opened.sender, initiator: false, now: at.now });
     if (!installed) {
       indices.release(index);
       return response ? Drop.NO_SLOT : Drop.BAD_INITIATION;

@@ -122,11 +122,7 @@ export function writeInitiation(
 }
 
 /** Message 1 as its receiver reads it, as far as the sender's static key: who it is decides about the rest. undefined: not genuine. */
-export function readInitiator(
-  t: Transcript,
-  from: Start,
-  a: { local: Pair; ephemeral: Uint8Array; static: Uint8Array },
-): Uint8Array | undefined {
+export function readInitiator(t: Transcript, from: Start, a: { local: Pair; ephemeral: Uint8Array; static: Uint8Array }): Uint8Array | undefined {
   t.resume(from);
   t.mixHash(a.local.public);
   t.mixHash(a.ephemeral);

@@ -82,7 +82,13 @@ export class Node {
   constructor(
     net: Network,
     at: Endpoint,
-    options: { crypto?: Crypto; packets?: (memory: ArrayBufferLike) => PacketCrypto; limits?: Limits; privateKey?: Uint8Array; secrets?: Secrets } = {},
+    options: {
+      crypto?: Crypto;
+      packets?: (memory: ArrayBufferLike) => PacketCrypto;
+      limits?: Limits;
+      privateKey?: Uint8Array;
+      secrets?: Secrets;
+    } = {},
   ) {
     const limits = options.limits ?? SMALL;
     this.net = net;
