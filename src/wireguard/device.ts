@@ -56,6 +56,10 @@ export class Device {
   set keylog(on: boolean) {
     this.#exchange.keylog = on;
   }
+  /** 32 bytes among the secrets where a key may be made up that is on its way in; who uses them wipes them. */
+  get keyCell(): Uint8Array {
+    return this.#secrets.cells.incoming;
+  }
   /** 32 bytes, or undefined: none set. */
   get publicKey(): Uint8Array | undefined {
     return this.#exchange.identity?.public;

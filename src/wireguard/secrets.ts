@@ -7,13 +7,13 @@ const CELL = 32;
 /** What a SecretCrypto computes in. */
 const SCRATCH = 1024;
 
-const cellNames = ["privateKey", "cookieSecret", "ephemeral", "chain", "hash", "key", "shared", "first", "second"] as const;
+const cellNames = ["privateKey", "cookieSecret", "incoming", "ephemeral", "chain", "hash", "key", "shared", "first", "second"] as const;
 const peerNames = ["presharedKey", "shared", "ephemeral", "chain", "hash", "cookie"] as const;
 const PEERS = Math.ceil((SCRATCH + cellNames.length * CELL) / 64) * 64;
 const ROW = peerNames.length * CELL;
 
 /**
- * The device's own cells: its private key, the secret its cookies are made of, and those that the handshake message of the moment is worked on in: an
+ * The device's own cells: its private key, the secret its cookies are made of, a key on its way in, and those that the handshake message of the moment is worked on in: an
  * ephemeral private key, the transcript (chaining key, hash, key), a Diffie-Hellman result, the two transport keys.
  */
 export type Cells = { readonly [Name in (typeof cellNames)[number]]: Uint8Array };
