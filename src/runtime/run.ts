@@ -79,7 +79,8 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
   for (const { at, bytes } of [{ at: where.secrets, bytes: secretsSize(where.limits) }, keypairBytes(tables)])
-    if (!mappings.every((mapping) => lockMemory(mapping + at, bytes))) log.warn("memory of keys could not be locked: it may be swapped out", { bytes });
+    if (!mappings.every((mapping) => lockMemory(mapping + at, bytes)))
+      log.warn("memory of keys could not be locked: it may be swapped out", { bytes });
 
   const clockAt = slab.take(16);
   const clock = bootClock(slab.i32.subarray(clockAt >>> 2, (clockAt >>> 2) + 4), slab.base + clockAt);
