@@ -15,6 +15,7 @@ import { type Link, subject } from "./subjects.ts";
 import { iperf, LOADS } from "./traffic.ts";
 
 const run = promisify(execFile);
+/** Of the processors, whatever they run: a clock of each thread starts anew with each of its turns, and misses short ones. */
 const FREQUENCY = 997;
 const CALLS =
   "read,write,readv,writev,sendto,recvfrom,sendmsg,recvmsg,sendmmsg,recvmmsg,epoll_wait,epoll_pwait,epoll_pwait2,poll,ppoll,futex,nanosleep,clock_nanosleep,sched_yield,ioctl";
@@ -61,7 +62,8 @@ async function countCalls(pid: number, into: string): Promise<Map<string, number
 
 async function profile(link: Link, directory: string): Promise<{ ends: End[]; gb: number }> {
   await iperf(link, 1);
-  const traffic = iperf(link, seconds + 1.5, ...load);
+  let flows = true;
+  const traffic = iperf(link, seconds + 4, ...load).finally(() => (flows = false));
   traffic.catch(() => {}); // it is awaited below
   await sleep(700);
   const data = join(directory, "perf.data");
@@ -85,8 +87,9 @@ async function profile(link: Link, directory: string): Promise<{ ends: End[]; gb
   ]);
   const cpu = link.pids.map((pid, i) => cpuSeconds([pid]) - before[i]!);
   const calls = await Promise.all(counting);
+  if (!flows) throw new Error("The machine is too busy: perf began so late that the load was over before it");
   const { bytes, seconds: took } = (await traffic).report.end.sum_received;
-  const text = execFileSync("perf", ["script", "-i", data, "-F", "comm,pid,tid,ip,sym,dso"], {
+  const text = execFileSync("perf", ["script", "-i", data, "--pid", link.pids.join(), "-F", "comm,pid,tid,ip,sym,dso"], {
     encoding: "utf8",
     maxBuffer: 2 ** 30,
     stdio: ["ignore", "pipe", "ignore"],
