@@ -252,7 +252,7 @@ const wildPacket = fc.oneof(
   },
 );
 /** Streams whose packets are mutated here and there, and noise between. */
-const wildTraffic = fc
+export const wildTraffic: fc.Arbitrary<Uint8Array[]> = fc
   .tuple(traffic, fc.array(fc.tuple(fc.nat(200), wildPacket), { maxLength: 20 }), fc.array(fc.tuple(fc.nat(200), changes, cut), { maxLength: 20 }))
   .map(([sent, noise, damage]) => {
     const packets = sent.slice(0, 200).map((f) => build({ ...f, payload: f.payload.subarray(0, 100) }));

@@ -1,8 +1,10 @@
 // Runs in a network namespace of its own (kernel.test.ts starts it), in which the kernel forwards from the TUN x to the TUN y, and prints as JSON what came
 // out of y and what our code makes of the same.
 import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { concat } from "../../src/base/bytes.ts";
 import { ACK, build, type Fields, payloadOf, PSH, splitNaive, TCP, UDP, virtioBytes, virtioOf } from "../../src/offload/packets.cases.ts";
+import { wildTraffic } from "../../src/offload/hostile.cases.ts";
 import { VIRTIO_HEADER } from "../../src/offload/index.ts";
 import { ip, link, merge, read, segments, sysctl, write } from "./links.ts";
 
@@ -57,6 +59,8 @@ const kinds: readonly { name: string; f: Omit<Fields, "version" | "payload">; si
   { name: "TCP, FIN, all equal", f: { protocol: TCP, flags: ACK | PSH | FIN, fragment: 0 }, size: 1000, bytes: 5000 },
   { name: "TCP, CWR", f: { protocol: TCP, flags: ACK | CWR | ECE, tos: 2 }, size: 500, bytes: 1600, ecn: true },
   { name: "TCP, small segments", f: { protocol: TCP }, size: 8, bytes: 400 },
+  { name: "TCP, one byte each", f: { protocol: TCP }, size: 1, bytes: 60 },
+  { name: "UDP, one byte each", f: { protocol: UDP }, size: 1, bytes: 60 },
   { name: "UDP", f: { protocol: UDP, id: 7 }, size: 1400, bytes: 40_000 },
   { name: "UDP, all equal", f: { protocol: UDP, fragment: 0 }, size: 100, bytes: 1000 },
 ];
@@ -104,4 +108,15 @@ for (const version of [4, 6] as const) {
     alone.push({ name: `protocol ${protocol} over IPv${version}`, kernel, ours });
   }
 }
-process.stdout.write(JSON.stringify({ split, merged, alone }));
+
+// Packets of a hostile peer: what we merge of them the kernel takes, so that nobody can make us believe that it cannot do it.
+let taken = 0;
+let refused = 0;
+for (const packets of fc.sample(wildTraffic, 300)) {
+  for (const n of merge(x, packets)) {
+    if (n > 1) taken++;
+    else if (n < -1) refused++;
+  }
+  while (read(plain) !== undefined);
+}
+process.stdout.write(JSON.stringify({ split, merged, alone, taken, refused }));

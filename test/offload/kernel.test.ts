@@ -18,6 +18,8 @@ describeRoot("a kernel that forwards between TUN links", () => {
   type Forwarded = {
     readonly split: readonly { name: string; kernel: Packets; ours: Packets; naive: Packets }[];
     readonly alone: readonly { name: string; kernel: Packets; ours: Packets }[];
+    readonly taken: number;
+    readonly refused: number;
     readonly merged: readonly {
       name: string;
       writes: number;
@@ -33,7 +35,7 @@ describeRoot("a kernel that forwards between TUN links", () => {
   beforeAll(() => void (seen = run<Forwarded>("forward.live.ts")));
 
   test("splits as we do", () => {
-    expect(seen.split).toHaveLength(12);
+    expect(seen.split).toHaveLength(16);
     for (const { name, kernel, ours, naive } of seen.split) {
       expect(ours, name).toEqual(naive);
       expect(kernel, name).toEqual(ours);
@@ -44,13 +46,17 @@ describeRoot("a kernel that forwards between TUN links", () => {
     for (const { name, kernel, ours } of seen.alone) expect(kernel, name).toEqual(ours);
   });
   test("takes what we merged: splits it into what it was, or hands it over whole", () => {
-    expect(seen.merged).toHaveLength(8);
+    expect(seen.merged).toHaveLength(12);
     for (const { name, writes, packets, back, handed, again, sent, sentToZ } of seen.merged) {
       expect(writes, name).toBeLessThan(packets);
       expect(back, name).toEqual(sent);
       expect(handed, name).toBe(writes);
       expect(again, name).toEqual(sentToZ);
     }
+  });
+  test("takes what we merged of mutated packets", () => {
+    expect(seen.refused).toBe(0);
+    expect(seen.taken).toBeGreaterThan(100);
   });
 });
 

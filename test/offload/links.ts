@@ -1,7 +1,7 @@
 // TUN links of a test's own network namespace, read and written through the code under test. USO needs Linux 6.2.
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { Coalescer, type CoalescerOptions, loadSimd, type Simd, Splitter, SPLITTER_SCRATCH, VIRTIO_HEADER } from "../../src/offload/index.ts";
+import { Coalescer, loadSimd, type Simd, Splitter, SPLITTER_SCRATCH, VIRTIO_HEADER } from "../../src/offload/index.ts";
 import { readFd } from "../../src/sys/descriptor.ts";
 import { check } from "../../src/sys/ffi.ts";
 import { Gather } from "../../src/sys/gather.ts";
@@ -51,21 +51,15 @@ export function write(fd: number, bytes: Uint8Array): void {
   gather.put(0, output, bytes.length);
   check(gather.write(fd, 1), "write to a TUN");
 }
-/** Merges the packets and writes what comes of it. Answers how many packets each write carried. */
-export function merge(fd: number, packets: readonly Uint8Array[], options?: CoalescerOptions): number[] {
+/** Merges the packets and writes what comes of it. Answers of how many packets each write was, negative when the kernel refused it. */
+export function merge(fd: number, packets: readonly Uint8Array[]): number[] {
   const writes: number[] = [];
-  const coalescer = new Coalescer(
-    slab.memory.wasm,
-    simd,
-    {
-      write: (at, length, n) => {
-        for (let i = 0; i < n; i++) gather.put(i, at[i]!, length[i]!);
-        check(gather.write(fd, n), "write to a TUN");
-        writes.push(n);
-      },
+  const coalescer = new Coalescer(slab.memory.wasm, simd, {
+    write: (at, length, n) => {
+      for (let i = 0; i < n; i++) gather.put(i, at[i]!, length[i]!);
+      writes.push(gather.write(fd, n) < 0 ? -n : n);
     },
-    options,
-  );
+  });
   let at = output + 64;
   for (const packet of packets) {
     slab.u8.set(packet, at);
