@@ -21,10 +21,11 @@ const KINDS: readonly (readonly [object: RegExp, symbol: RegExp, kind: string])[
   [/lib(c|pthread)[.-]/, /./, "libc"],
 ];
 
+/** Some entries of the kernel leave no frame of their own, only that of what does their work. */
 const call = (frames: readonly Frame[]): string | undefined => {
   for (const { symbol } of frames) {
-    const m = /^(?:__(?:x64|arm64)_sys|ksys|__sys)_(\w+)$/.exec(symbol);
-    if (m) return m[1];
+    const m = /^(?:(?:__(?:x64|arm64)_sys|ksys|__sys)_(\w+)|do_(readv|writev|epoll_wait|futex))$/.exec(symbol);
+    if (m) return m[1] ?? m[2];
   }
   return undefined;
 };
@@ -34,14 +35,9 @@ export function kindOf(frames: readonly Frame[]): { kind: string; leaf: string }
   const leaf = frames[0] ?? { symbol: "?", object: "?" };
   const name = leaf.symbol.replace(/ file:.*\/dist\//, " ").replace(/^(JS|Function):[*^~]?/, "");
   if (!leaf.object.startsWith("[kernel")) {
-    const kind = KINDS.find(([object, symbol]) => object.test(leaf.object) && symbol.test(leaf.symbol));
-    return {
-      kind: kind?.[2] ?? leaf.object,
-      leaf: `${name} (${leaf.object
-        .split("/")
-        .at(-1)!
-        .replace(/^\[?(JIT).*/, "JIT")})`,
-    };
+    const kind = KINDS.find(([object, symbol]) => object.test(leaf.object) && symbol.test(leaf.symbol))?.[2] ?? leaf.object;
+    const where = /JIT|\.map$/.test(leaf.object) ? kind : leaf.object.split("/").at(-1)!;
+    return { kind, leaf: `${name} (${where})` };
   }
   const inCall = call(frames);
   const passing = frames.some((f) => f.symbol === "handle_softirqs" || f.symbol === "__do_softirq");
