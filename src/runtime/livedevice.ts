@@ -90,7 +90,7 @@ export class LiveDevice implements UapiDevice {
   #bringUp(): void {
     const { device, sockets, tuns, log, moment } = this.#parts;
     try {
-      this.#port = sockets.open(this.#port);
+      this.#setPort(sockets.open(this.#port));
     } catch (thrown) {
       if (!this.#complained) log.error("Cannot open the UDP sockets", { port: this.#port, why: messageOf(thrown) });
       this.#complained = true;
@@ -103,6 +103,11 @@ export class LiveDevice implements UapiDevice {
     const effects = device.up(moment());
     sockets.publish(tuns);
     this.#do(effects);
+  }
+
+  #setPort(port: number): void {
+    this.#port = port;
+    this.#parts.device.setPort(port);
   }
 
   #takeDown(): void {
@@ -155,7 +160,7 @@ export class LiveDevice implements UapiDevice {
     const { sockets, device, tuns } = this.#parts;
     if (port === this.#port && port !== 0) return Errno.OK;
     try {
-      this.#port = this.#up ? sockets.open(port) : port;
+      this.#setPort(this.#up ? sockets.open(port) : port);
       if (this.#up) sockets.publish(tuns);
     } catch (thrown) {
       return errnoOf(thrown);

@@ -159,6 +159,10 @@ export class Device {
   setMtu(mtu: number): void {
     Atomics.store(this.#t.i32, this.#t.head + Head.MTU, mtu);
   }
+  /** The UDP port that messages leave from: those that come back from the TUN are known by it. */
+  setPort(port: number): void {
+    Atomics.store(this.#t.i32, this.#t.head + Head.PORT, port);
+  }
   /** The kernel's routes or addresses changed, or fwmark or port did: forget the cached source of every peer, or of those whose endpoint is `stale`. */
   clearSources(stale: (endpoint: Endpoint) => boolean = () => true): void {
     for (const peer of this.#peers.values()) {

@@ -7,6 +7,7 @@ export const DROPS = [
   "inner_malformed",
   "no_peer",
   "no_endpoint",
+  "routing_loop",
   "staged_overflow",
   "staged_full",
   "staged_purged",

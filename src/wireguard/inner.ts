@@ -3,8 +3,8 @@
 /** Smallest packets. */
 export const IP4_HEADER = 20;
 export const IP6_HEADER = 40;
-export const Ip4 = { TOTAL_LENGTH: 2, SOURCE: 12, DESTINATION: 16 } as const;
-export const Ip6 = { PAYLOAD_LENGTH: 4, SOURCE: 8, DESTINATION: 24 } as const;
+export const Ip4 = { TOTAL_LENGTH: 2, FRAGMENT: 6, PROTOCOL: 9, SOURCE: 12, DESTINATION: 16 } as const;
+export const Ip6 = { PAYLOAD_LENGTH: 4, NEXT_HEADER: 6, SOURCE: 8, DESTINATION: 24 } as const;
 
 /** Length that the packet's own header claims, or 0 when it is no IP packet or claims more than there is (`length` bytes at `at`). */
 export function innerLength(u8: Uint8Array, at: number, length: number): number {

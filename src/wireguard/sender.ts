@@ -9,6 +9,7 @@ import { EndpointRecord } from "./endpoint.ts";
 import { Ip4, IP4_HEADER, Ip6, IP6_HEADER, paddingOf } from "./inner.ts";
 import { lock, unlock } from "./lock.ts";
 import { lookup4, lookup6 } from "./lookup.ts";
+import { isLooped } from "./looped.ts";
 import { Data, DATA_HEADER, DATA_OVERHEAD, MessageType } from "./messages.ts";
 import { sendable } from "./replay.ts";
 import { nextWanting } from "./rings.ts";
@@ -74,6 +75,7 @@ export class Sender {
     if (this.peer < 0) return this.#dropAll(Drop.NO_PEER, count);
     const row = rowOf(t, this.peer);
     if (t.i32[row + Row.ENDPOINT + EndpointRecord.FAMILY] === 0) return this.#dropAll(Drop.NO_ENDPOINT, count);
+    if (isLooped(t, row, at, length)) return this.#dropAll(Drop.ROUTING_LOOP, count);
     // What is staged goes first.
     if (t.i32[row + Row.STAGED_COUNT] !== 0) {
       this.#usable(row, now);

@@ -42,6 +42,8 @@ export const Head = {
   /** D: free staging slots: first of the list (slot + 1), 0: none; and how many slots were ever used (those after them are free too, and untouched). */
   STAGED_FREE: 13,
   STAGED_USED: 14,
+  /** C: the UDP port that we send from; 0: not known. */
+  PORT: 15,
   /** D: odd while a data thread works, even while it waits; one word a thread. What was unpublished may be freed once each has moved or is even. */
   EPOCH: 32, // .. 39
   WORDS: 64,
