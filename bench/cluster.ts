@@ -27,7 +27,7 @@ async function lostDuring(handle: LabHandle, what: () => Promise<unknown>): Prom
 
 export async function main(args: string[]): Promise<void> {
   // --seconds is the other benchmark's.
-  const { values } = parseArgs({ args, options: { rounds: { type: "string", default: "5" }, seconds: { type: "string" } } });
+  const { values } = parseArgs({ args, options: { rounds: { type: "string", default: "5" } } });
   const rounds = Number(values.rounds);
   const figures = new Map<string, number[]>();
   const note = (name: string, value: number): void => {

@@ -17,11 +17,12 @@ const MEASUREMENTS = [...Object.keys(TRAFFIC), ...Object.keys(ALONE)];
 const HELP = `npx tsx bench/device.ts [options]
   --only LIST       of ${MEASUREMENTS.join(",")}; all
   --subjects LIST   of none,tortie,wireguard-go,wireguard-go-debian,openvpn; all that are here.
-                    tortie:DIST is another build of ours; SUBJECT@X=1+--threads=2 sets variables and adds words
+                    tortie:DIST is another build of ours (beside a node_modules); SUBJECT@X=1+--threads=2 sets variables, adds words
   --env X=1         for each of ours; may be repeated
   --against NAME    the subject that ratios are against; wireguard-go, or the first
   --rounds N        5
   --seconds N       of each measurement; 4
+  --quiet PERCENT   wait before each measurement until no more of the processors is busy with other things
   --warmup N        seconds of TCP before the first measurement of each round; 1
   --json FILE       the samples too ("-": instead of the table)
 Two builds:    --subjects tortie,tortie:/other/dist --only tcp1,udp64 --rounds 5 --seconds 3
@@ -51,13 +52,16 @@ async function take({ name, subject: s, take: measure }: Measure, into: Sample):
 async function round(
   all: readonly Subject[],
   chosen: readonly string[],
-  options: { seconds: number; warmup: number; turn: number },
+  options: { seconds: number; warmup: number; turn: number; quiet: number },
 ): Promise<Map<Subject, Sample>> {
   const samples = new Map<Subject, Sample>(all.map((s) => [s, {}]));
   const links = new Map<Subject, Link>();
   const order = rotated(all, options.turn);
   const each = async (name: string, measure: (s: Subject) => Promise<Sample>, who: readonly Subject[]): Promise<void> => {
-    for (const s of who) await take({ name, subject: s, take: () => measure(s) }, samples.get(s)!);
+    for (const s of who) {
+      if (options.quiet < 1) while ((await busyShare(300)) > options.quiet);
+      await take({ name, subject: s, take: () => measure(s) }, samples.get(s)!);
+    }
   };
   const traffic = Object.entries(TRAFFIC).filter(([name]) => chosen.includes(name));
   try {
@@ -95,6 +99,7 @@ export async function main(args: string[]): Promise<void> {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "4" },
       warmup: { type: "string", default: "1" },
+      quiet: { type: "string", default: "100" },
       json: { type: "string" },
       help: { type: "boolean" },
     },
@@ -118,7 +123,7 @@ export async function main(args: string[]): Promise<void> {
   for (let i = 0; i < rounds; i++) {
     busyBefore.push(await busyShare(500));
     progress(`round ${i + 1} of ${rounds}; the machine is busy with other things: ${(100 * busyBefore.at(-1)!).toFixed(0)} %`);
-    samples.push(await round(all, chosen, { seconds, warmup, turn: i }));
+    samples.push(await round(all, chosen, { seconds, warmup, turn: i, quiet: Number(values.quiet) / 100 }));
   }
   const results = all.map((s) => ({ name: s.name, title: s.title, samples: samples.map((m) => m.get(s)!) }));
   const run: Run = { machine: MACHINE, date: new Date().toISOString(), rounds, seconds, busyBefore, against, results };

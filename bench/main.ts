@@ -1,9 +1,13 @@
-// npm run bench: every benchmark, one after the other. Arguments go to the device's; the cluster's takes its rounds from them.
+// npm run bench: every benchmark, one after the other. Arguments go to the device's; the cluster's takes its rounds from them, and is left out when only
+// some figures are wanted.
+import { parseArgs } from "node:util";
 import { main as cluster } from "./cluster.ts";
 import { main as device } from "./device.ts";
 
 const args = process.argv.slice(2);
+const { values } = parseArgs({ args, strict: false, options: { rounds: { type: "string" }, only: { type: "string" }, help: { type: "boolean" } } });
 await device(args);
-const rounds = args.indexOf("--rounds");
-process.stdout.write("\n");
-await cluster(rounds < 0 ? [] : args.slice(rounds, rounds + 2));
+if (values.help === undefined && values.only === undefined) {
+  process.stdout.write("\n");
+  await cluster(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
+}
