@@ -151,3 +151,6 @@ export function intact(packet: Uint8Array): boolean {
 
 /** Bytes that tell where they were. */
 export const payloadOf = (length: number, seed = 0): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8) + seed * 31) & 255);
+
+/** Packets as text, which is quick to compare. */
+export const hexOf = (packets: readonly Uint8Array[]): string[] => packets.map((p) => Buffer.from(p).toString("hex"));

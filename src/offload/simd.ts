@@ -19,7 +19,7 @@ export interface Simd {
   equal16(a: number, b: number): number;
   /**
    * Of two IP packets that begin with `header` bytes of headers (IPv4 without options or IPv6, then TCP or UDP): 1 when these headers are equal but for
-   * what may differ between two that are merged: lengths, checksums, IPv4's identification, TCP's sequence number, window and PSH.
+   * what may differ between two that are merged: lengths, checksums, IPv4's identification, TCP's sequence number and PSH.
    */
   alike(a: number, b: number, header: number): number;
   /** 1 when the checksums of such a packet are right: IPv4's own, and the transport's, which must be there. */

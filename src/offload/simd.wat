@@ -93,9 +93,9 @@
     (local.set $b (i32.add (local.get $b) (local.get $t)))
     ;; A UDP header ends here.
     (if (i32.lt_u (i32.sub (local.get $end) (local.get $a)) (i32.const 20)) (then (return (i32.const 1))))
-    ;; Acknowledgement, data offset, flags but PSH, urgent pointer; not sequence, window and checksum.
+    ;; Acknowledgement, data offset, flags but PSH, window, urgent pointer; not sequence and checksum.
     (if (call $differ (i32.add (local.get $a) (i32.const 4)) (i32.add (local.get $b) (i32.const 4))
-      (v128.const i32x4 0 -1 0x0000f7ff 0xffff0000)) (then (return (i32.const 0))))
+      (v128.const i32x4 0 -1 0xfffff7ff 0xffff0000)) (then (return (i32.const 0))))
     ;; Options.
     (local.set $a (i32.add (local.get $a) (i32.const 20)))
     (local.set $b (i32.add (local.get $b) (i32.const 20)))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { concat } from "../base/bytes.ts";
 import { Arena } from "./arena.cases.ts";
-import { ACK, build, type Fields, payloadOf, PSH, splitNaive, TCP, UDP, type Virtio, virtioBytes, virtioOf } from "./packets.cases.ts";
+import { ACK, build, type Fields, hexOf, payloadOf, PSH, splitNaive, TCP, UDP, type Virtio, virtioBytes, virtioOf } from "./packets.cases.ts";
 
 const arena = new Arena();
 const FIN = 1;
@@ -32,7 +32,7 @@ describe.for([4, 6] as const)("IPv%i", (version) => {
     const f: Fields = { version, payload: payloadOf(bytes), tos: 2, ttl: 63, ...(version === 6 && { flow: 0x12345 }), ...fields };
     const { segments, strays } = arena.split(virtioBytes(virtioOf(f, size)), build(f, true));
     expect(segments).toHaveLength(count);
-    expect(segments).toEqual(splitNaive(f, size));
+    expect(hexOf(segments)).toEqual(hexOf(splitNaive(f, size)));
     expect(strays).toEqual([]);
   });
 
@@ -48,8 +48,8 @@ describe.for([4, 6] as const)("IPv%i", (version) => {
       const header = { ...virtioOf(f, 0), type: 0 };
       const whole = build(f);
       // As the kernel completes them, 0 is never written: 0xffff is the same sum.
-      expect(arena.split(virtioBytes(header), build(f, true))).toEqual({ segments: [whole], strays: [] });
-      expect(arena.split(new Uint8Array(10), whole)).toEqual({ segments: [whole], strays: [] });
+      expect(hexOf(arena.split(virtioBytes(header), build(f, true)).segments)).toEqual(hexOf([whole]));
+      expect(hexOf(arena.split(new Uint8Array(10), whole).segments)).toEqual(hexOf([whole]));
     }
   });
 });
