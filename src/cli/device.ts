@@ -34,7 +34,9 @@ function threadsOf(text: string | undefined): number {
   return Number(text);
 }
 
-async function foreground(name: string, threads: string | undefined): Promise<number> {
+type Words = { readonly threads: string | undefined; readonly takeOver: boolean };
+
+async function foreground(name: string, { threads, takeOver }: Words): Promise<number> {
   try {
     refuseInspection();
     // SIGUSR1 opens Node's inspector unless somebody listens.
@@ -52,6 +54,7 @@ async function foreground(name: string, threads: string | undefined): Promise<nu
       offloads: offloadsWithout(process.env.TORTIE_WITHOUT ?? ""),
       tunFd: descriptor("WG_TUN_FD"),
       uapiFd: descriptor("WG_UAPI_FD"),
+      takeOver,
       keylogFile: process.env.WG_KEYLOGFILE ?? process.env.WGKEYLOGFILE,
       ready: () => {
         reportReady();
@@ -66,12 +69,15 @@ async function foreground(name: string, threads: string | undefined): Promise<nu
   }
 }
 
-async function background(name: string, threads: string | undefined): Promise<number> {
+async function background(name: string, { threads, takeOver }: Words): Promise<number> {
   const env: NodeJS.ProcessEnv = { ...process.env, WG_PROCESS_FOREGROUND: "1" };
   if (threads !== undefined) env.TORTIE_THREADS = threads;
   for (const key of ["WG_KEYLOGFILE", "WGKEYLOGFILE"]) if (env[key]) env[key] = resolve(env[key]);
   const level = process.env.LOG_LEVEL;
-  await startInBackground(["device", "--foreground", name], { env, output: level !== undefined && levelOf(level) !== "silent" });
+  await startInBackground(["device", "--foreground", ...(takeOver ? ["--take-over"] : []), name], {
+    env,
+    output: level !== undefined && levelOf(level) !== "silent",
+  });
   return 0;
 }
 
@@ -79,6 +85,7 @@ export async function main(args: string[]): Promise<number> {
   const command = program("tortie device", "A userspace WireGuard device: it serves /var/run/wireguard/INTERFACE.sock, so wg(8) works on it", [
     "tortie device wg0                   start in the background; wg, ip addr and ip link work on wg0",
     "tortie device -f wg0                stay in the foreground",
+    "tortie device --take-over wg0       after an upgrade: the new program goes on where the one that runs stops",
     "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
     "LOG_LEVEL=verbose tortie device -f wg0",
     "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
@@ -87,10 +94,11 @@ export async function main(args: string[]): Promise<number> {
     .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")
     .option("-f, --foreground", "do not go to the background (also with WG_PROCESS_FOREGROUND=1)")
     .option("--threads <n>", "data threads, each with a queue of the link (also TORTIE_THREADS)")
+    .option("--take-over", "take over from the device of this name that runs: its link, sockets and sessions, without losing a packet")
     .argument("<interface>", "name of the link; a persistent TUN of that name is used and left, else one is made");
-  onAction(command, (name: string, options: { foreground?: boolean; threads?: string }) => {
-    const threads = options.threads ?? process.env.TORTIE_THREADS;
-    return options.foreground === true || process.env.WG_PROCESS_FOREGROUND === "1" ? foreground(name, threads) : background(name, threads);
+  onAction(command, (name: string, options: { foreground?: boolean; threads?: string; takeOver?: boolean }) => {
+    const words = { threads: options.threads ?? process.env.TORTIE_THREADS, takeOver: options.takeOver === true };
+    return options.foreground === true || process.env.WG_PROCESS_FOREGROUND === "1" ? foreground(name, words) : background(name, words);
   });
   return runProgram(command, args);
 }

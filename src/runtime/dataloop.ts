@@ -105,6 +105,10 @@ export class DataLoop {
     const mail = this.#mail;
     this.#now = bootNow(this.#clock, this.#slab.base + this.#scratch) | 0;
     while (Atomics.load(mail, Mail.STOP) === 0) {
+      if (Atomics.load(mail, Mail.REST) === 1) {
+        this.#rest();
+        continue;
+      }
       if (Atomics.load(mail, Mail.DESCRIPTORS) !== Atomics.load(mail, Mail.DESCRIPTORS_SEEN)) this.#takeDescriptors();
       const n = this.#epoll.wait(LONGEST_WAIT);
       this.#now = bootNow(this.#clock, this.#slab.base + this.#scratch) | 0;
@@ -120,6 +124,14 @@ export class DataLoop {
       }
     }
     this.#epoll.close();
+  }
+
+  #rest(): void {
+    const mail = this.#mail;
+    Atomics.store(mail, Mail.RESTING, 1);
+    Atomics.notify(mail, Mail.RESTING);
+    while (Atomics.load(mail, Mail.REST) === 1) Atomics.wait(mail, Mail.REST, 1);
+    Atomics.store(mail, Mail.RESTING, 0);
   }
 
   #tellControl(): void {

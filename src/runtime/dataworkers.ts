@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { TortieError } from "../base/errors.ts";
 import { wake } from "../sys/eventfd.ts";
 import type { SharedMemory } from "../sys/memory.ts";
-import { Mail } from "./mailbox.ts";
+import { goOn, Mail } from "./mailbox.ts";
 import type { Plan } from "./plan.ts";
 import type { WorkerData, WorkerMessage } from "./worker.ts";
 
@@ -50,6 +50,7 @@ export class DataWorkers {
               resolve();
             });
             Atomics.store(this.#mails[i]!, Mail.STOP, 1);
+            goOn([this.#mails[i]!]);
             wake(Atomics.load(this.#mails[i]!, Mail.WAKE));
           }),
       ),

@@ -8,7 +8,7 @@ import { Errno, type DeviceState, type Outcome, type PeerState, type UapiDevice,
 import type { Device, Effect, Moment, Peer } from "../wireguard/index.ts";
 import { Keylog, type KeylogSink, staticLines } from "./keylog.ts";
 import { ENOSPC, LivePeer, peerState } from "./livepeer.ts";
-import type { Sockets } from "./sockets.ts";
+import type { Group, Sockets } from "./sockets.ts";
 
 const errnoOf = (thrown: unknown): number => (thrown instanceof SysError ? thrown.errno : Errno.EIO);
 /** First characters of a public key: enough to tell peers apart in a log. */
@@ -87,6 +87,25 @@ export class LiveDevice implements UapiDevice {
     else this.#takeDown();
   }
 
+  /** What a successor needs beside the protocol's state. */
+  belongings(): { readonly port: number; readonly mark: number; readonly up: boolean; readonly sockets: Group } {
+    return { port: this.#port, mark: this.#mark, up: this.#up, sockets: this.#parts.sockets.group };
+  }
+  /** Is from now on what another device was; nothing happens before goOn(). */
+  adopt({ port, mark, up, sockets }: ReturnType<LiveDevice["belongings"]>): void {
+    this.#port = port;
+    this.#mark = mark;
+    this.#up = up;
+    this.#parts.sockets.adopt(sockets, mark);
+  }
+  /** The adopted device's packets flow. */
+  goOn(): void {
+    const { sockets, tuns, wakeSender } = this.#parts;
+    sockets.publish(this.#up ? tuns : []);
+    wakeSender();
+    this.#parts.changed();
+  }
+
   #bringUp(): void {
     const { device, sockets, tuns, log, moment } = this.#parts;
     try {
@@ -129,10 +148,6 @@ export class LiveDevice implements UapiDevice {
 
   // --- UapiDevice ---
 
-  get keyCell(): Uint8Array {
-    return this.#parts.device.keyCell;
-  }
-
   state(): DeviceState {
     return { privateKey: this.#parts.device.privateKey(), listenPort: this.#port, fwmark: this.#mark, peers: this.#peerStates() };
   }
@@ -151,9 +166,13 @@ export class LiveDevice implements UapiDevice {
 
   setPrivateKey(key: Uint8Array): Outcome {
     const { device, moment } = this.#parts;
-    const result = this.#do(device.setPrivateKey(key, moment()));
-    if (this.#keylog.wanted) this.#writeStatic();
-    return result;
+    try {
+      const result = this.#do(device.setPrivateKey(key, moment()));
+      if (this.#keylog.wanted) this.#writeStatic();
+      return result;
+    } finally {
+      wipe(key);
+    }
   }
 
   setListenPort(port: number): Outcome {

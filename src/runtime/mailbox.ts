@@ -26,6 +26,9 @@ export const Mail = {
   ROUNDS: 12,
   /** D: bits of offloads that were switched off because the kernel refused them (offloads.ts). */
   FAULTS: 13,
+  /** C: 1: rest between two rounds, until it is 0 again; D: 1 while it does, and notifies. */
+  REST: 14,
+  RESTING: 15,
   WORDS: 64,
 } as const;
 
@@ -48,4 +51,24 @@ export function announceDescriptors(mails: readonly Int32Array[]): boolean {
       Atomics.wait(mail, Mail.DESCRIPTORS_SEEN, seen, left);
     }
   });
+}
+
+/** Has all workers rest, with nothing of theirs in the middle. False: one did not within a second; then none does. */
+export function rest(mails: readonly Int32Array[]): boolean {
+  for (const mail of mails) Atomics.store(mail, Mail.REST, 1);
+  for (const mail of mails) wake(Atomics.load(mail, Mail.WAKE));
+  const end = Date.now() + PATIENCE_MS;
+  const all = mails.every((mail) => {
+    while (Atomics.load(mail, Mail.RESTING) === 0 && Date.now() < end) Atomics.wait(mail, Mail.RESTING, 0, end - Date.now());
+    return Atomics.load(mail, Mail.RESTING) === 1;
+  });
+  if (!all) goOn(mails);
+  return all;
+}
+
+export function goOn(mails: readonly Int32Array[]): void {
+  for (const mail of mails) {
+    Atomics.store(mail, Mail.REST, 0);
+    Atomics.notify(mail, Mail.REST);
+  }
 }

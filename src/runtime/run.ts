@@ -6,14 +6,15 @@ import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd, wake } from "../sys/eventfd.ts";
 import { addressesOf, release, share } from "../sys/memory.ts";
-import { forbidDumps, keepFromDumps, lockMemory } from "../sys/protect.ts";
+import { forbidDumps, lockMemory } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
 import { describeTun, offloadTun, openTun } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
-import { createTables, Device, initTables, keypairBytes, type Moment, Secrets, secretsSize } from "../wireguard/index.ts";
+import { createTables, Device, initTables, type Moment } from "../wireguard/index.ts";
 import { DataWorkers } from "./dataworkers.ts";
 import { logToFile } from "./keylogfile.ts";
+import { belongings, Predecessor } from "./handover.ts";
 import { Link } from "./link.ts";
 import { LiveDevice } from "./livedevice.ts";
 import { Mail, mailbox } from "./mailbox.ts";
@@ -21,6 +22,7 @@ import { ALL_OFFLOADS, offloadNames, OFFLOADS } from "./offloads.ts";
 import { plan } from "./plan.ts";
 import { watchRoutes } from "./routewatch.ts";
 import { Sockets } from "./sockets.ts";
+import { succession } from "./succession.ts";
 import { type Pace, Ticker } from "./ticker.ts";
 import { Undo } from "./undo.ts";
 
@@ -40,6 +42,8 @@ export type RunOptions = {
   readonly tunFd?: number | undefined;
   /** A listening UAPI socket, instead of making one. */
   readonly uapiFd?: number | undefined;
+  /** Take over the running device of this name, with its link, sockets and sessions, instead of making one. @default false */
+  readonly takeOver?: boolean | undefined;
   /** File that gets the session keys. */
   readonly keylogFile?: string | undefined;
   /** Called once, when the control socket listens. */
@@ -62,31 +66,32 @@ export async function runDevice(options: RunOptions): Promise<void> {
 async function live(options: RunOptions, undo: Undo): Promise<string> {
   const { log, offloads = ALL_OFFLOADS } = options;
   if (!forbidDumps()) log.warn("core dumps of this process could not be switched off");
-  const tun = options.tunFd === undefined ? openTun(options.name, options.threads) : describeTun(options.tunFd);
+  const path = `${SOCKET_DIRECTORY}/${options.name}.sock`;
+  const predecessor = options.takeOver ? new Predecessor(path) : undefined;
+  undo.push(() => predecessor?.close());
+  const tun = predecessor?.tun() ?? (options.tunFd === undefined ? openTun(options.name, options.threads) : describeTun(options.tunFd));
   undo.push(() => tun.fds.forEach((fd) => closeSync(fd)));
   const threads = tun.fds.length;
   if (threads < (options.threads ?? 1)) log.warn("fewer data threads than asked for: the link has no more queues", { threads });
   const wanted = offloads & OFFLOADS["tun-tso"];
-  const segmentation = offloadTun(tun.fds[0]!, { tcp: wanted !== 0, udp: wanted !== 0 && (offloads & OFFLOADS["tun-uso"]) !== 0 });
+  // A link that was taken over stays as it is: its first owner reads it still.
+  const segmentation =
+    predecessor?.hello.segmentation ?? offloadTun(tun.fds[0]!, { tcp: wanted !== 0, udp: wanted !== 0 && (offloads & OFFLOADS["tun-uso"]) !== 0 });
 
   const where = plan(threads);
   const memory = share(where.bytes);
   undo.push(() => release(memory));
   const slab = new Slab(memory, where.control, where.bytes);
-  const mappings = addressesOf(memory);
-  if (!mappings.every((at) => keepFromDumps(at, where.bytes))) log.warn("the memory of keys and packets could not be kept from dumps");
+  if (!addressesOf(memory).every((at) => lockMemory(at, where.bytes))) log.warn("the keys' memory could not be locked: it may be swapped out");
   undo.push(() => slab.u8.fill(0, where.workers, where.bytes)); // packets that were under way
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
-  for (const { at, bytes } of [{ at: where.secrets, bytes: secretsSize(where.limits) }, keypairBytes(tables)])
-    if (!mappings.every((mapping) => lockMemory(mapping + at, bytes)))
-      log.warn("memory of keys could not be locked: it may be swapped out", { bytes });
 
   const clockAt = slab.take(16);
   const clock = bootClock(slab.i32.subarray(clockAt >>> 2, (clockAt >>> 2) + 4), slab.base + clockAt);
   const moment = (): Moment => ({ now: clock.now(), wall: clock.wall() });
   const crypto = opensslCrypto();
-  const device = new Device(tables, crypto, new Secrets(where.limits, memory.buffer, where.secrets));
+  const device = new Device(tables, crypto);
   undo.push(() => device.close());
 
   // What the workers watch; they start on the other cores while the rest is made here.
@@ -100,7 +105,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   }
   const link = new Link(tun.fds[0]!, mails);
   undo.push(() => link.close());
-  const made = !tun.persistent && options.tunFd === undefined;
+  const made = !tun.persistent && options.tunFd === undefined && !predecessor;
   if (made) link.prepare(DEFAULT_MTU, QUEUE);
   const workers = new DataWorkers(memory, where, mails, segmentation.udp ? offloads : offloads & ~OFFLOADS["tun-uso"], () => ticker.now());
   undo.push(() => workers.stop());
@@ -148,7 +153,8 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => ticker.stop());
   // Who finds the control socket may bring the link up at once: from then on packets must not be missed.
   const packets = await workers.ready;
-  undo.push(() => sockets.close());
+  let given = false;
+  undo.push(() => (given ? sockets.abandon() : sockets.close()));
   const routes = new Routes();
   const watching = new AbortController();
   const watched = watchRoutes(routes, () => liveDevice.routesChanged(routes), watching.signal);
@@ -159,8 +165,36 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     routes.close();
   });
   if (options.keylogFile) undo.push(logToFile(options.keylogFile, liveDevice, log));
-  const server = await serveUapi(`${SOCKET_DIRECTORY}/${tun.name}.sock`, liveDevice, options.uapiFd === undefined ? {} : { fd: options.uapiFd });
-  undo.push(() => server.close());
+  let fd = options.uapiFd;
+  // From here to goOn() nobody reads the link and the sockets: what comes waits in their queues.
+  const asked = clock.now();
+  predecessor?.take(asked, (state, fds) => {
+    fd = fds[0]!;
+    device.restore(state.device, moment());
+    liveDevice.adopt(belongings(state, fds));
+  });
+  if (predecessor) {
+    liveDevice.goOn();
+    log.info("took over", { ms: Math.round(clock.now() - asked) });
+  }
+  const host = succession({
+    device,
+    liveDevice,
+    mails,
+    tun,
+    segmentation,
+    moment,
+    log,
+    listening: () => server.fd,
+    given: () => {
+      given = true;
+      ticker.stop();
+      void server.close({ keep: true });
+      finish("its successor has taken over");
+    },
+  });
+  const server = await serveUapi(predecessor ? path : `${SOCKET_DIRECTORY}/${tun.name}.sock`, liveDevice, { fd, host });
+  undo.push(() => server.close({ keep: given }));
   lookAtLink();
   ticker.soon();
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets, threads, segmentation });

@@ -12,7 +12,7 @@ const LONGEST_MESSAGE = 256;
 const HANDSHAKE_TOS = 0x88;
 
 /** One pair for each worker. */
-type Group = readonly UdpSockets[];
+export type Group = readonly UdpSockets[];
 const closeAll = (group: Group): void => group.forEach(closeUdp);
 
 export class Sockets {
@@ -53,6 +53,21 @@ export class Sockets {
     this.#old = this.#open;
     this.#open = fresh;
     return fresh[0]!.port;
+  }
+
+  /** What is open: one pair for each worker, or none. */
+  get group(): Group {
+    return this.#open;
+  }
+  /** Takes in the sockets of a device that was taken over, and their mark, for publish(). */
+  adopt(group: Group, mark: number): void {
+    this.#open = group;
+    this.#mark = mark;
+  }
+  /** Closes them: they are a successor's, and no worker of ours works any more. */
+  abandon(): void {
+    closeAll(this.#open);
+    this.#open = [];
   }
 
   /** The workers use what is open now, and these queues of the TUN (none: no packets); the old sockets are closed once they have let go of them. */

@@ -1,5 +1,5 @@
 // The control socket of a live device. One connection may carry any number of operations, and may stay open idle.
-import { chmod, lstat, mkdir, unlink } from "node:fs/promises";
+import { chmod, link, lstat, mkdir, unlink } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { watch } from "node:fs";
 import { dirname } from "node:path";
@@ -17,9 +17,27 @@ export interface UapiServer {
   readonly path: string;
   /** Resolves when somebody removed the socket's file: the usual way to stop a userspace device (`rm …/wg0.sock`). Never after close(). */
   readonly gone: Promise<void>;
-  /** Cuts all connections and removes the socket. */
-  close(): Promise<void>;
+  /** Of the listening socket, for a successor of this process. */
+  readonly fd: number;
+  /** Cuts all connections and removes the socket, unless a successor has it. */
+  close(options?: { readonly keep: boolean }): Promise<void>;
 }
+
+/** A device that another process can take over (src/runtime/handover.ts). `fd`: the connection that asked; nothing else uses it during a call. */
+export interface HandOverHost {
+  /** Says what a successor must know before. False: it was refused. */
+  greet(fd: number): boolean;
+  /** Gives the device away, or not. `busy`: other connections are in the middle of changing it. */
+  handOver(fd: number, busy: boolean): void;
+}
+export type ServeOptions = {
+  /** An inherited listening socket. */
+  readonly fd?: number | undefined;
+  readonly host?: HandOverHost | undefined;
+};
+
+/** What of Node's sockets has no public name: their descriptor. */
+const fdOf = (handle: Socket | Server): number => (handle as unknown as { readonly _handle?: { readonly fd: number } | null })._handle?.fd ?? -1;
 
 /** What stands at `path`: nothing, a live device's socket, or one that a dead device left. */
 async function occupant(path: string): Promise<"nobody" | "alive" | "stale" | "no socket"> {
@@ -50,13 +68,14 @@ function listen(server: Server, where: { path: string } | { fd: number }): Promi
  * Serves `device` on the socket at `path`; its directory is made (0755), a dead device's socket replaced, a live one refused. With `fd` an inherited
  * listening socket is used, and `path` is only watched. Throws TortieError.
  */
-export async function serveUapi(path: string, device: UapiDevice, options: { fd?: number } = {}): Promise<UapiServer> {
+export async function serveUapi(path: string, device: UapiDevice, options: ServeOptions = {}): Promise<UapiServer> {
   const sockets = new Set<Socket>();
+  const service: Service = { device, host: options.host, changing: new Set() };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => sockets.delete(socket));
-    converse(socket, device).catch(() => socket.destroy());
+    converse(socket, service).catch(() => socket.destroy());
   });
   server.maxConnections = MAX_CONNECTIONS;
   try {
@@ -68,8 +87,16 @@ export async function serveUapi(path: string, device: UapiDevice, options: { fd?
       if (there === "no socket")
         throw new TortieError(`Cannot listen on "${path}": a file that is no socket stands there`, { hint: "It is not ours to remove." });
       if (there === "stale") await unlink(path);
-      await listen(server, { path });
-      await chmod(path, 0o700);
+      // Node removes the name that it was told to listen on when it closes the socket, which may be a successor's by then. It is told another one.
+      const other = `${path}.${process.pid}`;
+      await unlink(other).catch(() => {});
+      await listen(server, { path: other });
+      await chmod(other, 0o700);
+      try {
+        await link(other, path);
+      } finally {
+        await unlink(other);
+      }
     } else await listen(server, { fd: options.fd });
   } catch (e) {
     server.close();
@@ -79,12 +106,13 @@ export async function serveUapi(path: string, device: UapiDevice, options: { fd?
   return {
     path,
     gone: removal.gone,
-    close: async () => {
+    fd: fdOf(server),
+    close: async ({ keep } = { keep: false }) => {
       removal.stop();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await closed;
-      if (options.fd !== undefined) await unlink(path).catch(() => {});
+      if (!keep) await unlink(path).catch(() => {});
     },
   };
 }
@@ -142,26 +170,32 @@ function keylog(socket: Socket, device: UapiDevice): void {
   socket.once("close", stop);
 }
 
+type Service = {
+  readonly device: UapiDevice;
+  readonly host: HandOverHost | undefined;
+  /** Connections in the middle of an operation. */ readonly changing: Set<Socket>;
+};
 /** Which request a connection is in the middle of. */
-type Phase = { readonly kind: "idle" | "get" | "keylog" } | { readonly kind: "operation"; readonly operation: Operation; readonly sign: 1 | -1 };
+type Phase =
+  | { readonly kind: "idle" | "get" | "keylog" | "greet" | "hand over" }
+  | { readonly kind: "operation"; readonly operation: Operation; readonly sign: 1 | -1 };
 const IDLE: Phase = { kind: "idle" };
 
-/** Of the lines that begin a request. What is longer is none: it may be a key that lost its way, and becomes no string. */
-const LONGEST_FIRST = 32;
-
-function begin(line: Uint8Array, device: UapiDevice): Phase | undefined {
-  const first = line.length > LONGEST_FIRST ? "" : ascii(line);
+function begin(first: string, { device, host }: Service): Phase | undefined {
   // wg(8) negates the answer to set, and not that to get: seen with its 1.0.20210914.
   if (first === "set=1") return { kind: "operation", operation: new SetOperation(device), sign: -1 };
   if (first === "tortie_handshake=1") return { kind: "operation", operation: new HandshakeOperation(device), sign: -1 };
   if (first === "get=1") return { kind: "get" };
   if (first === "tortie_keylog=1") return { kind: "keylog" };
+  if (host && first === "tortie_takeover=1") return { kind: "greet" };
+  if (host && first === "tortie_takeover=now") return { kind: "hand over" };
   return undefined;
 }
 
 /** Takes one line; the result is the next phase, or undefined when the connection is to be closed. */
-async function next(phase: Phase, line: Uint8Array, socket: Socket, device: UapiDevice): Promise<Phase | undefined> {
-  if (phase.kind === "idle") return begin(line, device);
+async function next(phase: Phase, line: Uint8Array, socket: Socket, service: Service): Promise<Phase | undefined> {
+  const { device, host, changing } = service;
+  if (phase.kind === "idle") return begin(ascii(line), service);
   if (phase.kind === "operation") {
     if (line.length > 0) {
       await phase.operation.line(line);
@@ -175,12 +209,19 @@ async function next(phase: Phase, line: Uint8Array, socket: Socket, device: Uapi
     await answer(socket, Errno.EINVAL);
     return undefined;
   }
+  if (phase.kind === "greet") return host!.greet(fdOf(socket)) ? IDLE : undefined;
+  if (phase.kind === "hand over") {
+    host!.handOver(fdOf(socket), changing.size > 0);
+    // Whoever thinks that it goes on must hear at once that it does not.
+    socket.destroy();
+    return undefined;
+  }
   if (phase.kind === "get") await get(socket, device);
   else keylog(socket, device);
   return phase.kind === "get" ? IDLE : phase;
 }
 
-async function converse(socket: Socket, device: UapiDevice): Promise<void> {
+async function converse(socket: Socket, service: Service): Promise<void> {
   const lines = new Lines();
   let phase: Phase = IDLE;
   try {
@@ -190,15 +231,18 @@ async function converse(socket: Socket, device: UapiDevice): Promise<void> {
         const wait: Promise<void> | undefined = phase.kind === "operation" && line.length > 0 ? phase.operation.line(line) : undefined;
         if (wait) await wait;
         if (phase.kind === "operation" && line.length > 0) continue;
-        const following: Phase | undefined = await next(phase, line, socket, device);
+        const following: Phase | undefined = await next(phase, line, socket, service);
         if (!following) return void socket.end();
         phase = following;
+        if (phase.kind === "operation") service.changing.add(socket);
+        else service.changing.delete(socket);
         if (socket.destroyed) return;
       }
     }
   } finally {
     // The client went away in the middle: what was applied stays, and the last peer gets its done().
     if (phase.kind === "operation") await phase.operation.end();
+    service.changing.delete(socket);
     lines.wipe();
     socket.end();
   }

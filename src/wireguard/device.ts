@@ -6,6 +6,9 @@ import { AllowedIps } from "./allowedips.ts";
 import type { Crypto } from "./crypto.ts";
 import { type DropReason, DROPS } from "./drop.ts";
 import type { Effect, Moment } from "./effect.ts";
+import { TortieError } from "../base/errors.ts";
+import { type HandOverParts, peerSnapshot, restorePeer } from "./handover.ts";
+import type { DeviceSnapshot } from "./snapshot.ts";
 import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "./endpoint.ts";
 import { Exchange } from "./exchange.ts";
 import { Keypairs } from "./keypairs.ts";
@@ -15,7 +18,6 @@ import { Reclaimer } from "./reclaim.ts";
 import { handshakesWaiting } from "./rings.ts";
 import { clearSource, writeLocked } from "./roaming.ts";
 import { keep } from "./secret.ts";
-import { Secrets } from "./secrets.ts";
 import { Head, Row, rowOf, type Tables, Want } from "./tables.ts";
 import { Timers } from "./timers.ts";
 import { clearTraffic, dropped } from "./traffic.ts";
@@ -33,19 +35,17 @@ export class Device {
   readonly #indices: Indices<PeerState>;
   readonly #exchange: Exchange;
   readonly #timers: Timers;
-  readonly #secrets: Secrets;
 
-  /** `tables`: after initTables(). `secrets`: where keys are kept. @default memory of their own, which nothing locks */
-  constructor(tables: Tables, crypto: Crypto, secrets: Secrets = new Secrets(tables.limits)) {
+  /** `tables`: after initTables(). */
+  constructor(tables: Tables, crypto: Crypto) {
     this.#t = tables;
     this.#crypto = crypto;
-    this.#secrets = secrets;
     this.#freeSlots = Array.from({ length: tables.limits.peers }, (_, i) => tables.limits.peers - 1 - i);
     this.#reclaimer = new Reclaimer(tables);
     this.#indices = new Indices(tables, crypto);
     this.#allowedIps = new AllowedIps(tables, this.#reclaimer);
     this.#keypairs = new Keypairs(tables, this.#indices, this.#reclaimer);
-    this.#exchange = new Exchange({ tables, crypto, secrets, peers: this.#peers, indices: this.#indices, keypairs: this.#keypairs });
+    this.#exchange = new Exchange({ tables, crypto, peers: this.#peers, indices: this.#indices, keypairs: this.#keypairs });
     this.#timers = new Timers(tables, this.#exchange, this.#keypairs);
   }
 
@@ -55,10 +55,6 @@ export class Device {
   }
   set keylog(on: boolean) {
     this.#exchange.keylog = on;
-  }
-  /** 32 bytes among the secrets where a key may be made up that is on its way in; who uses them wipes them. */
-  get keyCell(): Uint8Array {
-    return this.#secrets.cells.incoming;
   }
   /** 32 bytes, or undefined: none set. */
   get publicKey(): Uint8Array | undefined {
@@ -71,16 +67,17 @@ export class Device {
   }
   /** Sets the private key (clamped here; zeros: none). A peer with this very key is removed. Sessions go on receiving; the next packet out starts anew. */
   setPrivateKey(key: Uint8Array, _at: Moment): Effect[] {
-    const fresh = this.#secrets.cells.ephemeral;
-    fresh.set(key);
+    const fresh = keep(key);
     if (!isZero(fresh)) clamp(fresh);
-    const same = equal(this.#secrets.cells.privateKey, fresh);
-    if (!same) this.#exchange.setIdentity(fresh);
-    wipe(fresh);
-    if (same) return [];
-    const own = this.#exchange.identity;
-    const ourselves = own && this.#peers.get(toHex(own.public));
+    const old = this.#exchange.identity?.private;
+    if (old && equal(old, fresh)) {
+      wipe(fresh);
+      return [];
+    }
+    const pair = isZero(fresh) ? undefined : { private: fresh, public: this.#crypto.publicKey(fresh) };
+    const ourselves = pair && this.#peers.get(toHex(pair.public));
     if (ourselves) this.#remove(ourselves);
+    this.#exchange.setIdentity(pair);
     for (const peer of this.#peers.values()) {
       this.#keypairs.stopSending(peer.slot);
       this.#exchange.want(peer, Want.FLUSH);
@@ -97,6 +94,9 @@ export class Device {
   }
   /** A new peer; the one there is; undefined when the key is our own; "full". */
   addPeer(publicKey: Uint8Array): Peer | undefined | "full" {
+    return this.#add(publicKey);
+  }
+  #add(publicKey: Uint8Array, shared?: Uint8Array): PeerState | undefined | "full" {
     const known = this.#peers.get(toHex(publicKey));
     if (known) return known;
     const own = this.#exchange.identity?.public;
@@ -104,8 +104,7 @@ export class Device {
     this.#reclaimer.collect();
     const slot = this.#freeSlots.pop();
     if (slot === undefined) return "full";
-    const cells = this.#secrets.peer(slot);
-    const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, cells, allowedIps: this.#allowedIps });
+    const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, allowedIps: this.#allowedIps });
     const row = rowOf(this.#t, slot);
     // The endpoint's version goes on counting: who cached an address of this row's last owner must notice.
     const version = this.#t.i32[row + Row.ENDPOINT_VERSION]!;
@@ -113,7 +112,7 @@ export class Device {
     clearTraffic(this.#t, slot);
     Atomics.store(this.#t.i32, row + Row.ENDPOINT_VERSION, version);
     Atomics.store(this.#t.i32, row + Row.STATE, 1);
-    this.#exchange.introduce(peer);
+    this.#exchange.introduce(peer, shared);
     this.#peers.set(toHex(publicKey), peer);
     return peer;
   }
@@ -123,7 +122,7 @@ export class Device {
   }
   /** For the next handshake. Zeros: none. */
   setPresharedKey(peer: Peer, key: Uint8Array): void {
-    (peer as PeerState).cells.presharedKey.set(key);
+    (peer as PeerState).psk.set(key);
   }
   setEndpoint(peer: Peer, endpoint: Endpoint): void {
     writeLocked(this.#t, peer.slot, (at) => writeEndpoint(this.#t.u8, this.#t.u32, at, endpoint));
@@ -223,12 +222,42 @@ export class Device {
       waiting: this.#reclaimer.waiting,
     };
   }
+  /** All there is to know, for a successor; every secret too: the caller wipes it (wipeSnapshot()). Only while the data half has stopped. */
+  snapshot(): DeviceSnapshot {
+    return {
+      privateKey: this.privateKey(),
+      up: this.#exchange.up,
+      mtu: this.#t.i32[this.#t.head + Head.MTU]!,
+      drops: Object.entries(this.drops()).map(([name, count]) => ({ name, count })),
+      peers: Array.from(this.#peers.values(), (peer) => peerSnapshot(this.#handOver(), peer)),
+    };
+  }
+  /** Makes a new device what another one was. Only before the data half has started. Throws TortieError when something has no room. */
+  restore(from: DeviceSnapshot, at: Moment): void {
+    if (from.privateKey) this.setPrivateKey(from.privateKey, at);
+    for (const p of from.peers) {
+      const peer = this.#add(p.publicKey, p.shared);
+      if (peer === undefined || peer === "full") throw new TortieError("Cannot take over a device: its peers have no room here");
+      restorePeer(this.#handOver(), peer, p);
+    }
+    for (const { name, count } of from.drops) {
+      const reason = (DROPS as readonly string[]).indexOf(name);
+      if (reason > 0) this.#exchange.drops[reason]! += count;
+    }
+    this.setMtu(from.mtu);
+    Atomics.store(this.#t.i32, this.#t.head + Head.UP, from.up ? 1 : 0);
+  }
+  #handOver(): HandOverParts {
+    return { tables: this.#t, keypairs: this.#keypairs, indices: this.#indices, allowedIps: this.#allowedIps };
+  }
   /** Wipes every secret. The device is of no use afterwards; the data half must have stopped. */
   close(): void {
-    for (const peer of this.#peers.values()) this.#silence(peer);
+    for (const peer of this.#peers.values()) {
+      this.#silence(peer);
+      peer.wipe();
+    }
     this.#exchange.setIdentity(undefined);
     this.#keypairs.wipe();
-    this.#secrets.wipe();
   }
 
   #remove(peer: PeerState): void {

@@ -30,6 +30,13 @@ export class Indices<Owner> {
       return index;
     }
   }
+  /** An index that is in use already: of a device that was taken over. False: its place is taken. */
+  claim(index: number, owner: Owner): boolean {
+    if (this.#taken[this.#place(index)] !== 0) return false;
+    this.#taken[this.#place(index)] = 1;
+    this.#owners.set(index, owner);
+    return true;
+  }
   owner(index: number): Owner | undefined {
     return this.#owners.get(index);
   }

@@ -67,6 +67,19 @@ export class Keypairs {
     this.sweep(peer);
     return true;
   }
+  /** Puts a session of a device that was taken over into this word of its peer's row; `fill` writes its row. False: no row is free. */
+  adopt(peer: number, word: number, fill: (k: number) => void): boolean {
+    const slot = this.#free.pop();
+    if (slot === undefined) return false;
+    const k = keypairOf(this.#t, slot);
+    this.#used = Math.max(this.#used, slot + 1);
+    this.#t.i32[k + Keypair.PEER] = peer;
+    fill(k);
+    this.#indices.publish(this.#t.u32[k + Keypair.LOCAL]!, slot);
+    this.#liveOf(peer).add(slot);
+    Atomics.store(this.#t.i32, rowOf(this.#t, peer) + word, slot + 1);
+    return true;
+  }
   /** Frees what the peer's row no longer names. */
   sweep(peer: number): void {
     const row = rowOf(this.#t, peer);
