@@ -17,11 +17,12 @@ const PACKAGES = {
   nft: "nftables",
   "chromium-headless-shell": "chromium-headless-shell (apt-get install --no-install-recommends chromium-headless-shell)",
   busybox: "busybox-static",
+  "qemu-system-x86_64": "qemu-system-x86",
 } as const;
 export type Program = keyof typeof PACKAGES;
 
 /** Where scripts/peers puts the current releases; Debian's own come after. */
-const peersDirectory = join(process.env.PEERS ?? join(process.env.HOME ?? "/root", ".cache/tortie-peers"), "bin");
+export const peersDirectory: string = join(process.env.PEERS ?? join(process.env.HOME ?? "/root", ".cache/tortie-peers"), "bin");
 
 /** Path of a program: a current one from scripts/peers first unless `debian` is asked for. */
 export function find(program: Program, options: { debian?: boolean } = {}): string | undefined {

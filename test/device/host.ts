@@ -77,21 +77,21 @@ export class Host {
   sh(script: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const child = execFile("nsenter", this.#enter(["sh", "-s"]), { timeout: 60_000 }, (error, stdout, stderr) =>
-        error ? reject(new Error(`${script}\n${stdout}${stderr}`, { cause: error })) : resolve(stdout),
+        error ? reject(new Error(`a script ended with ${error.code}: ${stdout}${stderr}`)) : resolve(stdout),
       );
       child.stdin!.end(script);
     });
   }
 
   /** Starts a process that ends with this one, whatever ends this one. */
-  spawn(command: readonly string[], env: NodeJS.ProcessEnv = {}): Spawned {
+  spawn(command: readonly string[], env: NodeJS.ProcessEnv = {}, stdin: "ignore" | "pipe" = "ignore"): Spawned {
     const child = spawn("nsenter", this.#enter(["setpriv", "--pdeathsig", "KILL", "--", ...command]), {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       env: { ...process.env, ...env },
     });
     let output = "";
-    child.stdout.on("data", (d: Buffer) => (output += d.toString()));
-    child.stderr.on("data", (d: Buffer) => (output += d.toString()));
+    child.stdout!.on("data", (d: Buffer) => (output += d.toString()));
+    child.stderr!.on("data", (d: Buffer) => (output += d.toString()));
     const spawned = { child, output: () => output, exit: once(child, "exit").then(([code]) => code as number | null) };
     this.#children.push(spawned);
     return spawned;

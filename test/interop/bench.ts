@@ -46,8 +46,6 @@ ${[1, 2, 3].map((t) => `oifname "eth0" meta l4proto udp @th,64,32 ${t << 24} cou
 }
 }`;
 
-const DATA_BYTES = 2 << 20;
-
 export class Bench {
   readonly ours: Side;
   readonly theirs: Side;
@@ -70,7 +68,7 @@ export class Bench {
         const key = newKey();
         await peer.start();
         await serveDigests(peer.machine);
-        return { peer, machine: peer.machine, n, key, publicKey: publicOf(key), digest: await makeData(peer.machine, DATA_BYTES) };
+        return { peer, machine: peer.machine, n, key, publicKey: publicOf(key), digest: await makeData(peer.machine, kind.bytes) };
       };
       const [ours, theirs] = await Promise.all([side(us, 1), side(them, 2)]);
       const bench = new Bench(ours, theirs);

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { Host, type Spawned } from "../device/host.ts";
 import { find } from "../peers.ts";
+import { Guest, missingGuest } from "./guest.ts";
 import type { Machine } from "./machine.ts";
 
 /** A WireGuard implementation on a machine of its own. Its link is wg0. */
@@ -20,6 +21,8 @@ export type Kind = {
   /** Why it cannot be had here, and how to get it. */
   readonly missing?: string | undefined;
   readonly open: () => Promise<Peer>;
+  /** How much it is asked to send at a time, in bytes. */
+  readonly bytes: number;
 };
 
 export const IF = "wg0";
@@ -59,12 +62,37 @@ export class Userspace implements Peer {
   }
 }
 
+/** The kernel's own WireGuard, in a guest. */
+class Kernel implements Peer {
+  readonly machine: Guest;
+  private constructor(machine: Guest) {
+    this.machine = machine;
+  }
+  static async open(): Promise<Kernel> {
+    return new Kernel(await Guest.boot());
+  }
+  attach(host: Host): Promise<void> {
+    return this.machine.attach(host);
+  }
+  async start(): Promise<void> {
+    await this.machine.sh(`ip link add ${IF} type wireguard`);
+  }
+  async stop(): Promise<void> {
+    await this.machine.sh(`ip link del ${IF}`);
+  }
+  close(): Promise<void> {
+    return this.machine.close();
+  }
+}
+
 const debian = "/usr/bin/wireguard-go";
 const current = find("wireguard-go");
-const userspace = (name: string, program: string, missing?: string): Kind => ({ name, missing, open: () => Userspace.open(program) });
+const userspace = (name: string, program: string, missing?: string): Kind => ({ name, missing, open: () => Userspace.open(program), bytes: 2 << 20 });
 
 export const PEERS: readonly Kind[] = [
   userspace("ours", "tortie"),
   userspace("Debian's wireguard-go", debian, existsSync(debian) ? undefined : "apt-get install wireguard-go"),
   userspace("the current wireguard-go", current ?? "", current !== undefined && current !== debian ? undefined : "scripts/peers"),
+  // Every instruction of the guest is emulated.
+  { name: "the kernel", missing: missingGuest, open: () => Kernel.open(), bytes: 512 << 10 },
 ];

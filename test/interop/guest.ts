@@ -1,0 +1,117 @@
+// A machine with a kernel of its own: Debian's, with its WireGuard module, in QEMU under software emulation (scripts/guest makes it, scripts/guest-init is
+// its first process). It boots in some seconds, so one serves many tests. Its eth0 ends in a bridge of a namespace of its own, to which hosts are joined.
+// Scripts go in and answers come out through QEMU's standard input and output, so that nothing is left when either side dies.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Host, type Spawned } from "../device/host.ts";
+import { find, peersDirectory } from "../peers.ts";
+
+const image = (name: string): string => join(peersDirectory, "../guest", name);
+const QEMU = find("qemu-system-x86_64");
+
+/** Why there can be no guest here, and how to get one. */
+export const missingGuest: string | undefined =
+  QEMU === undefined ? "apt-get install qemu-system-x86 seabios" : existsSync(image("initramfs")) ? undefined : "scripts/guest";
+
+const MAX_MTU = 9000;
+type Answer = { readonly status: number; readonly out: string; readonly err: string };
+
+export class Guest {
+  readonly #outside: Host;
+  readonly #qemu: Spawned;
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
+  #lastId = 0;
+  #wires = 0;
+  private constructor(outside: Host, qemu: Spawned) {
+    this.#outside = outside;
+    this.#qemu = qemu;
+    createInterface(qemu.child.stdout!).on("line", (line) => {
+      const [id, status, out, err] = line.split(" ");
+      const text = (base64 = ""): string => Buffer.from(base64, "base64").toString();
+      this.#waiting.get(Number(id))?.({ status: Number(status), out: text(out), err: text(err) });
+      this.#waiting.delete(Number(id));
+    });
+  }
+
+  /** Boots one; resolves when it runs scripts. */
+  static async boot(): Promise<Guest> {
+    const outside = await Host.create();
+    try {
+      await outside.sh(`set -e
+ip link add br0 mtu ${MAX_MTU} type bridge
+ip tuntap add tap0 mode tap
+for l in tap0 br0; do ip link set $l mtu ${MAX_MTU} up; done
+ip link set tap0 master br0`);
+      const qemu = outside.spawn(
+        [
+          ...[QEMU!, "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-display", "none", "-no-reboot"],
+          ...["-kernel", image("vmlinuz"), "-initrd", image("initramfs")],
+          ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off", "-serial", "file:/run/console"],
+          ...["-chardev", "stdio,id=control,signal=off", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=control,name=control"],
+          ...[
+            "-netdev",
+            "tap,id=net,ifname=tap0,script=no,downscript=no",
+            "-device",
+            `virtio-net-pci,netdev=net,host_mtu=${MAX_MTU},rx_queue_size=1024`,
+          ],
+        ],
+        {},
+        "pipe",
+      );
+      const guest = new Guest(outside, qemu);
+      // It answers number 0 of its own accord.
+      await guest.#answer(0);
+      return guest;
+    } catch (e) {
+      await outside.close();
+      throw e;
+    }
+  }
+
+  /** What its kernel said. */
+  #console(): string {
+    try {
+      return readFileSync(`/proc/${this.#outside.pid}/root/run/console`, "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  #answer(id: number): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, resolve);
+      void this.#qemu.exit.then(() => reject(new Error(`the guest ended: ${this.#qemu.output()}\n${this.#console()}`)));
+    });
+  }
+
+  /** Runs a script to its end, many side by side; throws with its words when it fails. */
+  async sh(script: string): Promise<string> {
+    const id = ++this.#lastId;
+    const answer = this.#answer(id);
+    this.#qemu.child.stdin!.write(`${id} ${Buffer.from(script).toString("base64")}\n`);
+    const { status, out, err } = await answer;
+    // Not the script: there may be keys in it.
+    if (status !== 0) throw new Error(`a script in the guest ended with ${status}: ${out}${err}`);
+    return out;
+  }
+
+  /** Starts a program that runs as long as the guest, unless it ends before. */
+  spawn(command: readonly string[]): Promise<string> {
+    return this.sh(`${command.map((word) => `'${word}'`).join(" ")} </dev/null >/dev/null 2>&1 &`);
+  }
+
+  /** Joins eth0 of `host`, a new link, to the guest's; both are up, without addresses. */
+  async attach(host: Host): Promise<void> {
+    const port = `port${++this.#wires}`;
+    Host.join(host, "eth0", [], this.#outside, port, []);
+    this.#outside.run("ip", "link", "set", port, "mtu", String(MAX_MTU), "master", "br0");
+    host.run("ip", "link", "set", "eth0", "mtu", String(MAX_MTU));
+    await this.sh(`ip link set eth0 mtu ${MAX_MTU} up`);
+  }
+
+  /** Ends it, at once. */
+  close(): Promise<void> {
+    return this.#outside.close();
+  }
+}
