@@ -15,6 +15,7 @@ export const missingGuest: string | undefined =
   QEMU === undefined ? "apt-get install qemu-system-x86 seabios" : existsSync(image("initramfs")) ? undefined : "scripts/guest";
 
 const MAX_MTU = 9000;
+const words = (text: string): string[] => text.split(" ");
 type Answer = { readonly status: number; readonly out: string; readonly err: string };
 
 export class Guest {
@@ -45,16 +46,16 @@ for l in tap0 br0; do ip link set $l mtu ${MAX_MTU} up; done
 ip link set tap0 master br0`);
       const qemu = outside.spawn(
         [
-          ...[QEMU!, "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-display", "none", "-no-reboot"],
-          ...["-kernel", image("vmlinuz"), "-initrd", image("initramfs")],
-          ...["-append", "console=ttyS0 quiet panic=-1 mitigations=off", "-serial", "file:/run/console"],
-          ...["-chardev", "stdio,id=control,signal=off", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=control,name=control"],
-          ...[
-            "-netdev",
-            "tap,id=net,ifname=tap0,script=no,downscript=no",
-            "-device",
-            `virtio-net-pci,netdev=net,host_mtu=${MAX_MTU},rx_queue_size=1024`,
-          ],
+          QEMU!,
+          ...words("-accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial file:/run/console -append"),
+          "console=ttyS0 quiet panic=-1 mitigations=off",
+          ...words("-chardev stdio,id=control,signal=off -device virtio-serial-pci -device virtserialport,chardev=control,name=control"),
+          ...words("-netdev tap,id=net,ifname=tap0,script=no,downscript=no -device"),
+          `virtio-net-pci,netdev=net,host_mtu=${MAX_MTU},rx_queue_size=1024`,
+          "-kernel",
+          image("vmlinuz"),
+          "-initrd",
+          image("initramfs"),
         ],
         {},
         "pipe",

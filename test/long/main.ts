@@ -7,10 +7,9 @@ import { curve } from "./curve.ts";
 import { endurance } from "./endurance.ts";
 import { fuzz } from "./fuzz.ts";
 import { garbage } from "./garbage.ts";
-import { idle } from "./idle.ts";
 import { offload } from "./offload.ts";
 import { parsers } from "./parsers.ts";
-import { rekey } from "./rekey.ts";
+import { session } from "./session.ts";
 import { soak } from "./soak.ts";
 
 export type Scenario = {
@@ -33,7 +32,7 @@ if (values.help || !(minutes >= 1)) {
 }
 
 /** Those that wait run together; then those that need the processor, one after the other. */
-const waiting: readonly Scenario[] = [rekey, idle];
+const waiting: readonly Scenario[] = [session];
 const busy: readonly Scenario[] = [endurance, curve, garbage, fuzz, parsers, offload, soak];
 const lines: string[] = [];
 let failed = 0;
