@@ -25,7 +25,8 @@ export async function handshakes({ program, env }: Device): Promise<Sample> {
     const key = newKey();
     const words = ["--import", import.meta.resolve("tsx"), new URL("initiator.ts", import.meta.url).pathname];
     const told = ["192.0.2.2", String(PORT), publicOf(key), String(PEERS), String(COUNT)];
-    const client = spawn("nsenter", ["-t", String(clients.pid), "-n", "--", process.execPath, ...words, ...told], {
+    const enter = ["-t", String(clients.pid), "-n", "--", "setpriv", "--pdeathsig", "KILL", "--"];
+    const client = spawn("nsenter", [...enter, process.execPath, ...words, ...told], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     try {
