@@ -1,6 +1,6 @@
 // Assembles the part of WebAssembly's text format that src/offload/simd.wat uses (WebAssembly Core Specification 2.0, chapters 5 and 6): one imported
-// memory, functions with named parameters, locals and labels, folded instructions. `npx tsx tools/wat.ts` writes src/offload/simd.wasm.ts; wat.test.ts
-// fails when that file and its source disagree.
+// memory, functions with named parameters, locals and labels, folded instructions. The bytes are those of wabt's wat2wasm. `npx tsx tools/wat.ts` writes
+// src/offload/simd.wasm.ts; wat.test.ts fails when that file and its source disagree.
 import { readFileSync, writeFileSync } from "node:fs";
 import { toHex, utf8 } from "../src/base/bytes.ts";
 
@@ -112,6 +112,12 @@ const vector = (items: readonly (readonly number[])[]): number[] => [...unsigned
 const section = (id: number, items: readonly (readonly number[])[]): number[] => [id, ...sized(vector(items))];
 const name = (quoted: Expr | undefined): number[] => sized([...utf8(word(quoted).slice(1, -1))]);
 
+/** Types of locals, equal neighbours as one entry (5.5.13). */
+function runs(types: readonly number[]): number[][] {
+  const starts = types.map((_, i) => i).filter((i) => types[i] !== types[i - 1]);
+  return starts.map((at, i) => [...unsigned((starts[i + 1] ?? types.length) - at), types[at]!]);
+}
+
 /** The named functions, and the locals and labels of the one that is being assembled. */
 type Scope = { readonly functions: readonly string[]; readonly locals: readonly string[]; readonly labels: readonly string[] };
 
@@ -209,7 +215,7 @@ export function assemble(text: string): Uint8Array<ArrayBuffer> {
     const locals = parts("local");
     const scope = { functions: names, locals: [...parts("param"), ...locals].map((l) => word(l[1])), labels: [] };
     const body = f.slice(2).filter((e) => typeof e !== "string" && !["export", "param", "result", "local"].includes(word(e[0])));
-    bodies.push(sized([...vector(locals.map((l) => [1, known(TYPES, word(l[2]))])), ...instructions(body, scope), END]));
+    bodies.push(sized([...vector(runs(locals.map((l) => known(TYPES, word(l[2]))))), ...instructions(body, scope), END]));
   }
   const imported = imports.map((f) => {
     const [, from, to, what] = f;

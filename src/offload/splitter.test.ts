@@ -111,6 +111,8 @@ describe("begin() refuses", () => {
     { name: "a packet that ends before the data offset", f: tcp, cut: 30, h: { flags: 0 } },
     { name: "a packet that ends in its UDP header", f: udp, cut: 47 },
     { name: "fewer bytes than an IP header", f: tcp, cut: 19, h: { flags: 0 } },
+    { name: "fewer bytes than an IP header in a packet alone", f: tcp, cut: 19, h: { type: 0, flags: 0 } },
+    { name: "an empty packet alone", f: tcp, cut: 0, h: { type: 0, flags: 0 } },
     { name: "an empty packet", f: tcp, cut: 0, h: { flags: 0 } },
     { name: "a checksum start elsewhere", f: tcp, h: { start: 24 } },
     { name: "a checksum start in the IPv6 header", f: udp, h: { start: 39 } },
