@@ -8,7 +8,8 @@ import { opensslCrypto } from "../src/crypto/openssl.ts";
 import { CookieMaker } from "../src/wireguard/cookie.ts";
 import { type Initiator, makeInitiation, openResponse } from "../src/wireguard/handshake.ts";
 import { MessageType, readU32, Response } from "../src/wireguard/messages.ts";
-import { generate, type Pair, PROLOGUE, start } from "../src/wireguard/noise.ts";
+import { generate, type Pair, PROLOGUE, start, Transcript } from "../src/wireguard/noise.ts";
+import { secret } from "../src/wireguard/secret.ts";
 import { tai64n } from "../src/wireguard/tai64n.ts";
 
 export type Outcome = {
@@ -26,12 +27,15 @@ const PATIENCE_MS = 500;
 
 const [address = "", port = "", devicePublic = "", peers = "", count = ""] = process.argv.slice(2);
 const crypto = opensslCrypto();
+const inPlace = crypto.inPlace!(secret(1024));
+const transcript = new Transcript(inPlace);
+const session = { send: secret(), receive: secret() };
 const begin = start(crypto, PROLOGUE);
 const remote = fromBase64(devicePublic)!;
 const NO_PSK = new Uint8Array(32);
 
 const locals = Array.from({ length: Number(peers) }, (): Pair & { ss: Uint8Array } => {
-  const pair = generate(crypto, new Uint8Array(32));
+  const pair = generate(crypto, inPlace, secret());
   return { ...pair, ss: crypto.dh(pair.private, remote)! };
 });
 const macs = new CookieMaker(crypto, remote);
@@ -40,11 +44,13 @@ type Prepared = { readonly local: Pair; readonly initiator: Initiator; readonly 
 // The n-th initiation has index n; a peer's timestamps grow by more than what their whitening hides.
 const prepared = Array.from({ length: Number(count) }, (_, index): Prepared => {
   const local = locals[index % locals.length]!;
-  const ephemeral = generate(crypto, new Uint8Array(32));
+  const ephemeral = generate(crypto, inPlace, secret());
   const timestamp = tai64n(wall + 100 * Math.floor(index / locals.length));
-  const { message, initiator } = makeInitiation(crypto, begin, { index, local, ephemeral, remote, ss: local.ss, timestamp })!;
+  const message = makeInitiation(transcript, begin, { index, local, ephemeral, remote, ss: local.ss, timestamp })!;
+  const saved = { chain: secret(), hash: secret() };
+  transcript.save(saved);
   macs.fill(message, 0);
-  return { local, initiator, message, answer: undefined, sentAt: 0 };
+  return { local, initiator: { index, ephemeral, saved }, message, answer: undefined, sentAt: 0 };
 });
 
 const socket = createSocket("udp4");
@@ -93,7 +99,7 @@ await new Promise<void>((done) => {
   for (let i = 0; i < WINDOW; i++) send();
 });
 const opened = prepared.filter(
-  (p) => p.answer !== undefined && openResponse(crypto, p.initiator, { local: p.local, psk: NO_PSK }, p.answer) !== undefined,
+  (p) => p.answer !== undefined && openResponse(transcript, p.initiator, { local: p.local, psk: NO_PSK }, p.answer, session),
 );
 const outcome: Outcome = { answered, opened: opened.length, unanswered, cookies, seconds: (last - started) / 1000 };
 process.stdout.write(`${JSON.stringify(outcome)}\n`);

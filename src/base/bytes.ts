@@ -68,24 +68,29 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {
   return bad === 0 ? out : undefined;
 }
 
+/** Character code of a base64 digit of 0 to 63; without branches or look-ups. */
 const base64Digit = (v: number): number => v + 65 + (((25 - v) >> 8) & 6) - (((51 - v) >> 8) & 75) - (((61 - v) >> 8) & 15) + (((62 - v) >> 8) & 3);
 
-/** Standard padded base64. */
-export function toBase64(bytes: Uint8Array): string {
-  let out = "";
+/** Length of the base64 of so many bytes. */
+export const base64Length = (bytes: number): number => 4 * Math.ceil(bytes / 3);
+/** Standard padded base64 as ASCII into `out` from `at` on: for secrets, which must not become strings. */
+export function writeBase64(bytes: Uint8Array, out: Uint8Array, at = 0): void {
   for (let i = 0; i < bytes.length; i += 3) {
     const a = bytes[i]!;
     const b = bytes[i + 1] ?? 0;
     const c = bytes[i + 2] ?? 0;
     const left = bytes.length - i;
-    out += String.fromCharCode(
-      base64Digit(a >> 2),
-      base64Digit(((a & 3) << 4) | (b >> 4)),
-      left > 1 ? base64Digit(((b & 15) << 2) | (c >> 6)) : 61,
-      left > 2 ? base64Digit(c & 63) : 61,
-    );
+    out[at++] = base64Digit(a >> 2);
+    out[at++] = base64Digit(((a & 3) << 4) | (b >> 4));
+    out[at++] = left > 1 ? base64Digit(((b & 15) << 2) | (c >> 6)) : 61;
+    out[at++] = left > 2 ? base64Digit(c & 63) : 61;
   }
-  return out;
+}
+/** Standard padded base64. */
+export function toBase64(bytes: Uint8Array): string {
+  const out = new Uint8Array(base64Length(bytes.length));
+  writeBase64(bytes, out);
+  return fromUtf8(out);
 }
 
 /** 0 to 63 of a base64 digit's character code, -1 of any other; without branches or look-ups. */

@@ -2,13 +2,13 @@
 import { address } from "../sys/ffi.ts";
 
 export type Scratch = {
-  readonly u8: Uint8Array<ArrayBuffer>;
-  readonly u32: Uint32Array<ArrayBuffer>;
-  /** Native address of the first byte. */ readonly at: number;
+  readonly u8: Uint8Array;
+  readonly u32: Uint32Array;
+  /** Native address of the first byte. */
+  readonly at: number;
 };
 
-export function scratch(bytes: number): Scratch {
-  const buffer = new ArrayBuffer(bytes);
-  const u8 = new Uint8Array(buffer);
-  return { u8, u32: new Uint32Array(buffer, 0, bytes >>> 2), at: address(u8) };
-}
+export const scratch = (bytes: number): Scratch => scratchIn(new Uint8Array(new ArrayBuffer(bytes)));
+
+/** In memory that never moves. */
+export const scratchIn = (u8: Uint8Array): Scratch => ({ u8, u32: new Uint32Array(u8.buffer, u8.byteOffset, u8.length >>> 2), at: address(u8) });

@@ -1,26 +1,39 @@
 // The key log: who listens, and the lines (Wireshark's grammar). Records are made only while somebody listens.
-import { toBase64, utf8, wipe } from "../base/bytes.ts";
+import { base64Length, utf8, wipe, writeBase64 } from "../base/bytes.ts";
 import type { KeylogRecord } from "../wireguard/index.ts";
 
 /** Gets whole lines, as bytes of its own, which it wipes after use. */
 export type KeylogSink = (lines: Uint8Array) => void;
 
-const line = (type: string, key: Uint8Array): string => `${type} = ${toBase64(key)}\n`;
+/** `TYPE = BASE64` lines, of bytes alone: a string could not be wiped. */
+function linesOf(keys: readonly (readonly [type: string, key: Uint8Array])[]): Uint8Array<ArrayBuffer> {
+  const heads = keys.map(([type]) => utf8(`${type} = `));
+  const length = keys.reduce((n, [, key], i) => n + heads[i]!.length + base64Length(key.length) + 1, 0);
+  const out = new Uint8Array(new ArrayBuffer(length));
+  let at = 0;
+  for (const [i, [, key]] of keys.entries()) {
+    out.set(heads[i]!, at);
+    at += heads[i]!.length;
+    writeBase64(key, out, at);
+    at += base64Length(key.length);
+    out[at++] = 10;
+  }
+  return out;
+}
 
 /** The four lines of one handshake, in the order in which every reader links them. */
-export function recordLines(record: KeylogRecord): Uint8Array<ArrayBuffer> {
-  return utf8(
-    line("LOCAL_STATIC_PRIVATE_KEY", record.localStaticPrivate) +
-      line("REMOTE_STATIC_PUBLIC_KEY", record.remoteStaticPublic) +
-      line("LOCAL_EPHEMERAL_PRIVATE_KEY", record.localEphemeralPrivate) +
-      line("PRESHARED_KEY", record.presharedKey),
-  );
-}
+export const recordLines = (record: KeylogRecord): Uint8Array<ArrayBuffer> =>
+  linesOf([
+    ["LOCAL_STATIC_PRIVATE_KEY", record.localStaticPrivate],
+    ["REMOTE_STATIC_PUBLIC_KEY", record.remoteStaticPublic],
+    ["LOCAL_EPHEMERAL_PRIVATE_KEY", record.localEphemeralPrivate],
+    ["PRESHARED_KEY", record.presharedKey],
+  ]);
 
 /** The static keys of a device: what a reader needs before the first packet. */
 export function staticLines(privateKey: Uint8Array | undefined, peers: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
-  const own = privateKey ? line("LOCAL_STATIC_PRIVATE_KEY", privateKey) : "";
-  return utf8(own + Array.from(peers, (key) => line("REMOTE_STATIC_PUBLIC_KEY", key)).join(""));
+  const own = privateKey ? [["LOCAL_STATIC_PRIVATE_KEY", privateKey] as const] : [];
+  return linesOf([...own, ...Array.from(peers, (key) => ["REMOTE_STATIC_PUBLIC_KEY", key] as const)]);
 }
 
 export class Keylog {

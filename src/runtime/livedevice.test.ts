@@ -1,6 +1,6 @@
 // The UAPI's view of a live device, with the real protocol over plain memory and sockets that only write down what is asked of them.
 import { beforeEach, describe, expect, test } from "vitest";
-import { fromHex, fromUtf8, toBase64 } from "../base/bytes.ts";
+import { fromHex, fromUtf8, toBase64, wipe } from "../base/bytes.ts";
 import { parseCidr } from "../base/cidr.ts";
 import { parseIp } from "../base/ip.ts";
 import { silent } from "../base/log.ts";
@@ -130,16 +130,19 @@ describe("LiveDevice", () => {
     expect(live.state().fwmark).toBe(51820);
   });
 
-  test("keys that come in are wiped, and what goes out is a copy", () => {
-    const key = fromHex(OWN)!;
+  test("keys that come in are copied, and what goes out is a copy", () => {
+    const key = live.keyCell;
+    key.set(fromHex(OWN)!);
     void live.setPrivateKey(key);
-    expect(key.every((b) => b === 0)).toBe(true);
-    const first = live.state().privateKey!;
-    first.fill(0);
-    expect(live.state().privateKey!.some((b) => b !== 0)).toBe(true);
     const psk = new Uint8Array(32).fill(5);
     void addPeer().setPresharedKey(psk);
-    expect(psk.every((b) => b === 0)).toBe(true);
+    wipe(key, psk);
+    const first = live.state().privateKey!;
+    expect(first.some((b) => b !== 0)).toBe(true);
+    first.fill(0);
+    expect(live.state().privateKey!.some((b) => b !== 0)).toBe(true);
+    expect([...live.state().peers][0]).toBeDefined();
+    for (const { presharedKey } of live.state().peers) expect(presharedKey).toEqual(new Uint8Array(32).fill(5));
   });
 
   test("a preshared key handed out is wiped when the next peer is asked for", () => {

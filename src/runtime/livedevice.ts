@@ -148,6 +148,10 @@ export class LiveDevice implements UapiDevice {
 
   // --- UapiDevice ---
 
+  get keyCell(): Uint8Array {
+    return this.#parts.device.keyCell;
+  }
+
   state(): DeviceState {
     return { privateKey: this.#parts.device.privateKey(), listenPort: this.#port, fwmark: this.#mark, peers: this.#peerStates() };
   }
@@ -166,13 +170,9 @@ export class LiveDevice implements UapiDevice {
 
   setPrivateKey(key: Uint8Array): Outcome {
     const { device, moment } = this.#parts;
-    try {
-      const result = this.#do(device.setPrivateKey(key, moment()));
-      if (this.#keylog.wanted) this.#writeStatic();
-      return result;
-    } finally {
-      wipe(key);
-    }
+    const result = this.#do(device.setPrivateKey(key, moment()));
+    if (this.#keylog.wanted) this.#writeStatic();
+    return result;
   }
 
   setListenPort(port: number): Outcome {

@@ -1,5 +1,5 @@
 // One peer of a live device, as the UAPI sees it during a set operation, and as it is shown.
-import { isZero, wipe } from "../base/bytes.ts";
+import { isZero } from "../base/bytes.ts";
 import type { Cidr } from "../base/cidr.ts";
 import { interfaceIndex, interfaceName } from "../sys/ifindex.ts";
 import { Errno, type Endpoint as UapiEndpoint, type Outcome, type PeerState, type UapiPeer } from "../uapi/types.ts";
@@ -47,14 +47,10 @@ export class LivePeer implements UapiPeer {
   }
 
   setPresharedKey(key: Uint8Array): Outcome {
-    try {
-      return this.#change((device, peer) => {
-        device.setPresharedKey(peer, key);
-        return Errno.OK;
-      });
-    } finally {
-      wipe(key);
-    }
+    return this.#change((device, peer) => {
+      device.setPresharedKey(peer, key);
+      return Errno.OK;
+    });
   }
 
   setEndpoint(endpoint: UapiEndpoint): Outcome {

@@ -1,6 +1,6 @@
 // What lies where in the device's one block of shared memory. All threads compute it alike; nothing here allocates or moves.
-//   mailboxes, one a data worker | tables of src/wireguard | vectors and buffers of each data worker | the control thread's scratch
-import { DATA_THREADS, DEFAULT_LIMITS, type Limits, tablesSize } from "../wireguard/index.ts";
+//   mailboxes, one a data worker | tables of src/wireguard | its secrets | vectors and buffers of each data worker | the control thread's scratch
+import { DATA_THREADS, DEFAULT_LIMITS, type Limits, secretsSize, tablesSize } from "../wireguard/index.ts";
 import { Mail } from "./mailbox.ts";
 
 const MAILBOX_BYTES = 4 * Mail.WORDS * DATA_THREADS;
@@ -13,16 +13,20 @@ export type Plan = {
   readonly threads: number;
   /** Byte offsets. */
   readonly tables: number;
+  readonly secrets: number;
   readonly workers: number;
   readonly control: number;
   readonly bytes: number;
 };
 
+const page = (at: number): number => Math.ceil(at / 4096) * 4096;
+
 export function plan(threads = 1, limits: Limits = DEFAULT_LIMITS): Plan {
   const tables = MAILBOX_BYTES;
-  const workers = Math.ceil((tables + tablesSize(limits)) / 4096) * 4096;
+  const secrets = page(tables + tablesSize(limits));
+  const workers = page(secrets + secretsSize(limits));
   const control = workers + threads * WORKER_BYTES;
-  return { limits, threads, tables, workers, control, bytes: control + CONTROL_BYTES };
+  return { limits, threads, tables, secrets, workers, control, bytes: control + CONTROL_BYTES };
 }
 
 /** Byte offsets of a worker's part: start and end. */

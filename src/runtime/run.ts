@@ -6,12 +6,12 @@ import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd, wake } from "../sys/eventfd.ts";
 import { addressesOf, release, share } from "../sys/memory.ts";
-import { forbidDumps, lockMemory } from "../sys/protect.ts";
+import { forbidDumps, keepFromDumps, lockMemory } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
 import { describeTun, offloadTun, openTun } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
-import { createTables, Device, initTables, type Moment } from "../wireguard/index.ts";
+import { createTables, Device, initTables, keypairBytes, type Moment, Secrets, secretsSize } from "../wireguard/index.ts";
 import { DataWorkers } from "./dataworkers.ts";
 import { logToFile } from "./keylogfile.ts";
 import { belongings, Predecessor } from "./handover.ts";
@@ -82,16 +82,20 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   const memory = share(where.bytes);
   undo.push(() => release(memory));
   const slab = new Slab(memory, where.control, where.bytes);
-  if (!addressesOf(memory).every((at) => lockMemory(at, where.bytes))) log.warn("the keys' memory could not be locked: it may be swapped out");
+  const mappings = addressesOf(memory);
+  if (!mappings.every((at) => keepFromDumps(at, where.bytes))) log.warn("the memory of keys and packets could not be kept from dumps");
   undo.push(() => slab.u8.fill(0, where.workers, where.bytes)); // packets that were under way
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
+  for (const { at, bytes } of [{ at: where.secrets, bytes: secretsSize(where.limits) }, keypairBytes(tables)])
+    if (!mappings.every((mapping) => lockMemory(mapping + at, bytes)))
+      log.warn("memory of keys could not be locked: it may be swapped out", { bytes });
 
   const clockAt = slab.take(16);
   const clock = bootClock(slab.i32.subarray(clockAt >>> 2, (clockAt >>> 2) + 4), slab.base + clockAt);
   const moment = (): Moment => ({ now: clock.now(), wall: clock.wall() });
   const crypto = opensslCrypto();
-  const device = new Device(tables, crypto);
+  const device = new Device(tables, crypto, new Secrets(where.limits, memory.buffer, where.secrets));
   undo.push(() => device.close());
 
   // What the workers watch; they start on the other cores while the rest is made here.

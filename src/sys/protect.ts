@@ -11,7 +11,7 @@ const madvise = bind("int madvise(uintptr_t, size_t, int)");
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 const MADV_DONTDUMP = 16;
-/** Lock pages when they are first touched: most of the tables never are. */
+/** Lock pages when they are first touched: most rows of keys never are. */
 const MLOCK_ONFAULT = 1;
 
 /** No core dump, no ptrace by others than root. False when the kernel refused. */
@@ -20,9 +20,17 @@ export function forbidDumps(): boolean {
   return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0 && limits;
 }
 
-/** Keeps [address, address + bytes) out of swap and dumps. False when the kernel refused (RLIMIT_MEMLOCK): not fatal. */
-export function lockMemory(address: number, bytes: number): boolean {
-  const advised = madvise(address, bytes, MADV_DONTDUMP) === 0;
-  const locked = mlock2 ? mlock2(address, bytes, MLOCK_ONFAULT) : mlock(address, bytes);
-  return locked === 0 && advised;
-}
+const PAGE = 4096;
+/** Calls with the pages that [address, address + bytes) touches. */
+const onPages = (address: number, bytes: number, call: (from: number, length: number) => number): boolean => {
+  const from = Math.floor(address / PAGE) * PAGE;
+  return call(from, Math.ceil((address + bytes - from) / PAGE) * PAGE) === 0;
+};
+
+/** Keeps [address, address + bytes) out of core dumps. False when the kernel refused. */
+export const keepFromDumps = (address: number, bytes: number): boolean =>
+  onPages(address, bytes, (from, length) => madvise(from, length, MADV_DONTDUMP));
+
+/** Keeps [address, address + bytes) out of swap. False when the kernel refused (RLIMIT_MEMLOCK): not fatal. */
+export const lockMemory = (address: number, bytes: number): boolean =>
+  onPages(address, bytes, (from, length) => (mlock2 ? mlock2(from, length, MLOCK_ONFAULT) : mlock(from, length)));

@@ -2,7 +2,8 @@
 // lines after it are read and ignored, so that the connection stays in step.
 import { wipe } from "../base/bytes.ts";
 import { Errno, type Outcome, type UapiDevice, type UapiPeer } from "./types.ts";
-import { ascii, parseAllowedIp, parseKey, parseNumber, parseUapiEndpoint } from "./values.ts";
+import { KEY_LENGTH } from "./types.ts";
+import { ascii, decodeKey, parseAllowedIp, parseKey, parseNumber, parseUapiEndpoint } from "./values.ts";
 
 const { EINVAL, EPROTO, OK } = Errno;
 
@@ -37,6 +38,7 @@ export abstract class Operation {
 /** set=1 */
 export class SetOperation extends Operation {
   readonly #device: UapiDevice;
+  readonly #cell: Uint8Array;
   /** The key of a public_key line whose peer is not selected yet: update_only or remove may follow at once. */
   #pending: Uint8Array | undefined;
   #peer: UapiPeer | undefined;
@@ -46,12 +48,17 @@ export class SetOperation extends Operation {
   constructor(device: UapiDevice) {
     super();
     this.#device = device;
+    this.#cell = device.keyCell ?? new Uint8Array(new ArrayBuffer(KEY_LENGTH));
   }
 
   protected step(pair: Pair | undefined): Outcome {
     if (!pair) return EPROTO;
     if (pair.name === "public_key") return this.#startPeer(pair.value);
-    return this.#inPeers ? this.#peerLine(pair) : this.#deviceLine(pair);
+    try {
+      return this.#inPeers ? this.#peerLine(pair) : this.#deviceLine(pair);
+    } finally {
+      wipe(this.#cell);
+    }
   }
 
   protected finish(failed: number): Outcome {
@@ -64,10 +71,8 @@ export class SetOperation extends Operation {
   #deviceLine({ name, value }: Pair): Outcome {
     const device = this.#device;
     switch (name) {
-      case "private_key": {
-        const key = parseKey(value);
-        return key ? device.setPrivateKey(key) : EINVAL;
-      }
+      case "private_key":
+        return decodeKey(value, this.#cell) ? device.setPrivateKey(this.#cell) : EINVAL;
       case "listen_port": {
         const port = number(value, 0xffff);
         return port === undefined ? EINVAL : device.setListenPort(port);
@@ -117,25 +122,18 @@ export class SetOperation extends Operation {
     }
     if (name === "remove") return isTrue(value) ? this.#remove() : EINVAL;
     // The value is judged before the peer is made, and also when the peer is one whose lines are ignored.
-    const change = peerChange(name, value);
+    const change = peerChange(name, value, this.#cell);
     if (!change) return EINVAL;
     const selected = this.#select(false);
     return selected === OK ? change(this.#peer) : selected;
   }
 }
 
-function ignore(key: Uint8Array): number {
-  wipe(key);
-  return OK;
-}
-
-/** What a line does to the peer (undefined: one whose lines are ignored), or undefined when it is malformed. */
-function peerChange(name: string, value: Uint8Array): ((peer: UapiPeer | undefined) => Outcome) | undefined {
+/** What a line does to the peer (undefined: one whose lines are ignored), or undefined when it is malformed. A secret key is decoded into `cell`. */
+function peerChange(name: string, value: Uint8Array, cell: Uint8Array): ((peer: UapiPeer | undefined) => Outcome) | undefined {
   switch (name) {
-    case "preshared_key": {
-      const key = parseKey(value);
-      return key && ((peer) => (peer ? peer.setPresharedKey(key) : ignore(key)));
-    }
+    case "preshared_key":
+      return decodeKey(value, cell) ? (peer) => peer?.setPresharedKey(cell) ?? OK : undefined;
     case "protocol_version":
       return ascii(value) === "1" ? () => OK : undefined;
     case "endpoint": {

@@ -148,6 +148,26 @@ test("HandshakeOperation names peers, or none for all", async () => {
   expect(device.calls.slice(2)).toEqual([`handshake ${A}`, `handshake ${B}`, "handshake"]);
 });
 
+test("secret keys are decoded where the device wants them, and wiped there before the next line, whatever became of them", async () => {
+  const seen: string[] = [];
+  class Cells extends MemoryDevice {
+    readonly keyCell = new Uint8Array(32);
+    override setPrivateKey(key: Uint8Array): number {
+      expect(key).toBe(this.keyCell);
+      return super.setPrivateKey(key);
+    }
+  }
+  const device = new Cells();
+  const operation = new SetOperation(device);
+  for (const line of [`private_key=${A}`, `public_key=${B}`, `preshared_key=${A}`, `preshared_key=${A.slice(1)}x`]) {
+    await operation.line(utf8(line));
+    seen.push(toHex(device.keyCell));
+  }
+  expect(seen).toEqual(Array.from({ length: 4 }, () => "00".repeat(32)));
+  expect([toHex(device.privateKey!), toHex([...device.peers.values()][0]!.presharedKey)]).toEqual([A, A]);
+  expect(await operation.end()).toBe(22);
+});
+
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((k) => new Uint8Array(k));
 const cidr = fc.constantFrom("10.0.0.0/8", "0.0.0.0/0", "fd00::1/128", "::/0", "172.16.3.0/24").map((t) => parseCidr(t)!);
 const peers = fc.array(

@@ -24,7 +24,7 @@ export class MemoryDevice implements UapiDevice {
   }
   setPrivateKey(key: Uint8Array): number {
     this.calls.push(`private_key ${toHex(key)}`);
-    this.privateKey = key.some((b) => b !== 0) ? key : undefined;
+    this.privateKey = key.some((b) => b !== 0) ? key.slice() : undefined;
     return Errno.OK;
   }
   setListenPort(port: number): number {
@@ -79,7 +79,7 @@ export class MemoryDevice implements UapiDevice {
     };
     return {
       created,
-      setPresharedKey: (key) => ((peer.presharedKey = key), say(`preshared_key ${toHex(key)}`)),
+      setPresharedKey: (key) => ((peer.presharedKey = key.slice()), say(`preshared_key ${toHex(key)}`)),
       setEndpoint: (endpoint: Endpoint) => ((peer.endpoint = endpoint), say("endpoint")),
       setPersistentKeepalive: (seconds) => ((peer.persistentKeepalive = seconds), say(`persistent_keepalive_interval ${seconds}`)),
       replaceAllowedIps: () => ((peer.allowedIps = []), say("replace_allowed_ips")),

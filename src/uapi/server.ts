@@ -181,7 +181,11 @@ type Phase =
   | { readonly kind: "operation"; readonly operation: Operation; readonly sign: 1 | -1 };
 const IDLE: Phase = { kind: "idle" };
 
-function begin(first: string, { device, host }: Service): Phase | undefined {
+/** Of the lines that begin a request. What is longer is none: it may be a key that lost its way, and becomes no string. */
+const LONGEST_FIRST = 32;
+
+function begin(line: Uint8Array, { device, host }: Service): Phase | undefined {
+  const first = line.length > LONGEST_FIRST ? "" : ascii(line);
   // wg(8) negates the answer to set, and not that to get: seen with its 1.0.20210914.
   if (first === "set=1") return { kind: "operation", operation: new SetOperation(device), sign: -1 };
   if (first === "tortie_handshake=1") return { kind: "operation", operation: new HandshakeOperation(device), sign: -1 };
@@ -195,7 +199,7 @@ function begin(first: string, { device, host }: Service): Phase | undefined {
 /** Takes one line; the result is the next phase, or undefined when the connection is to be closed. */
 async function next(phase: Phase, line: Uint8Array, socket: Socket, service: Service): Promise<Phase | undefined> {
   const { device, host, changing } = service;
-  if (phase.kind === "idle") return begin(ascii(line), service);
+  if (phase.kind === "idle") return begin(line, service);
   if (phase.kind === "operation") {
     if (line.length > 0) {
       await phase.operation.line(line);

@@ -55,7 +55,7 @@ export type DeviceState = {
 export interface UapiPeer {
   /** True when this operation made the peer (a late `update_only` then removes it again). */
   readonly created: boolean;
-  /** Zeros: none. The receiver owns `key` and wipes it. The same value again must not disturb the session. */
+  /** Zeros: none. `key` is good until this returns; the caller wipes it. The same value again must not disturb the session. */
   setPresharedKey(key: Uint8Array): Outcome;
   setEndpoint(endpoint: Endpoint): Outcome;
   /** Seconds, 0: off. Going 0 → n sends a keepalive at once (at done(), when the device is up). */
@@ -75,9 +75,11 @@ export interface UapiPeer {
 /** What a live device offers to the UAPI server. Calls are never concurrent with each other within one operation; operations of several
  * connections may interleave between lines. */
 export interface UapiDevice {
+  /** 32 bytes where secret keys of a set operation are decoded. @default memory of their own */
+  readonly keyCell?: Uint8Array;
   /** A snapshot. */
   state(): DeviceState;
-  /** Zeros clear the key. The receiver owns `key` and wipes it. */
+  /** Zeros clear the key. `key` is good until this returns; the caller wipes it. */
   setPrivateKey(key: Uint8Array): Outcome;
   /** 0: any free port. */
   setListenPort(port: number): Outcome;

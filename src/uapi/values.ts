@@ -3,10 +3,12 @@ import { parseCidr } from "../base/cidr.ts";
 import { formatEndpoint, parseEndpoint } from "../base/ip.ts";
 import { type AllowedIpChange, type Endpoint, KEY_LENGTH } from "./types.ts";
 
-/** The 32 bytes of 64 hex digits (either case), or undefined. Without branches or look-ups on the digits, as they are secret. */
-export function parseKey(hex: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-  if (hex.length !== 2 * KEY_LENGTH) return undefined;
-  const key = new Uint8Array(KEY_LENGTH);
+/**
+ * The 32 bytes of 64 hex digits (either case), into `key`; false, and zeros, when it is none. Without branches or look-ups on the digits, as they are
+ * secret.
+ */
+export function decodeKey(hex: Uint8Array, key: Uint8Array): boolean {
+  if (hex.length !== 2 * KEY_LENGTH) return false;
   let bad = 0;
   for (let i = 0; i < hex.length; i++) {
     const c = hex[i]!;
@@ -17,9 +19,15 @@ export function parseKey(hex: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
     bad |= ~(isDigit | isAlpha);
     key[i >> 1] = (key[i >> 1]! << 4) | (isDigit & digit) | (isAlpha & alpha);
   }
-  if (bad === 0) return key;
-  key.fill(0);
-  return undefined;
+  if (bad !== 0) key.fill(0);
+  return bad === 0;
+}
+
+/** The same in an array of its own, or undefined. */
+export function parseKey(hex: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  // Outside the garbage-collected heap, which would leave copies where it was.
+  const key = new Uint8Array(new ArrayBuffer(KEY_LENGTH));
+  return decodeKey(hex, key) ? key : undefined;
 }
 
 /** A decimal number up to `max`, without sign, leading zeros or blanks; undefined otherwise. */

@@ -19,11 +19,13 @@ export class CookieChecker {
   readonly #crypto: Crypto;
   readonly #mac1Key: Uint8Array;
   readonly #cookieKey: Uint8Array;
-  readonly #secret = secret();
+  readonly #secret: Uint8Array;
   #secretBorn = -Infinity;
 
-  constructor(crypto: Crypto, publicKey: Uint8Array) {
+  /** `cell`: 32 bytes for the secret that cookies are made of. @default memory of its own */
+  constructor(crypto: Crypto, publicKey: Uint8Array, cell: Uint8Array = secret()) {
     this.#crypto = crypto;
+    this.#secret = cell;
     this.#mac1Key = crypto.hash(MAC1, publicKey);
     this.#cookieKey = crypto.hash(COOKIE, publicKey);
   }
@@ -71,13 +73,15 @@ export class CookieMaker {
   readonly #crypto: Crypto;
   readonly #mac1Key: Uint8Array;
   readonly #cookieKey: Uint8Array;
-  readonly #cookie = secret(MAC_LENGTH);
+  readonly #cookie: Uint8Array;
   #cookieBorn = -Infinity;
   /** The last mac1 that was sent, while no cookie for it has come. */
   #mac1: Uint8Array | undefined;
 
-  constructor(crypto: Crypto, peerPublicKey: Uint8Array) {
+  /** `cell`: 16 bytes or more for the cookie. @default memory of its own */
+  constructor(crypto: Crypto, peerPublicKey: Uint8Array, cell: Uint8Array = secret(MAC_LENGTH)) {
     this.#crypto = crypto;
+    this.#cookie = cell.subarray(0, MAC_LENGTH);
     this.#mac1Key = crypto.hash(MAC1, peerPublicKey);
     this.#cookieKey = crypto.hash(COOKIE, peerPublicKey);
   }

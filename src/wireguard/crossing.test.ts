@@ -4,6 +4,7 @@ import { nobleCrypto as crypto } from "../crypto/noble.ts";
 import { CookieMaker } from "./cookie.ts";
 import { makeInitiation, makeResponse, openInitiation, openTimestamp } from "./handshake.ts";
 import { PROLOGUE, start } from "./noise.ts";
+import { room, transcript } from "./vectors.cases.ts";
 import { endpoint, Network, Node, packet, pair } from "./rig.cases.ts";
 import { tai64n } from "./tai64n.ts";
 
@@ -93,21 +94,23 @@ describe("an initiation that crosses a stock peer's", () => {
     // The stock peer's own, on its way at the same time …
     const ephemeral = { private: new Uint8Array(32).fill(77), public: crypto.publicKey(new Uint8Array(32).fill(77)) };
     const timestamp = tai64n(net.moment.wall);
-    const its = makeInitiation(crypto, from, { index: 1, local: stock, ephemeral, remote: ours.public, ss, timestamp })!.message;
+    const its = makeInitiation(transcript(), from, { index: 1, local: stock, ephemeral, remote: ours.public, ss, timestamp })!;
     macs.fill(its, net.now);
     // … is given up when ours arrives, which it answers; our answer to its own it drops.
-    const opened = openInitiation(crypto, from, stock, net.log[0]!.bytes)!;
-    openTimestamp(opened, ss, net.log[0]!.bytes);
-    const answer = makeResponse(crypto, opened, { index: 2, ephemeral, psk: new Uint8Array(32) })!;
-    macs.fill(answer.message, net.now);
+    const t = transcript();
+    const opened = openInitiation(t, from, stock, net.log[0]!.bytes)!;
+    openTimestamp(t, ss, net.log[0]!.bytes);
+    const session = room();
+    const answer = makeResponse(t, opened, { index: 2, ephemeral, psk: new Uint8Array(32) }, session)!;
+    macs.fill(answer, net.now);
     node.arrive({ from: at, bytes: its });
-    node.arrive({ from: at, bytes: answer.message });
+    node.arrive({ from: at, bytes: answer });
     expect(node.kinds("established")).toMatchObject([{ initiator: true }]);
     expect(peer.lastHandshake).toBe(net.moment.wall);
     // The packet goes out under the session that the stock peer has.
     const data = net.log.at(-1)!.bytes;
     expect(data[0]).toBe(4);
     const nonce = new Uint8Array(12);
-    expect(crypto.open(answer.keys.receive, nonce, data.slice(16), new Uint8Array(0))!.slice(0, ping.length)).toEqual(ping);
+    expect(crypto.open(session.receive, nonce, data.slice(16), new Uint8Array(0))!.slice(0, ping.length)).toEqual(ping);
   });
 });

@@ -1,5 +1,6 @@
 // What the protocol asks of cryptography. Implementations are in src/crypto; all pass one conformance suite. Keys and outputs are Uint8Arrays; what is
 // returned is fresh and belongs to the caller, who wipes what is secret.
+import type { SecretCrypto } from "./secretcrypto.ts";
 
 /** Primitives of the handshake: called a dozen times a handshake, on the control thread. */
 export interface Crypto {
@@ -24,6 +25,8 @@ export interface Crypto {
   xopen(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array, ad: Uint8Array): Uint8Array | undefined;
   /** Fills with bytes of a cryptographic generator. Throws when there are none: never goes on without. */
   random(into: Uint8Array): void;
+  /** For secrets that must stay where they are. `scratch`: 1024 bytes that never move, zero again after each call. Absent: wiping() stands in for it. */
+  inPlace?(scratch: Uint8Array): SecretCrypto;
 }
 
 /** What seal() and open() may overwrite before the text they read … */

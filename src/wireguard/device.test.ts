@@ -12,6 +12,7 @@ import { readU32 } from "./messages.ts";
 import { PROLOGUE, start } from "./noise.ts";
 import { endpoint, Network, Node, packet, pair, SMALL } from "./rig.cases.ts";
 import { Keypair, keypairOf, Row, rowOf } from "./tables.ts";
+import { transcript } from "./vectors.cases.ts";
 
 const PSK = "e5c3724509a737976de9c9805300e02cbebe04bec97c56fcb9c144a8046843e9";
 const ping = packet("10.0.0.1", "10.0.0.2");
@@ -407,7 +408,7 @@ describe("keys", () => {
     }
     // It opens what was sent.
     const opened = openInitiation(
-      nobleCrypto,
+      transcript(),
       start(nobleCrypto, PROLOGUE),
       { private: b.device.privateKey()!, public: b.device.publicKey! },
       net.log[0]!.bytes,

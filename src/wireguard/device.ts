@@ -18,6 +18,7 @@ import { Reclaimer } from "./reclaim.ts";
 import { handshakesWaiting } from "./rings.ts";
 import { clearSource, writeLocked } from "./roaming.ts";
 import { keep } from "./secret.ts";
+import { Secrets } from "./secrets.ts";
 import { Head, Row, rowOf, type Tables, Want } from "./tables.ts";
 import { Timers } from "./timers.ts";
 import { clearTraffic, dropped } from "./traffic.ts";
@@ -35,17 +36,19 @@ export class Device {
   readonly #indices: Indices<PeerState>;
   readonly #exchange: Exchange;
   readonly #timers: Timers;
+  readonly #secrets: Secrets;
 
-  /** `tables`: after initTables(). */
-  constructor(tables: Tables, crypto: Crypto) {
+  /** `tables`: after initTables(). `secrets`: where keys are kept. @default memory of their own, which nothing locks */
+  constructor(tables: Tables, crypto: Crypto, secrets: Secrets = new Secrets(tables.limits)) {
     this.#t = tables;
     this.#crypto = crypto;
+    this.#secrets = secrets;
     this.#freeSlots = Array.from({ length: tables.limits.peers }, (_, i) => tables.limits.peers - 1 - i);
     this.#reclaimer = new Reclaimer(tables);
     this.#indices = new Indices(tables, crypto);
     this.#allowedIps = new AllowedIps(tables, this.#reclaimer);
     this.#keypairs = new Keypairs(tables, this.#indices, this.#reclaimer);
-    this.#exchange = new Exchange({ tables, crypto, peers: this.#peers, indices: this.#indices, keypairs: this.#keypairs });
+    this.#exchange = new Exchange({ tables, crypto, secrets, peers: this.#peers, indices: this.#indices, keypairs: this.#keypairs });
     this.#timers = new Timers(tables, this.#exchange, this.#keypairs);
   }
 
@@ -55,6 +58,10 @@ export class Device {
   }
   set keylog(on: boolean) {
     this.#exchange.keylog = on;
+  }
+  /** 32 bytes among the secrets where a key may be made up that is on its way in; who uses them wipes them. */
+  get keyCell(): Uint8Array {
+    return this.#secrets.cells.incoming;
   }
   /** 32 bytes, or undefined: none set. */
   get publicKey(): Uint8Array | undefined {
@@ -67,17 +74,16 @@ export class Device {
   }
   /** Sets the private key (clamped here; zeros: none). A peer with this very key is removed. Sessions go on receiving; the next packet out starts anew. */
   setPrivateKey(key: Uint8Array, _at: Moment): Effect[] {
-    const fresh = keep(key);
+    const fresh = this.#secrets.cells.ephemeral;
+    fresh.set(key);
     if (!isZero(fresh)) clamp(fresh);
-    const old = this.#exchange.identity?.private;
-    if (old && equal(old, fresh)) {
-      wipe(fresh);
-      return [];
-    }
-    const pair = isZero(fresh) ? undefined : { private: fresh, public: this.#crypto.publicKey(fresh) };
-    const ourselves = pair && this.#peers.get(toHex(pair.public));
+    const same = equal(this.#secrets.cells.privateKey, fresh);
+    if (!same) this.#exchange.setIdentity(fresh);
+    wipe(fresh);
+    if (same) return [];
+    const own = this.#exchange.identity;
+    const ourselves = own && this.#peers.get(toHex(own.public));
     if (ourselves) this.#remove(ourselves);
-    this.#exchange.setIdentity(pair);
     for (const peer of this.#peers.values()) {
       this.#keypairs.stopSending(peer.slot);
       this.#exchange.want(peer, Want.FLUSH);
@@ -104,7 +110,8 @@ export class Device {
     this.#reclaimer.collect();
     const slot = this.#freeSlots.pop();
     if (slot === undefined) return "full";
-    const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, allowedIps: this.#allowedIps });
+    const cells = this.#secrets.peer(slot);
+    const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, cells, allowedIps: this.#allowedIps });
     const row = rowOf(this.#t, slot);
     // The endpoint's version goes on counting: who cached an address of this row's last owner must notice.
     const version = this.#t.i32[row + Row.ENDPOINT_VERSION]!;
@@ -122,7 +129,7 @@ export class Device {
   }
   /** For the next handshake. Zeros: none. */
   setPresharedKey(peer: Peer, key: Uint8Array): void {
-    (peer as PeerState).psk.set(key);
+    (peer as PeerState).cells.presharedKey.set(key);
   }
   setEndpoint(peer: Peer, endpoint: Endpoint): void {
     writeLocked(this.#t, peer.slot, (at) => writeEndpoint(this.#t.u8, this.#t.u32, at, endpoint));
@@ -252,12 +259,10 @@ export class Device {
   }
   /** Wipes every secret. The device is of no use afterwards; the data half must have stopped. */
   close(): void {
-    for (const peer of this.#peers.values()) {
-      this.#silence(peer);
-      peer.wipe();
-    }
+    for (const peer of this.#peers.values()) this.#silence(peer);
     this.#exchange.setIdentity(undefined);
     this.#keypairs.wipe();
+    this.#secrets.wipe();
   }
 
   #remove(peer: PeerState): void {

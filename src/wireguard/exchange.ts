@@ -1,28 +1,31 @@
 // Handshakes: what is sent and what happens to handshake messages that arrive (whitepaper sections 5.4.2 to 5.4.5 and 5.4.7). A message changes nothing
 // until it is authenticated; the one place of each change is marked "commit".
-import { equal, toHex, wipe } from "../base/bytes.ts";
+import { equal, isZero, toHex, wipe } from "../base/bytes.ts";
 import { CROSSING_TIME, INITIATION_INTERVAL, RECEIVE_BUDGET, REKEY_TIMEOUT, TIMER_JITTER, UNDER_LOAD_TIME, ZERO_KEYS_TIME } from "./constants.ts";
 import { CookieChecker, cookieReceiver } from "./cookie.ts";
 import type { Crypto } from "./crypto.ts";
 import { Drop, DROPS } from "./drop.ts";
 import type { Effect, Moment } from "./effect.ts";
 import { type Endpoint, readEndpoint } from "./endpoint.ts";
-import { makeInitiation, makeResponse, openInitiation, openResponse, openTimestamp } from "./handshake.ts";
+import { makeInitiation, makeResponse, openInitiation, openResponse, openTimestamp, type TransportKeys } from "./handshake.ts";
 import type { Indices } from "./indices.ts";
 import type { Keypairs } from "./keypairs.ts";
 import { MessageType, readU32, Response } from "./messages.ts";
-import { generate, type Pair, PROLOGUE, type Start, start } from "./noise.ts";
+import { generate, type Pair, PROLOGUE, type Start, start, Transcript } from "./noise.ts";
 import type { PeerState } from "./peer.ts";
 import { RateLimiter } from "./ratelimit.ts";
 import { firstHandshake, handshakesWaiting, pushWant, releaseHandshake } from "./rings.ts";
 import { learnEndpoint } from "./roaming.ts";
-import { keep, secret } from "./secret.ts";
+import { keep } from "./secret.ts";
+import { type SecretCrypto, wiping } from "./secretcrypto.ts";
+import type { Secrets } from "./secrets.ts";
 import { Ask, Cell, Head, Row, type Tables, Want } from "./tables.ts";
 import { compareStamps, Stamps } from "./tai64n.ts";
 
 type Parts = {
   readonly tables: Tables;
   readonly crypto: Crypto;
+  readonly secrets: Secrets;
   readonly peers: ReadonlyMap<string, PeerState>;
   readonly indices: Indices<PeerState>;
   readonly keypairs: Keypairs;
@@ -34,6 +37,10 @@ export class Exchange {
   readonly drops: number[] = DROPS.map(() => 0);
   readonly #p: Parts;
   readonly #start: Start;
+  readonly #secret: SecretCrypto;
+  /** The message of the moment is worked on in these. */
+  readonly #transcript: Transcript;
+  readonly #keys: TransportKeys;
   readonly #limiter = new RateLimiter();
   readonly #stamps = new Stamps();
   #identity: Pair | undefined;
@@ -44,7 +51,11 @@ export class Exchange {
 
   constructor(parts: Parts) {
     this.#p = parts;
-    this.#start = start(parts.crypto, PROLOGUE);
+    const { crypto, secrets } = parts;
+    this.#start = start(crypto, PROLOGUE);
+    this.#secret = crypto.inPlace?.(secrets.scratch) ?? wiping(crypto);
+    this.#transcript = new Transcript(this.#secret, secrets.cells);
+    this.#keys = { send: secrets.cells.first, receive: secrets.cells.second };
   }
   get identity(): Pair | undefined {
     return this.#identity;
@@ -75,11 +86,20 @@ export class Exchange {
     return (readU32(four, 0) / 2 ** 32) * TIMER_JITTER;
   }
 
-  setIdentity(pair: Pair | undefined): void {
-    wipe(this.#identity?.private);
+  /** The private key, which is copied; zeros or undefined: none. */
+  setIdentity(key: Uint8Array | undefined): void {
+    const { crypto, secrets } = this.#p;
+    const { privateKey, cookieSecret } = secrets.cells;
     this.#checker?.wipe();
-    this.#identity = pair;
-    this.#checker = pair && new CookieChecker(this.#p.crypto, pair.public);
+    privateKey.fill(0);
+    this.#identity = undefined;
+    this.#checker = undefined;
+    if (key && !isZero(key)) {
+      privateKey.set(key);
+      this.#identity = { private: privateKey, public: new Uint8Array(32) };
+      this.#secret.publicKey(this.#identity.public, privateKey);
+      this.#checker = new CookieChecker(crypto, this.#identity.public, cookieSecret);
+    }
     for (const peer of this.#p.peers.values()) {
       this.forget(peer);
       this.introduce(peer);
@@ -87,13 +107,11 @@ export class Exchange {
   }
   /** Precomputes what a peer's handshakes need. `known`: the DH of the static keys, when somebody has computed it before. */
   introduce(peer: PeerState, known?: Uint8Array): void {
-    wipe(peer.ss);
-    const ss = known ?? (this.#identity && this.#p.crypto.dh(this.#identity.private, peer.publicKey));
-    if (ss) {
-      peer.ss = secret();
-      peer.ss.set(ss);
-      wipe(ss);
-    } else peer.ss = undefined;
+    const { shared } = peer.cells;
+    wipe(shared);
+    if (known) shared.set(known);
+    const there = known !== undefined || (this.#identity !== undefined && this.#secret.dh(shared, this.#identity.private, peer.publicKey));
+    peer.ss = there ? shared : undefined;
     peer.jitter = this.jitter();
   }
   /** Ends the peer's handshake that is under way; the next may start at once. */
@@ -117,8 +135,8 @@ export class Exchange {
     this.#endInitiation(peer);
     peer.lastStamp = this.#stamps.next(wall, peer.lastStamp);
     const index = this.#p.indices.allocate(peer);
-    const ephemeral = generate(this.#p.crypto, peer.ephemeral);
-    const made = makeInitiation(this.#p.crypto, this.#start, {
+    const ephemeral = generate(this.#p.crypto, this.#secret, peer.cells.ephemeral);
+    const message = makeInitiation(this.#transcript, this.#start, {
       index,
       local,
       ephemeral,
@@ -126,14 +144,16 @@ export class Exchange {
       ss: peer.ss,
       timestamp: peer.lastStamp,
     });
-    if (!made) return this.#p.indices.release(index);
-    peer.cookies.fill(made.message, now);
-    peer.initiator = made.initiator;
-    peer.initiation = made.message;
+    if (!message) return this.#p.indices.release(index);
+    this.#transcript.save(peer.cells);
+    this.#transcript.wipe();
+    peer.cookies.fill(message, now);
+    peer.initiator = { index, ephemeral, saved: peer.cells };
+    peer.initiation = message;
     peer.lastInitiationSent = now;
     peer.retransmit = now;
     this.#logKeys(local, peer, ephemeral);
-    this.#sendTo(peer, to, made.message, now);
+    this.#sendTo(peer, to, message, now);
   }
 
   /** Handles what waits in the ring, up to a budget. */
@@ -171,9 +191,12 @@ export class Exchange {
       }
       if (!this.#limiter.allow(from.ip, at.now)) return Drop.RATE_LIMITED;
     }
-    return type === MessageType.INITIATION
-      ? this.#initiation(this.#identity, message, record, at)
-      : this.#response(this.#identity, message, record, at);
+    const reason =
+      type === MessageType.INITIATION ? this.#initiation(this.#identity, message, record, at) : this.#response(this.#identity, message, record, at);
+    // Whatever came of it, and however far it went.
+    this.#transcript.wipe();
+    wipe(this.#keys.send, this.#keys.receive, this.#p.secrets.cells.ephemeral);
+    return reason;
   }
 
   #cookie(message: Uint8Array, at: Moment): number {
@@ -183,26 +206,15 @@ export class Exchange {
   }
 
   #initiation(local: Pair, message: Uint8Array, record: number, at: Moment): number {
-    const { crypto, peers, indices, keypairs, tables } = this.#p;
-    const opened = openInitiation(crypto, this.#start, local, message);
+    const { crypto, peers, indices, keypairs, secrets, tables } = this.#p;
+    const opened = openInitiation(this.#transcript, this.#start, local, message);
     if (!opened) return Drop.BAD_INITIATION;
     const peer = peers.get(toHex(opened.remote));
-    if (!peer?.ss) {
-      opened.transcript.wipe();
-      return Drop.UNKNOWN_PEER;
-    }
-    const stamp = openTimestamp(opened, peer.ss, message);
+    if (!peer?.ss) return Drop.UNKNOWN_PEER;
+    const stamp = openTimestamp(this.#transcript, peer.ss, message);
     if (!stamp) return Drop.BAD_INITIATION;
-    const refused =
-      compareStamps(stamp, peer.greatestStamp) <= 0
-        ? Drop.REPLAYED_INITIATION
-        : at.now - peer.lastInitiationReceived < INITIATION_INTERVAL
-          ? Drop.INITIATION_FLOOD
-          : 0;
-    if (refused !== 0) {
-      opened.transcript.wipe();
-      return refused;
-    }
+    if (compareStamps(stamp, peer.greatestStamp) <= 0) return Drop.REPLAYED_INITIATION;
+    if (at.now - peer.lastInitiationReceived < INITIATION_INTERVAL) return Drop.INITIATION_FLOOD;
     // Commit: it is genuine and new.
     peer.greatestStamp = stamp;
     peer.lastInitiationReceived = at.now;
@@ -210,29 +222,22 @@ export class Exchange {
     const to = readEndpoint(tables.u8, tables.u32, 4 * record)!;
     if (peer.initiator && peer.initiation && at.now - peer.lastInitiationSent < CROSSING_TIME && lower(local.public, peer.publicKey)) {
       // The two crossed, and ours wins. If it was lost, the other side would wait 5 s for nothing: it gets the same message again.
-      opened.transcript.wipe();
       this.#sendTo(peer, to, peer.initiation, at.now);
       return Drop.CROSSED_INITIATION;
     }
-    const ephemeral = generate(crypto, secret());
+    const ephemeral = generate(crypto, this.#secret, secrets.cells.ephemeral);
     const index = indices.allocate(peer);
-    const made = makeResponse(crypto, opened, { index, ephemeral, psk: peer.psk });
-    if (!made) {
-      wipe(ephemeral.private);
+    const response = makeResponse(this.#transcript, opened, { index, ephemeral, psk: peer.cells.presharedKey }, this.#keys);
+    const installed = response && keypairs.install(peer.slot, this.#keys, { local: index, remote: opened.sender, initiator: false, now: at.now });
+    if (!installed) {
       indices.release(index);
-      return Drop.BAD_INITIATION;
+      return response ? Drop.NO_SLOT : Drop.BAD_INITIATION;
     }
-    if (!keypairs.install(peer.slot, made.keys, { local: index, remote: opened.sender, initiator: false, now: at.now })) {
-      wipe(ephemeral.private);
-      indices.release(index);
-      return Drop.NO_SLOT;
-    }
-    peer.cookies.fill(made.message, at.now);
+    peer.cookies.fill(response, at.now);
     peer.zeroKeys = at.now + ZERO_KEYS_TIME;
     // Our own initiation gives way, but a response to it is still welcome: a peer that does not know our rule may have let it win.
     this.#logKeys(local, peer, ephemeral);
-    wipe(ephemeral.private);
-    this.#sendTo(peer, to, made.message, at.now);
+    this.#sendTo(peer, to, response, at.now);
     return 0;
   }
 
@@ -240,12 +245,10 @@ export class Exchange {
     const peer = this.#p.indices.owner(readU32(message, Response.RECEIVER));
     const initiator = peer?.initiator;
     if (!peer || !initiator || initiator.index !== readU32(message, Response.RECEIVER)) return Drop.UNEXPECTED_RESPONSE;
-    const keys = openResponse(this.#p.crypto, initiator, { local, psk: peer.psk }, message);
-    if (!keys) return Drop.BAD_RESPONSE;
+    if (!openResponse(this.#transcript, initiator, { local, psk: peer.cells.presharedKey }, message, this.#keys)) return Drop.BAD_RESPONSE;
     // Commit. The index goes from the handshake to the keypair.
     const remote = readU32(message, Response.SENDER);
-    if (!this.#p.keypairs.install(peer.slot, keys, { local: initiator.index, remote, initiator: true, now: at.now })) return Drop.NO_SLOT;
-    initiator.transcript.wipe();
+    if (!this.#p.keypairs.install(peer.slot, this.#keys, { local: initiator.index, remote, initiator: true, now: at.now })) return Drop.NO_SLOT;
     peer.initiator = undefined;
     this.#received(peer, message.length, record, at);
     peer.zeroKeys = at.now + ZERO_KEYS_TIME;
@@ -264,11 +267,8 @@ export class Exchange {
     this.#effects.push({ kind: "established", peer: peer.publicKey, initiator });
   }
   #endInitiation(peer: PeerState): void {
-    if (peer.initiator) {
-      this.#p.indices.release(peer.initiator.index);
-      peer.initiator.transcript.wipe();
-    }
-    wipe(peer.ephemeral);
+    if (peer.initiator) this.#p.indices.release(peer.initiator.index);
+    wipe(peer.cells.ephemeral, peer.cells.chain, peer.cells.hash);
     peer.initiator = undefined;
     peer.initiation = undefined;
   }
@@ -296,7 +296,7 @@ export class Exchange {
         localStaticPrivate: keep(local.private),
         remoteStaticPublic: peer.publicKey,
         localEphemeralPrivate: keep(ephemeral.private),
-        presharedKey: keep(peer.psk),
+        presharedKey: keep(peer.cells.presharedKey),
       },
     });
   }

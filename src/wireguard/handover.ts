@@ -112,7 +112,7 @@ export function restorePeer({ tables: t, keypairs, indices, allowedIps }: HandOv
   // A name that we do not know is of another version, which did without it before.
   for (const { name, count } of [...from.numbers, ...from.words, ...from.traffic]) names.get(name)?.(count);
 
-  peer.psk.set(from.presharedKey);
+  peer.cells.presharedKey.set(from.presharedKey);
   peer.lastStamp = from.lastStamp;
   peer.greatestStamp = from.greatestStamp;
   const e = from.endpoint;

@@ -8,6 +8,7 @@ import { makeInitiation } from "./handshake.ts";
 import { PROLOGUE, start } from "./noise.ts";
 import { endpoint, type Node, packet, pair } from "./rig.cases.ts";
 import { tai64n } from "./tai64n.ts";
+import { transcript } from "./vectors.cases.ts";
 
 const ping = packet("10.0.0.1", "10.0.0.2");
 const pong = packet("10.0.0.2", "10.0.0.1");
@@ -126,7 +127,7 @@ function forger(b: Node): (wall: number, key?: Uint8Array) => Uint8Array<ArrayBu
   return (wall, key = new Uint8Array(32).fill(42)) => {
     const local = { private: key, public: nobleCrypto.publicKey(key) };
     const ss = nobleCrypto.dh(key, b.device.publicKey!)!;
-    const made = makeInitiation(nobleCrypto, from, {
+    const message = makeInitiation(transcript(), from, {
       index: index++,
       local,
       ephemeral: local,
@@ -134,8 +135,8 @@ function forger(b: Node): (wall: number, key?: Uint8Array) => Uint8Array<ArrayBu
       ss,
       timestamp: tai64n(wall),
     })!;
-    macs.fill(made.message, -1e9);
-    return made.message;
+    macs.fill(message, -1e9);
+    return message;
   };
 }
 

@@ -13,6 +13,7 @@ export type { Effect, KeylogRecord, Moment } from "./effect.ts";
 export { type Endpoint, ENDPOINT_WORDS, EndpointRecord, readEndpoint, writeEndpoint } from "./endpoint.ts";
 export { Cookie, DATA_HEADER, DATA_OVERHEAD, Data, Initiation, KEEPALIVE_LENGTH, MessageType, Response } from "./messages.ts";
 export type { Peer } from "./peer.ts";
+export { Secrets, secretsSize } from "./secrets.ts";
 export {
   createTables,
   DATA_THREADS,
@@ -20,6 +21,7 @@ export {
   endpointAt,
   Head,
   initTables,
+  keypairBytes,
   type Limits,
   Row,
   rowOf,

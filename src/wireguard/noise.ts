@@ -1,21 +1,12 @@
 // Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (Noise protocol framework, revision 34, sections 5, 7.5 and 9), as WireGuard uses it (whitepaper section 5.4).
-// It knows tokens and payloads, not WireGuard's message layouts: those are in handshake.ts. A failed step wipes what it made.
+// It knows tokens and payloads, not WireGuard's message layouts: those are in handshake.ts. A failed step wipes the transcript.
 import { utf8, wipe } from "../base/bytes.ts";
 import type { Crypto } from "./crypto.ts";
-import { keep } from "./secret.ts";
+import type { SecretCrypto } from "./secretcrypto.ts";
+import { type Cells, Secrets } from "./secrets.ts";
 
-const NONCE_0 = new Uint8Array(12);
 const NOTHING = new Uint8Array(0);
-const BYTES = [1, 2, 3].map((b) => new Uint8Array([b]));
-
-/** HKDF with one to three outputs of 32 bytes. */
-export function kdf(crypto: Crypto, outputs: 1 | 2 | 3, key: Uint8Array, input: Uint8Array): Uint8Array[] {
-  const extracted = crypto.hmac(key, input);
-  const out: Uint8Array[] = [];
-  for (let i = 0; i < outputs; i++) out.push(crypto.hmac(extracted, out[i - 1] ?? NOTHING, BYTES[i]!));
-  wipe(extracted);
-  return out;
-}
+const TAG = 16;
 
 /** A key pair of X25519. `private` is the owner's to wipe. */
 export type Pair = { readonly private: Uint8Array; readonly public: Uint8Array };
@@ -27,168 +18,160 @@ export function start(crypto: Crypto, prologue: Uint8Array): Start {
   return { chain, hash: crypto.hash(chain, prologue) };
 }
 
-/** The chaining key, the hash of the transcript, and the key of the moment. */
+/** The chaining key, the hash of the transcript, and the key of the moment. One serves for all handshakes of a device: a message is worked on at a time. */
 export class Transcript {
-  readonly #crypto: Crypto;
-  #chain: Uint8Array;
-  #hash: Uint8Array;
-  #key: Uint8Array = NOTHING;
+  readonly #crypto: SecretCrypto;
+  readonly #cells: Pick<Cells, "chain" | "hash" | "key" | "shared">;
+  readonly #both: readonly Uint8Array[];
+  readonly #three: readonly Uint8Array[];
 
-  constructor(crypto: Crypto, from: Start) {
+  /** @default cells: memory of its own */
+  constructor(crypto: SecretCrypto, cells: Pick<Cells, "chain" | "hash" | "key" | "shared"> = new Secrets({ peers: 0 }).cells) {
     this.#crypto = crypto;
-    this.#chain = keep(from.chain);
-    this.#hash = keep(from.hash);
+    this.#cells = cells;
+    this.#both = [cells.chain, cells.key];
+    this.#three = [cells.chain, cells.shared, cells.key];
   }
-  /** A copy without the key of the moment: both messages end with one that is used up. */
-  clone(): Transcript {
-    return new Transcript(this.#crypto, { chain: this.#chain, hash: this.#hash });
+  /** A copy's source: the two cells that outlive a message. (The key does not: both messages end with one that is used up.) */
+  get chain(): Uint8Array {
+    return this.#cells.chain;
   }
   get hash(): Uint8Array {
-    return this.#hash;
+    return this.#cells.hash;
   }
-  get chain(): Uint8Array {
-    return this.#chain;
+  /** Goes on from there: a protocol's start, or what save() kept. */
+  resume(from: Start): void {
+    this.#cells.chain.set(from.chain);
+    this.#cells.hash.set(from.hash);
+  }
+  save(to: Start): void {
+    to.chain.set(this.#cells.chain);
+    to.hash.set(this.#cells.hash);
   }
   mixHash(x: Uint8Array): void {
-    this.#hash = this.#crypto.hash(this.#hash, x);
+    this.#crypto.hash(this.#cells.hash, this.#cells.hash, x);
   }
   /** Mixes into the chaining key alone, where the key of the moment would not be used. */
   mixChain(x: Uint8Array): void {
-    this.#set(kdf(this.#crypto, 1, this.#chain, x));
+    this.#crypto.kdf([this.#cells.chain], this.#cells.chain, x);
   }
   mixKey(x: Uint8Array): void {
-    this.#set(kdf(this.#crypto, 2, this.#chain, x));
+    this.#crypto.kdf(this.#both, this.#cells.chain, x);
+  }
+  /** mixKey or mixChain of a Diffie-Hellman result. False, and wiped: a key of low order. */
+  mixDh(privateKey: Uint8Array, publicKey: Uint8Array, how: "key" | "chain"): boolean {
+    const { shared } = this.#cells;
+    const good = this.#crypto.dh(shared, privateKey, publicKey);
+    if (!good) this.wipe();
+    else if (how === "key") this.mixKey(shared);
+    else this.mixChain(shared);
+    wipe(shared);
+    return good;
   }
   mixPsk(psk: Uint8Array): void {
-    const [chain, tau, key] = kdf(this.#crypto, 3, this.#chain, psk);
-    this.#set([chain!, key!]);
-    this.mixHash(tau!);
+    const { chain, shared: tau } = this.#cells;
+    this.#crypto.kdf(this.#three, chain, psk);
+    this.mixHash(tau);
     wipe(tau);
   }
-  seal(plaintext: Uint8Array): Uint8Array {
-    const sealed = this.#crypto.seal(this.#key, NONCE_0, plaintext, this.#hash);
-    this.mixHash(sealed);
-    return sealed;
+  /** Into `out`, TAG bytes longer than the plaintext. */
+  seal(out: Uint8Array, plaintext: Uint8Array): void {
+    this.#crypto.seal(out, this.#cells.key, plaintext, this.#cells.hash);
+    this.mixHash(out);
   }
+  /** undefined, and wiped: not genuine. */
   open(sealed: Uint8Array): Uint8Array | undefined {
-    const plaintext = this.#crypto.open(this.#key, NONCE_0, sealed, this.#hash);
-    if (plaintext) this.mixHash(sealed);
-    return plaintext;
+    const plaintext = new Uint8Array(Math.max(0, sealed.length - TAG));
+    if (this.#crypto.open(plaintext, this.#cells.key, sealed, this.#cells.hash)) {
+      this.mixHash(sealed);
+      return plaintext;
+    }
+    this.wipe();
+    return undefined;
   }
   /** The two transport keys: initiator to responder, responder to initiator. */
-  split(): [Uint8Array, Uint8Array] {
-    return kdf(this.#crypto, 2, this.#chain, NOTHING) as [Uint8Array, Uint8Array];
+  split(first: Uint8Array, second: Uint8Array): void {
+    this.#crypto.kdf([first, second], this.#cells.chain, NOTHING);
   }
   wipe(): void {
-    wipe(this.#chain, this.#hash, this.#key);
-  }
-  #set([chain, key]: Uint8Array[]): void {
-    wipe(this.#chain, this.#key);
-    this.#chain = chain!;
-    this.#key = key ?? NOTHING;
+    wipe(this.#cells.chain, this.#cells.hash, this.#cells.key, this.#cells.shared);
   }
 }
 
-/** Message 1 as its sender makes it. `ss`: DH of the static keys. undefined: the responder's key is of low order. */
+/** Message 1 as its sender makes it, into `out`. `ss`: DH of the static keys. False: the responder's key is of low order. */
 export function writeInitiation(
-  crypto: Crypto,
+  t: Transcript,
   from: Start,
   a: { local: Pair; ephemeral: Pair; remote: Uint8Array; ss: Uint8Array; payload: Uint8Array },
-): { static: Uint8Array; payload: Uint8Array; transcript: Transcript } | undefined {
-  const es = crypto.dh(a.ephemeral.private, a.remote);
-  if (!es) return undefined;
-  const t = new Transcript(crypto, from);
+  out: { static: Uint8Array; payload: Uint8Array },
+): boolean {
+  t.resume(from);
   // <- s
   t.mixHash(a.remote);
   // -> e
   t.mixHash(a.ephemeral.public);
   t.mixChain(a.ephemeral.public);
   // es
-  t.mixKey(es);
-  wipe(es);
+  if (!t.mixDh(a.ephemeral.private, a.remote, "key")) return false;
   // s
-  const sealedStatic = t.seal(a.local.public);
+  t.seal(out.static, a.local.public);
   // ss
   t.mixKey(a.ss);
-  return { static: sealedStatic, payload: t.seal(a.payload), transcript: t };
+  t.seal(out.payload, a.payload);
+  return true;
 }
 
-/** Message 1 as its receiver reads it, as far as the sender's static key: who it is decides about the rest. */
-export function readInitiator(
-  crypto: Crypto,
-  from: Start,
-  a: { local: Pair; ephemeral: Uint8Array; static: Uint8Array },
-): { remote: Uint8Array; transcript: Transcript } | undefined {
-  const es = crypto.dh(a.local.private, a.ephemeral);
-  if (!es) return undefined;
-  const t = new Transcript(crypto, from);
+/** Message 1 as its receiver reads it, as far as the sender's static key: who it is decides about the rest. undefined: not genuine. */
+export function readInitiator(t: Transcript, from: Start, a: { local: Pair; ephemeral: Uint8Array; static: Uint8Array }): Uint8Array | undefined {
+  t.resume(from);
   t.mixHash(a.local.public);
   t.mixHash(a.ephemeral);
   t.mixChain(a.ephemeral);
-  t.mixKey(es);
-  wipe(es);
-  const remote = t.open(a.static);
-  if (remote) return { remote, transcript: t };
-  t.wipe();
-  return undefined;
+  return t.mixDh(a.local.private, a.ephemeral, "key") ? t.open(a.static) : undefined;
 }
 
-/** The rest of message 1: its payload. The transcript is wiped on failure. */
+/** The rest of message 1: its payload. */
 export function readInitiationPayload(t: Transcript, ss: Uint8Array, payload: Uint8Array): Uint8Array | undefined {
   t.mixKey(ss);
-  const opened = t.open(payload);
-  if (!opened) t.wipe();
-  return opened;
+  return t.open(payload);
 }
 
-/** Message 2 as its sender makes it, from the transcript of message 1, which it goes on with. undefined: a key of low order; the transcript is wiped. */
+/** Message 2 as its sender makes it, into `out`, after the transcript of message 1. False: a key of low order. */
 export function writeResponse(
-  crypto: Crypto,
   t: Transcript,
   a: { ephemeral: Pair; remoteEphemeral: Uint8Array; remote: Uint8Array; psk: Uint8Array; payload: Uint8Array },
-): Uint8Array | undefined {
-  const ee = crypto.dh(a.ephemeral.private, a.remoteEphemeral);
-  const se = crypto.dh(a.ephemeral.private, a.remote);
-  try {
-    if (!ee || !se) {
-      t.wipe();
-      return undefined;
-    }
-    // <- e, ee, se, psk
-    return respond(t, a.ephemeral.public, ee, se, a.psk).seal(a.payload);
-  } finally {
-    wipe(ee, se);
-  }
+  out: Uint8Array,
+): boolean {
+  const { ephemeral, remoteEphemeral, remote, psk, payload } = a;
+  // <- e, ee, se, psk
+  t.mixHash(ephemeral.public);
+  t.mixChain(ephemeral.public);
+  if (!t.mixDh(ephemeral.private, remoteEphemeral, "chain") || !t.mixDh(ephemeral.private, remote, "chain")) return false;
+  t.mixPsk(psk);
+  t.seal(out, payload);
+  return true;
 }
 
-/** Message 2 as its receiver reads it. The transcript is a copy: it is wiped on failure. */
+/** Message 2 as its receiver reads it, after the transcript of message 1. undefined: not genuine. */
 export function readResponse(
-  crypto: Crypto,
   t: Transcript,
   a: { local: Pair; ephemeral: Pair; remoteEphemeral: Uint8Array; psk: Uint8Array; payload: Uint8Array },
 ): Uint8Array | undefined {
-  const ee = crypto.dh(a.ephemeral.private, a.remoteEphemeral);
-  const se = crypto.dh(a.local.private, a.remoteEphemeral);
-  const opened = ee && se && respond(t, a.remoteEphemeral, ee, se, a.psk).open(a.payload);
-  wipe(ee, se);
-  if (!opened) t.wipe();
-  return opened;
-}
-
-function respond(t: Transcript, ephemeral: Uint8Array, ee: Uint8Array, se: Uint8Array, psk: Uint8Array): Transcript {
-  t.mixHash(ephemeral);
-  t.mixChain(ephemeral);
-  t.mixChain(ee);
-  t.mixChain(se);
+  const { local, ephemeral, remoteEphemeral, psk, payload } = a;
+  t.mixHash(remoteEphemeral);
+  t.mixChain(remoteEphemeral);
+  if (!t.mixDh(ephemeral.private, remoteEphemeral, "chain") || !t.mixDh(local.private, remoteEphemeral, "chain")) return undefined;
   t.mixPsk(psk);
-  return t;
+  return t.open(payload);
 }
 
-/** A fresh pair whose private half lies in memory of its own. */
-export function generate(crypto: Crypto, into: Uint8Array): Pair {
+/** A fresh pair, its private half in `into`. */
+export function generate(crypto: { readonly random: Crypto["random"] }, secret: SecretCrypto, into: Uint8Array): Pair {
   crypto.random(into);
   clamp(into);
-  return { private: into, public: crypto.publicKey(into) };
+  const pair = { private: into, public: new Uint8Array(32) };
+  secret.publicKey(pair.public, into);
+  return pair;
 }
 
 /** RFC 7748 section 5. */

@@ -8,7 +8,8 @@ import { type Endpoint, ENDPOINT_WORDS, readEndpoint } from "./endpoint.ts";
 import type { Initiator } from "./handshake.ts";
 import { TIMESTAMP_LENGTH } from "./messages.ts";
 import { copyEndpoint } from "./roaming.ts";
-import { keep, secret } from "./secret.ts";
+import { keep } from "./secret.ts";
+import type { PeerCells } from "./secrets.ts";
 import { rowOf, type Tables, Traffic } from "./tables.ts";
 import { traffic } from "./traffic.ts";
 
@@ -39,8 +40,8 @@ export class PeerState implements Peer {
   readonly #words = new Int32Array(ENDPOINT_WORDS);
 
   // --- Keys ---
-  readonly psk: Uint8Array = secret();
-  /** DH of the two static keys; undefined without a key of ours, or when theirs is of low order: then there is never a handshake. */
+  readonly cells: PeerCells;
+  /** DH of the two static keys, in its cell; undefined without a key of ours, or when theirs is of low order: then there is never a handshake. */
   ss: Uint8Array | undefined;
   readonly cookies: CookieMaker;
 
@@ -48,7 +49,6 @@ export class PeerState implements Peer {
   /** Our initiation that waits for its response, and its bytes. */
   initiator: Initiator | undefined;
   initiation: Uint8Array | undefined;
-  readonly ephemeral: Uint8Array = secret();
   lastInitiationSent: number = -Infinity;
   /** Rate limit of initiations: set by sending one, or a response. */
   lastHandshakeSent: number = -Infinity;
@@ -71,18 +71,19 @@ export class PeerState implements Peer {
   handshakeRxBytes = 0;
   handshakeTxBytes = 0;
 
-  constructor(crypto: Crypto, tables: Tables, a: { publicKey: Uint8Array; slot: number; allowedIps: AllowedIps }) {
+  constructor(crypto: Crypto, tables: Tables, a: { publicKey: Uint8Array; slot: number; cells: PeerCells; allowedIps: AllowedIps }) {
     this.publicKey = a.publicKey;
     this.slot = a.slot;
     this.#tables = tables;
     this.#allowedIps = a.allowedIps;
-    this.cookies = new CookieMaker(crypto, a.publicKey);
+    this.cells = a.cells;
+    this.cookies = new CookieMaker(crypto, a.publicKey, a.cells.cookie);
   }
   get row(): number {
     return rowOf(this.#tables, this.slot);
   }
   presharedKey(): Uint8Array {
-    return keep(this.psk);
+    return keep(this.cells.presharedKey);
   }
   endpoint(): Endpoint | undefined {
     if (copyEndpoint(this.#tables, this.slot, this.#words, 0) < 0) return undefined;
@@ -98,8 +99,7 @@ export class PeerState implements Peer {
     return this.#allowedIps.of(this.slot);
   }
   wipe(): void {
-    wipe(this.psk, this.ss, this.ephemeral);
-    this.initiator?.transcript.wipe();
     this.cookies.wipe();
+    wipe(...Object.values(this.cells));
   }
 }

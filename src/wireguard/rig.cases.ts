@@ -12,6 +12,7 @@ import { Device } from "./device.ts";
 import type { Effect, Moment } from "./effect.ts";
 import { type Endpoint, readEndpoint, writeEndpoint } from "./endpoint.ts";
 import type { Peer } from "./peer.ts";
+import type { Secrets } from "./secrets.ts";
 import { createTables, Head, initTables, type Limits, type Tables, tablesSize } from "./tables.ts";
 
 export const SMALL: Limits = { peers: 8, trieNodes: 256, stagedSlots: 256, stagedBytes: 2048, handshakeCells: 64 };
@@ -81,7 +82,13 @@ export class Node {
   constructor(
     net: Network,
     at: Endpoint,
-    options: { crypto?: Crypto; packets?: (memory: ArrayBufferLike) => PacketCrypto; limits?: Limits; privateKey?: Uint8Array } = {},
+    options: {
+      crypto?: Crypto;
+      packets?: (memory: ArrayBufferLike) => PacketCrypto;
+      limits?: Limits;
+      privateKey?: Uint8Array;
+      secrets?: Secrets;
+    } = {},
   ) {
     const limits = options.limits ?? SMALL;
     this.net = net;
@@ -91,7 +98,7 @@ export class Node {
     const memory = new ArrayBuffer(this.#scratch + 2 * BUFFER);
     this.tables = createTables(memory, 0, limits);
     initTables(this.tables);
-    this.device = new Device(this.tables, options.crypto ?? opensslCrypto());
+    this.device = new Device(this.tables, options.crypto ?? opensslCrypto(), options.secrets);
     this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory));
     net.nodes.push(this);
     const key = new Uint8Array(32);

@@ -255,6 +255,11 @@ export function initTables(t: Tables): void {
 export const rowOf = (t: Tables, peer: number): number => t.peers + peer * Row.WORDS;
 /** Byte offset of a peer's endpoint record: read it by copyEndpoint(), never directly. */
 export const endpointAt = (t: Tables, peer: number): number => 4 * (rowOf(t, peer) + Row.ENDPOINT);
+/** The bytes where the transport keys are: offset and length. */
+export const keypairBytes = (t: Tables): { readonly at: number; readonly bytes: number } => ({
+  at: 4 * t.keypairs,
+  bytes: 4 * t.keypairCount * Keypair.WORDS,
+});
 /** Word index of a keypair's row. */
 export const keypairOf = (t: Tables, keypair: number): number => t.keypairs + keypair * Keypair.WORDS;
 

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { fromHex } from "../base/bytes.ts";
 import { nobleCrypto } from "../crypto/noble.ts";
 import type { Crypto } from "./crypto.ts";
-import type { Pair } from "./noise.ts";
+import { type Pair, Transcript } from "./noise.ts";
+import { wiping } from "./secretcrypto.ts";
 
 export const vectors = <V>(name: string): V => JSON.parse(readFileSync(new URL(`../../test/vectors/${name}.json`, import.meta.url), "utf8")) as V;
 
@@ -14,6 +15,11 @@ export const hex = (text: string): Uint8Array<ArrayBuffer> => {
 };
 
 export const pairOf = (privateHex: string): Pair => ({ private: hex(privateHex), public: nobleCrypto.publicKey(hex(privateHex)) });
+
+/** One with memory of its own, on noble. */
+export const transcript = (): Transcript => new Transcript(wiping(nobleCrypto));
+/** Room for a session's keys. */
+export const room = (): { send: Uint8Array; receive: Uint8Array } => ({ send: new Uint8Array(32), receive: new Uint8Array(32) });
 
 /** noble, but random() gives these values one after the other. */
 export function scripted(...values: Uint8Array[]): Crypto {
