@@ -1,7 +1,8 @@
 // tortie device: a userspace WireGuard device, started and stopped as wireguard-go is. The command line, environment and exit codes are its.
+import { fstatSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { reportFailure, reportReady, startInBackground } from "../sys/background.ts";
+import { FIRST_DESCRIPTOR, reportFailure, reportReady, startInBackground } from "../sys/background.ts";
 import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram } from "./program.ts";
@@ -14,8 +15,13 @@ const levelOf = (text: string | undefined): LogLevel => (Object.hasOwn(LEVELS, t
 function descriptor(name: string): number | undefined {
   const text = process.env[name];
   if (text === undefined || text === "") return undefined;
-  if (!/^[0-9]{1,6}$/.test(text)) throw new TortieError(`Cannot use ${name}="${text}": it must be the number of an open file descriptor`);
-  return Number(text);
+  const number = /^[0-9]{1,6}$/.test(text) ? Number(text) : -1;
+  try {
+    fstatSync(number);
+  } catch {
+    throw new TortieError(`Cannot use ${name}="${text}": it must be the number of an open file descriptor`);
+  }
+  return number;
 }
 
 // An inspector or a heap snapshot would hand out every key.
@@ -74,9 +80,17 @@ async function background(name: string, { threads, takeOver }: Words): Promise<n
   if (threads !== undefined) env.TORTIE_THREADS = threads;
   for (const key of ["WG_KEYLOGFILE", "WGKEYLOGFILE"]) if (env[key]) env[key] = resolve(env[key]);
   const level = process.env.LOG_LEVEL;
+  const descriptors: number[] = [];
+  for (const key of ["WG_TUN_FD", "WG_UAPI_FD"]) {
+    const number = descriptor(key);
+    if (number === undefined) continue;
+    env[key] = String(FIRST_DESCRIPTOR + descriptors.length);
+    descriptors.push(number);
+  }
   await startInBackground(["device", "--foreground", ...(takeOver ? ["--take-over"] : []), name], {
     env,
     output: level !== undefined && levelOf(level) !== "silent",
+    descriptors,
   });
   return 0;
 }

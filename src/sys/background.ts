@@ -6,7 +6,16 @@ import { TortieError } from "../base/errors.ts";
 const READY_FD = 3;
 const READY_ENV = "TORTIE_READY_FD";
 
-export type BackgroundOptions = { readonly env: NodeJS.ProcessEnv; /** Let the child's output go where ours goes. */ readonly output: boolean };
+/** Number of the first of `descriptors` in the child. */
+export const FIRST_DESCRIPTOR: number = READY_FD + 1;
+
+export type BackgroundOptions = {
+  readonly env: NodeJS.ProcessEnv;
+  /** Let the child's output go where ours goes. */
+  readonly output: boolean;
+  /** Descriptors that the child gets as FIRST_DESCRIPTOR and up. */
+  readonly descriptors: readonly number[];
+};
 
 /**
  * Starts this program again with `args`, detached; resolves when it called `reportReady`. Throws TortieError with the child's own words when it called
@@ -18,7 +27,7 @@ export function startInBackground(args: readonly string[], options: BackgroundOp
     // Under its own name, by whatever other one it was called.
     const child = spawn(process.execPath, [...process.execArgv, realpathSync(process.argv[1]!), ...args], {
       detached: true,
-      stdio: ["ignore", output, output, "pipe"],
+      stdio: ["ignore", output, output, "pipe", ...options.descriptors],
       env: { ...options.env, [READY_ENV]: String(READY_FD) },
     });
     let said = "";

@@ -7,6 +7,7 @@ import { bind, errno, errnoName } from "./ffi.ts";
 import { nameRequest, requestName } from "./ifreq.ts";
 
 const ioctl = bind("int ioctl(int, unsigned long, void *)");
+const fcntl = bind("int fcntl(int, int, int)");
 const ioctlValue = bind("int ioctl(int, unsigned long, unsigned long)");
 
 const TUNSETIFF = 0x400454ca;
@@ -20,6 +21,8 @@ const IFF_PERSIST = 0x800;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const FLAGS = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const CLONE_DEVICE = "/dev/net/tun";
 
 const TUN_F_CSUM = 1;
@@ -111,6 +114,8 @@ export function describeTun(fd: number): Tun {
   // A persistent link keeps what whoever had it before has set.
   if (ioctl(fd, TUNSETVNETHDRSZ, new Int32Array([VNET_HEADER])) < 0)
     throw new TortieError(`Cannot use file descriptor ${fd} as a TUN link: its packet header cannot be set (${errnoName(errno())})`);
+  // Who hands one over may have opened it for blocking reads.
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL, 0) | constants.O_NONBLOCK);
   return { fds: [fd], name: requestName(request), persistent: (flags & IFF_PERSIST) !== 0 };
 }
 

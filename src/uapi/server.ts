@@ -11,6 +11,7 @@ import { Errno, type UapiDevice } from "./types.ts";
 
 /** A reader of the key log that is this far behind is cut off. */
 const MAX_UNREAD = 1 << 20;
+/** Beyond this the one that has been silent for longest makes room for the new one: who keeps connections open shuts nobody out. */
 const MAX_CONNECTIONS = 256;
 
 export interface UapiServer {
@@ -71,13 +72,22 @@ function listen(server: Server, where: { path: string } | { fd: number }): Promi
 export async function serveUapi(path: string, device: UapiDevice, options: ServeOptions = {}): Promise<UapiServer> {
   const sockets = new Set<Socket>();
   const service: Service = { device, host: options.host, changing: new Set() };
+  /** Those that may be asked to make room: who spoke last comes last. */
+  const silent = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
+    silent.add(socket);
+    if (sockets.size > MAX_CONNECTIONS) silent.values().next().value?.destroy();
     socket.on("error", () => socket.destroy());
-    socket.once("close", () => sockets.delete(socket));
-    converse(socket, service).catch(() => socket.destroy());
+    socket.once("close", () => {
+      sockets.delete(socket);
+      silent.delete(socket);
+    });
+    const spoke = (reads: boolean): void => {
+      if (silent.delete(socket) && !reads) silent.add(socket);
+    };
+    converse(socket, service, spoke).catch(() => socket.destroy());
   });
-  server.maxConnections = MAX_CONNECTIONS;
   try {
     if (options.fd === undefined) {
       await mkdir(dirname(path), { recursive: true, mode: 0o755 });
@@ -100,7 +110,12 @@ export async function serveUapi(path: string, device: UapiDevice, options: Serve
     } else await listen(server, { fd: options.fd });
   } catch (e) {
     server.close();
-    throw e instanceof TortieError ? e : new TortieError(`Cannot listen on "${path}": ${messageOf(e)}`, { cause: e });
+    if (e instanceof TortieError) throw e;
+    const what = options.fd === undefined ? `listen on "${path}"` : `use file descriptor ${options.fd} as the control socket`;
+    throw new TortieError(`Cannot ${what}: ${messageOf(e)}`, {
+      cause: e,
+      hint: options.fd === undefined ? "" : "WG_UAPI_FD must be a listening UNIX socket.",
+    });
   }
   const removal = await watchRemoval(path);
   return {
@@ -225,7 +240,8 @@ async function next(phase: Phase, line: Uint8Array, socket: Socket, service: Ser
   return phase.kind === "get" ? IDLE : phase;
 }
 
-async function converse(socket: Socket, service: Service): Promise<void> {
+/** `spoke` is told of everything that comes, and whether the client only reads from then on. */
+async function converse(socket: Socket, service: Service, spoke: (reads: boolean) => void): Promise<void> {
   const lines = new Lines();
   let phase: Phase = IDLE;
   try {
@@ -242,6 +258,7 @@ async function converse(socket: Socket, service: Service): Promise<void> {
         else service.changing.delete(socket);
         if (socket.destroyed) return;
       }
+      spoke(phase.kind === "keylog");
     }
   } finally {
     // The client went away in the middle: what was applied stays, and the last peer gets its done().

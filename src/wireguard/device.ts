@@ -86,7 +86,8 @@ export class Device {
     if (ourselves) this.#remove(ourselves);
     for (const peer of this.#peers.values()) {
       this.#keypairs.stopSending(peer.slot);
-      this.#exchange.want(peer, Want.FLUSH);
+      // Who keeps a way open does so from the moment it has a key.
+      this.#exchange.want(peer, this.#exchange.up && peer.persistentKeepalive > 0 ? Want.KEEPALIVE : Want.FLUSH);
     }
     return this.#exchange.take();
   }
