@@ -93,7 +93,7 @@ export class LiveDevice implements UapiDevice {
   }
   /** Is from now on what another device was; nothing happens before goOn(). */
   adopt({ port, mark, up, sockets }: ReturnType<LiveDevice["belongings"]>): void {
-    this.#port = port;
+    this.#setPort(port);
     this.#mark = mark;
     this.#up = up;
     this.#parts.sockets.adopt(sockets, mark);
