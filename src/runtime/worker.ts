@@ -17,7 +17,7 @@ const { memory, plan, thread, offloads } = workerData as WorkerData;
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
 
-const crypto = opensslPackets(memory.buffer, memory.base);
+const crypto = opensslPackets(memory.buffer, memory);
 const slab = new Slab(memory, ...partOf(plan, thread));
 const tables = createTables(memory.buffer, plan.tables, plan.limits);
 const loop = new DataLoop(slab, mailbox(memory.buffer, thread), tables, crypto, { thread, threads: plan.threads, offloads }, () => say("look"));
