@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Cidr, contains, formatCidr, mask, parseCidr } from "../base/cidr.ts";
 import { type Ip, parseIp } from "../base/ip.ts";
+import { Dice, randomOf } from "../base/random.cases.ts";
 import { AllowedIps } from "./allowedips.ts";
 import { lookup4, lookup6 } from "./lookup.ts";
 import { Reclaimer } from "./reclaim.ts";
-import { createTables, initTables, type Limits, tablesSize } from "./tables.ts";
+import { createTables, Head, initTables, type Limits, Node, tablesSize } from "./tables.ts";
 
 const LIMITS: Limits = { peers: 16, trieNodes: 2000, stagedSlots: 0, stagedBytes: 0, handshakeCells: 0 };
 
@@ -195,4 +196,127 @@ test("agrees with the naive list under any changes, and leaks no node", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+// The kernel's randomized self-test: many peers and routes, many of them made by changing a few bits of another, so that they nest. The naive twin is a map a
+// prefix length, asked from the longest to the shortest. Lookups stand between the changes: what a thread remembers must not outlive them.
+describe("a table of thousands of prefixes", () => {
+  const PEERS = 2000;
+  const seed = Date.now() & 0xffffff;
+  const dice = new Dice(randomOf(seed));
+  const limits = { ...LIMITS, peers: PEERS, trieNodes: 65_536 };
+  const key = (ip: Ip, prefix: number): string => String.fromCharCode(...mask(ip, prefix).ip);
+  const change = (ip: Ip): Ip => {
+    const out = ip.slice();
+    for (let n = dice.below(5); n >= 0; n--) out[dice.below(out.length)]! ^= 1 << dice.below(8);
+    return out;
+  };
+
+  test.for([4, 16])(`agrees with maps, also while it changes: addresses of %i bytes (seed ${seed})`, (family) => {
+    const { ips, lookup } = trie(limits);
+    const maps = Array.from({ length: 8 * family + 1 }, () => new Map<string, number>());
+    const naive = (ip: Ip): number => {
+      for (let p = 8 * family; p >= 0; p--) {
+        const owner = maps[p]!.size > 0 ? maps[p]!.get(key(ip, p)) : undefined;
+        if (owner !== undefined) return owner;
+      }
+      return -1;
+    };
+    const known: Ip[] = [];
+    const probe = (n: number): void => {
+      for (let i = 0; i < n; i++) {
+        const ip = dice.chance(0.7) ? change(dice.pick(known)) : dice.chance(0.5) ? dice.pick(known) : dice.bytes(family);
+        if (lookup(ip) !== naive(ip)) expect(lookup(ip), `${ip.join(".")}`).toBe(naive(ip));
+      }
+    };
+    for (let route = 0; route < 200 / family; route++) {
+      let ip: Ip = dice.bytes(family);
+      for (let i = 0; i < 100; i++) {
+        const prefix = 1 + dice.below(8 * family);
+        const peer = dice.below(PEERS);
+        known.push(ip);
+        expect(ips.add(peer, mask(ip, prefix))).toBe(true);
+        maps[prefix]!.set(key(ip, prefix), peer);
+        ip = change(dice.pick(known));
+        if (i % 10 === 0) probe(4);
+      }
+    }
+    probe(8000 / family);
+    // Peer by peer it goes away again.
+    const owned = Array.from({ length: PEERS }, (_, peer) => [...ips.of(peer)]);
+    expect(owned.flat().length).toBe(maps.reduce((sum, m) => sum + m.size, 0));
+    for (let peer = 0; peer < PEERS; peer++) {
+      ips.clear(peer);
+      for (const { ip, prefix } of owned[peer]!) maps[prefix]!.delete(key(ip, prefix));
+      if (peer % 40 === 0) probe(10);
+    }
+    expect(maps.every((m) => m.size === 0)).toBe(true);
+    expect(ips.nodesInUse).toBe(0);
+  });
+
+  test("a walk takes no more steps than a prefix has bits, whatever the size: each goes to a longer prefix that begins with the last", () => {
+    for (const family of [4, 16]) {
+      const big = { ...LIMITS, peers: 4096, trieNodes: 200_000 };
+      const tables = createTables(new ArrayBuffer(tablesSize(big)), 0, big);
+      initTables(tables);
+      const ips = new AllowedIps(tables, new Reclaimer(tables));
+      let prefixes = 0;
+      const count = family === 4 ? 100_000 : 20_000;
+      for (let i = 0; i < count; i++) {
+        const ip = family === 4 ? new Uint8Array([10, i >> 16, i >> 8, i]) : dice.bytes(16);
+        prefixes += ips.add(i % 4096, mask(ip, i % 7 === 0 ? 8 * family - dice.below(8) : 8 * family)) ? 1 : 0;
+      }
+      expect(prefixes).toBe(count);
+      expect(ips.nodesInUse).toBeLessThanOrEqual(2 * count);
+      const { i32, nodes, head } = tables;
+      let deepest = 0;
+      const walk = (node: number, shorter: number, depth: number): void => {
+        if (node === 0) return;
+        const at = nodes + node * Node.WORDS;
+        const prefix = i32[at + Node.META]! & 255;
+        if (prefix <= shorter || prefix > 8 * family) throw new Error(`a child of /${shorter} is a /${prefix}`);
+        deepest = Math.max(deepest, depth);
+        walk(i32[at + Node.CHILD]!, prefix, depth + 1);
+        walk(i32[at + Node.CHILD + 1]!, prefix, depth + 1);
+      };
+      walk(i32[head + (family === 4 ? Head.ROOT4 : Head.ROOT6)]!, -1, 1);
+      // Neighbours share their bits, strangers part early.
+      expect(deepest).toBeLessThanOrEqual(family === 4 ? 24 : 60);
+      for (let peer = 0; peer < 4096; peer++) ips.clear(peer);
+      expect(ips.nodesInUse).toBe(0);
+    }
+  });
+
+  test("what was found is remembered until any prefix changes, for each thread by itself", () => {
+    const size = tablesSize(LIMITS);
+    const memory = new ArrayBuffer(size + 64);
+    const control = createTables(memory, 0, LIMITS);
+    initTables(control);
+    const ips = new AllowedIps(control, new Reclaimer(control));
+    const threads = [1, 2].map(() => createTables(memory, 0, LIMITS));
+    const ask = (text: string): number[] => {
+      const ip = parseIp(text)!;
+      control.u8.set(ip, size);
+      return threads.flatMap((t) => [1, 2].map(() => (ip.length === 4 ? lookup4(t, size) : lookup6(t, size))));
+    };
+    for (const [prefix, longer, ip] of [
+      ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3"],
+      ["fd00::/16", "fd00:1::/32", "fd00:1::2"],
+      ["0.0.0.0/0", "0.0.0.0/32", "0.0.0.0"],
+      ["::/0", "::/128", "::"],
+    ] as const) {
+      const want = (peer: number): void => expect(ask(ip), ip).toEqual([peer, peer, peer, peer]);
+      want(-1);
+      ips.add(3, cidr(prefix));
+      want(3);
+      ips.add(4, cidr(longer));
+      want(4);
+      ips.add(5, cidr(longer));
+      want(5);
+      ips.remove(5, cidr(longer));
+      want(3);
+      ips.clear(3);
+      want(-1);
+    }
+  });
 });

@@ -57,13 +57,16 @@ export class AllowedIps {
     // A prefix that is given again moves to the end, as with the kernel.
     owned.add(family === 4 ? node : -node);
     this.#owned.set(peer, owned);
+    this.#changed();
     return true;
   }
   /** Removes the prefix if the peer owns exactly it. */
   remove(peer: number, prefix: Cidr): void {
     const { exact } = this.#find(prefix.ip.length, keyOf(prefix), prefix.prefix);
     const entry = prefix.ip.length === 4 ? exact : -exact;
-    if (exact !== 0 && this.#owned.get(peer)?.delete(entry)) this.#drop(entry);
+    if (exact === 0 || !this.#owned.get(peer)?.delete(entry)) return;
+    this.#drop(entry);
+    this.#changed();
   }
   clear(peer: number): void {
     const owned = this.#owned.get(peer);
@@ -71,6 +74,7 @@ export class AllowedIps {
     // Who is in the middle of of() must not go on to nodes that are others' by then.
     owned?.clear();
     this.#owned.delete(peer);
+    this.#changed();
   }
   *of(peer: number): Iterable<Cidr> {
     for (const entry of this.#owned.get(peer) ?? []) {
@@ -82,6 +86,9 @@ export class AllowedIps {
     }
   }
 
+  #changed(): void {
+    Atomics.add(this.#t.i32, this.#t.head + Head.TRIES, 1);
+  }
   #drop(entry: number): void {
     const node = Math.abs(entry);
     const root = entry > 0 ? Head.ROOT4 : Head.ROOT6;

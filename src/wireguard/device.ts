@@ -13,6 +13,7 @@ import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "./endpoint.ts";
 import { Exchange } from "./exchange.ts";
 import { Keypairs } from "./keypairs.ts";
 import { clamp } from "./noise.ts";
+import { note } from "./noted.ts";
 import { type Peer, PeerState } from "./peer.ts";
 import { Reclaimer } from "./reclaim.ts";
 import { handshakesWaiting } from "./rings.ts";
@@ -29,7 +30,9 @@ export class Device {
   readonly #t: Tables;
   readonly #crypto: Crypto;
   readonly #peers = new Map<string, PeerState>();
-  readonly #freeSlots: number[];
+  /** Rows that were used and are free again, and how many were ever used: those after them are free too. */
+  readonly #freeSlots: number[] = [];
+  #usedSlots = 0;
   readonly #reclaimer: Reclaimer;
   readonly #allowedIps: AllowedIps;
   readonly #keypairs: Keypairs;
@@ -43,7 +46,6 @@ export class Device {
     this.#t = tables;
     this.#crypto = crypto;
     this.#secrets = secrets;
-    this.#freeSlots = Array.from({ length: tables.limits.peers }, (_, i) => tables.limits.peers - 1 - i);
     this.#reclaimer = new Reclaimer(tables);
     this.#indices = new Indices(tables, crypto);
     this.#allowedIps = new AllowedIps(tables, this.#reclaimer);
@@ -109,8 +111,9 @@ export class Device {
     const own = this.#exchange.identity?.public;
     if (own && equal(own, publicKey)) return undefined;
     this.#reclaimer.collect();
-    const slot = this.#freeSlots.pop();
-    if (slot === undefined) return "full";
+    const slot = this.#freeSlots.pop() ?? this.#usedSlots;
+    if (slot === this.#t.limits.peers) return "full";
+    if (slot === this.#usedSlots) this.#usedSlots++;
     const cells = this.#secrets.peer(slot);
     const peer = new PeerState(this.#crypto, this.#t, { publicKey: publicKey.slice(), slot, cells, allowedIps: this.#allowedIps });
     const row = rowOf(this.#t, slot);
@@ -122,6 +125,7 @@ export class Device {
     Atomics.store(this.#t.i32, row + Row.STATE, 1);
     this.#exchange.introduce(peer, shared);
     this.#peers.set(toHex(publicKey), peer);
+    this.#timers.add(peer);
     return peer;
   }
   removePeer(peer: Peer, _at: Moment): Effect[] {
@@ -144,6 +148,7 @@ export class Device {
       state.lastTraversal = at.now;
       this.#exchange.want(state, Want.KEEPALIVE);
     }
+    note(this.#t, state.slot);
     return this.#exchange.take();
   }
   /** Adds or takes over the prefix. False: no room. */
@@ -183,6 +188,7 @@ export class Device {
     Atomics.store(this.#t.i32, this.#t.head + Head.UP, 1);
     for (const peer of this.#peers.values()) {
       peer.lastTraversal = at.now;
+      note(this.#t, peer.slot);
       this.#exchange.want(peer, peer.persistentKeepalive > 0 ? Want.KEEPALIVE : Want.FLUSH);
     }
     return this.#exchange.take();
@@ -195,7 +201,7 @@ export class Device {
   /** Timers and what the data half asks for: every 10 to 25 ms while up, and when Head.SIGNAL changed. */
   tick(at: Moment): Effect[] {
     this.#reclaimer.collect();
-    for (const peer of this.#peers.values()) this.#timers.run(peer, at);
+    this.#timers.tick(at);
     return this.#exchange.take();
   }
   /** Handles queued handshake messages: when Head.SIGNAL changed. Call again at once while `backlog` is true. */
@@ -223,7 +229,7 @@ export class Device {
   usage(): { peers: number; keypairs: number; indices: number; nodes: number; waiting: number } {
     this.#reclaimer.collect();
     return {
-      peers: this.#t.limits.peers - this.#freeSlots.length,
+      peers: this.#usedSlots - this.#freeSlots.length,
       keypairs: this.#keypairs.inUse,
       indices: this.#indices.size,
       nodes: this.#allowedIps.nodesInUse,
@@ -271,6 +277,7 @@ export class Device {
     Atomics.store(this.#t.i32, row + Row.STATE, 0);
     this.#allowedIps.clear(peer.slot);
     this.#silence(peer);
+    this.#timers.remove(peer);
     peer.wipe();
     this.#peers.delete(toHex(peer.publicKey));
     writeLocked(this.#t, peer.slot, (at) => this.#t.u8.fill(0, at, at + 4 * ENDPOINT_WORDS));

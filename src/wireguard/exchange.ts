@@ -12,6 +12,7 @@ import type { Indices } from "./indices.ts";
 import type { Keypairs } from "./keypairs.ts";
 import { MessageType, readU32, Response } from "./messages.ts";
 import { generate, type Pair, PROLOGUE, type Start, start, Transcript } from "./noise.ts";
+import { note } from "./noted.ts";
 import type { PeerState } from "./peer.ts";
 import { RateLimiter } from "./ratelimit.ts";
 import { firstHandshake, handshakesWaiting, pushWant, releaseHandshake } from "./rings.ts";
@@ -276,6 +277,7 @@ export class Exchange {
   #received(peer: PeerState, bytes: number, record: number, at: Moment): void {
     peer.handshakeRxBytes += bytes;
     peer.lastTraversal = at.now;
+    note(this.#p.tables, peer.slot);
     learnEndpoint(this.#p.tables, peer.slot, record);
     Atomics.store(this.#p.tables.i32, peer.row + Row.FIRST_DATA_SENT, 0);
   }
@@ -283,6 +285,7 @@ export class Exchange {
     peer.handshakeTxBytes += message.length;
     peer.lastHandshakeSent = now;
     peer.lastTraversal = now;
+    note(this.#p.tables, peer.slot);
     // The timer runs from the last message of any kind: within 5 s of one, a retransmission would be held back, and there would be no other.
     if (peer.retransmit !== Infinity) peer.retransmit = now + REKEY_TIMEOUT + this.jitter();
     Atomics.store(this.#p.tables.i32, peer.row + Row.FIRST_DATA_RECEIVED, 0);

@@ -10,8 +10,8 @@ export class Keypairs {
   readonly #t: Tables;
   readonly #indices: Indices<unknown>;
   readonly #reclaimer: Reclaimer;
-  readonly #free: number[];
-  /** Rows that were ever used: the others' memory was never touched. */
+  readonly #free: number[] = [];
+  /** Rows that were ever used: those after them are free too, and their memory was never touched. */
   #used = 0;
   /** Live keypairs of each peer. */
   readonly #live = new Map<number, Set<number>>();
@@ -20,11 +20,10 @@ export class Keypairs {
     this.#t = tables;
     this.#indices = indices;
     this.#reclaimer = reclaimer;
-    this.#free = Array.from({ length: tables.keypairCount }, (_, i) => tables.keypairCount - 1 - i);
   }
   /** Rows that hold keys or wait to be freed: for leak checks. */
   get inUse(): number {
-    return this.#t.keypairCount - this.#free.length;
+    return this.#used - this.#free.length;
   }
 
   /**
@@ -32,14 +31,13 @@ export class Keypairs {
    * when the initiator has proved that it has them. False: no row is free.
    */
   install(peer: number, keys: TransportKeys, a: { local: number; remote: number; initiator: boolean; now: number }): boolean {
-    const slot = this.#free.pop();
-    if (slot === undefined) {
+    const slot = this.#take();
+    if (slot < 0) {
       wipe(keys.send, keys.receive);
       return false;
     }
     const t = this.#t;
     const k = keypairOf(t, slot);
-    this.#used = Math.max(this.#used, slot + 1);
     t.i32[k + Keypair.PEER] = peer;
     t.u32[k + Keypair.LOCAL] = a.local;
     t.u32[k + Keypair.REMOTE] = a.remote;
@@ -69,10 +67,9 @@ export class Keypairs {
   }
   /** Puts a session of a device that was taken over into this word of its peer's row; `fill` writes its row. False: no row is free. */
   adopt(peer: number, word: number, fill: (k: number) => void): boolean {
-    const slot = this.#free.pop();
-    if (slot === undefined) return false;
+    const slot = this.#take();
+    if (slot < 0) return false;
     const k = keypairOf(this.#t, slot);
-    this.#used = Math.max(this.#used, slot + 1);
     this.#t.i32[k + Keypair.PEER] = peer;
     fill(k);
     this.#indices.publish(this.#t.u32[k + Keypair.LOCAL]!, slot);
@@ -107,6 +104,10 @@ export class Keypairs {
     this.#t.i32.fill(0, this.#t.keypairs, keypairOf(this.#t, this.#used));
   }
 
+  // A free row, or -1.
+  #take(): number {
+    return this.#free.pop() ?? (this.#used < this.#t.keypairCount ? this.#used++ : -1);
+  }
   #liveOf(peer: number): Set<number> {
     const live = this.#live.get(peer) ?? new Set();
     this.#live.set(peer, live);

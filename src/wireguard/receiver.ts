@@ -9,6 +9,7 @@ import { innerLength, Ip4, Ip6 } from "./inner.ts";
 import { lock, lockKeypairs, unlock, unlockKeypairs } from "./lock.ts";
 import { lookup4, lookup6 } from "./lookup.ts";
 import { Cookie, Data, DATA_HEADER, DATA_OVERHEAD, Initiation, KEEPALIVE_LENGTH, MessageType, Response } from "./messages.ts";
+import { note } from "./noted.ts";
 import { acceptCounter, exhausted, seenCounter } from "./replay.ts";
 import { pushHandshake } from "./rings.ts";
 import { learnEndpoint } from "./roaming.ts";
@@ -146,8 +147,10 @@ export class Receiver {
     t.i32[row + Row.FIRST_DATA_SENT] = 0;
     t.i32[row + Row.LAST_RECEIVED] = stamp(now);
     if (length === KEEPALIVE_LENGTH) return Done.KEEPALIVE;
-    if (t.i32[row + Row.FIRST_DATA_RECEIVED] === 0) t.i32[row + Row.FIRST_DATA_RECEIVED] = stamp(now);
-    else t.i32[row + Row.NEED_ANOTHER] = 1;
+    if (t.i32[row + Row.FIRST_DATA_RECEIVED] === 0) {
+      t.i32[row + Row.FIRST_DATA_RECEIVED] = stamp(now);
+      note(t, peer);
+    } else t.i32[row + Row.NEED_ANOTHER] = 1;
     this.#index = index;
     this.#keypair = keypair;
     this.#owner = peer;

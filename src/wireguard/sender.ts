@@ -11,6 +11,7 @@ import { lock, unlock } from "./lock.ts";
 import { lookup4, lookup6 } from "./lookup.ts";
 import { isLooped } from "./looped.ts";
 import { Data, DATA_HEADER, DATA_OVERHEAD, MessageType } from "./messages.ts";
+import { note } from "./noted.ts";
 import { sendable } from "./replay.ts";
 import { nextWanting } from "./rings.ts";
 import { clearSource, copyEndpoint } from "./roaming.ts";
@@ -136,7 +137,10 @@ export class Sender {
     t.i32[row + Row.FIRST_DATA_RECEIVED] = 0;
     t.i32[row + Row.NEED_ANOTHER] = 0;
     t.i32[row + Row.LAST_SENT] = stamp(now);
-    if (this.#data && t.i32[row + Row.FIRST_DATA_SENT] === 0) t.i32[row + Row.FIRST_DATA_SENT] = stamp(now);
+    if (this.#data && t.i32[row + Row.FIRST_DATA_SENT] === 0) {
+      t.i32[row + Row.FIRST_DATA_SENT] = stamp(now);
+      note(t, this.peer);
+    }
     this.#left = 0;
     if (
       this.#hi >>> 0 >= REKEY_AFTER_MESSAGES_HI ||
@@ -198,6 +202,7 @@ export class Sender {
       this.#free(slot);
       if (this.#again) {
         t.i32[row + Row.FIRST_DATA_RECEIVED] = stamp(now);
+        note(t, this.peer);
         this.#again = false;
       }
       return Done.SEALED;

@@ -17,13 +17,15 @@ export type Limits = {
   readonly handshakeCells: number;
 };
 
-export const DEFAULT_LIMITS: Limits = { peers: 4096, trieNodes: 262_144, stagedSlots: 1024, stagedBytes: 9216, handshakeCells: 1024 };
+export const DEFAULT_LIMITS: Limits = { peers: 65_536, trieNodes: 524_288, stagedSlots: 1024, stagedBytes: 9216, handshakeCells: 1024 };
 
 /** The head of the tables. */
 export const Head = {
   /** D: spin locks between data threads: around the staging lists, and around writing to the ring of handshake messages. */
   STAGED_LOCK: 0,
   HANDSHAKE_LOCK: 1,
+  /** C: counted up after every change of a trie: what lookup.ts remembers is from before. */
+  TRIES: 2,
   /** C: roots of the two tries: node number, 0: empty. */
   ROOT4: 4,
   ROOT6: 5,
@@ -160,6 +162,9 @@ export const Cell = { ENDPOINT: 0, LENGTH: 12, MESSAGE: 16, WORDS: 64 } as const
 /** A staging slot: link (slot + 1), length of the packet, what sealing clobbers, then (bytes) the packet. */
 export const Staged = { NEXT: 0, LENGTH: 1, PACKET_BYTES: 128 } as const;
 
+/** Of lookup.ts: 512 IPv4 addresses of 4 words each and 256 IPv6 ones of 8. */
+export const RECENT_WORDS = 4096;
+
 /** Keypair rows for one peer: previous, current, next, and one that waits to be freed. */
 const KEYPAIRS_A_PEER = 4;
 
@@ -170,6 +175,8 @@ export type Tables = {
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
   readonly f64: Float64Array;
+  /** This thread's own: what it looked up last (lookup.ts). */
+  readonly recent: Int32Array;
   /** Word index of the head. */
   readonly head: number;
   /** Word index of the first row of each region. */
@@ -179,6 +186,7 @@ export type Tables = {
   readonly indices: number;
   readonly nodes: number;
   readonly dirty: number;
+  readonly noted: number;
   readonly cells: number;
   readonly staged: number;
   /** Number of keypair rows; of entries of the index table (a power of two); of the dirty ring (a power of two). */
@@ -195,7 +203,7 @@ export type Tables = {
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
-function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i32" | "f64"> {
+function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i32" | "f64" | "recent"> {
   let at = Math.ceil(offset / 64) * 16;
   const take = (words: number): number => {
     const start = at;
@@ -217,6 +225,7 @@ function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i3
     // Node 0 is "none".
     nodes: take((limits.trieNodes + 1) * Node.WORDS),
     dirty: take(dirtyCount),
+    noted: take(Math.ceil(limits.peers / 32)),
     cells: take(limits.handshakeCells * Cell.WORDS),
     staged: take(limits.stagedSlots * stagedWords),
     keypairCount,
@@ -243,6 +252,7 @@ export function createTables(buffer: ArrayBufferLike, offset = 0, limits: Limits
     u32: new Uint32Array(buffer, 0, Math.floor(buffer.byteLength / 4)),
     i32: new Int32Array(buffer, 0, Math.floor(buffer.byteLength / 4)),
     f64: new Float64Array(buffer, 0, Math.floor(buffer.byteLength / 8)),
+    recent: new Int32Array(RECENT_WORDS),
   };
 }
 

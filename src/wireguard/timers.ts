@@ -8,11 +8,13 @@
 // | zero key material | session derived: 540 s | all keys are wiped |
 // | persistent keepalive | anything sent or received: the interval | keepalive |
 //
-// The second and third are stamps in the peer's row, which the data half sets and clears as packets go by; this file looks at them on each tick.
+// The second and third are stamps in the peer's row, which the data half sets and clears as packets go by; a tick looks at the peers that agenda.ts names.
+import { Agenda } from "./agenda.ts";
 import { KEEPALIVE_TIMEOUT, MAX_HANDSHAKE_ATTEMPTS, NEW_HANDSHAKE_TIME, REKEY_TIMEOUT, ZERO_KEYS_TIME } from "./constants.ts";
 import type { Moment } from "./effect.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Keypairs } from "./keypairs.ts";
+import { note } from "./noted.ts";
 import type { PeerState } from "./peer.ts";
 import { clearSource } from "./roaming.ts";
 import { Ask, Row, since, stamp, type Tables, Want } from "./tables.ts";
@@ -21,15 +23,40 @@ export class Timers {
   readonly #t: Tables;
   readonly #exchange: Exchange;
   readonly #keypairs: Keypairs;
+  readonly #agenda: Agenda;
+  /** By slot. */
+  readonly #peers: (PeerState | undefined)[] = [];
 
   constructor(tables: Tables, exchange: Exchange, keypairs: Keypairs) {
     this.#t = tables;
     this.#exchange = exchange;
     this.#keypairs = keypairs;
+    this.#agenda = new Agenda(tables);
+  }
+  /** From the next tick on. What changes a peer's timers notes it (noted.ts). */
+  add(peer: PeerState): void {
+    this.#peers[peer.slot] = peer;
+    note(this.#t, peer.slot);
+  }
+  remove(peer: PeerState): void {
+    this.#peers[peer.slot] = undefined;
+    this.#agenda.forget(peer.slot);
+  }
+  /** Peers for which time matters at the moment. */
+  get waiting(): number {
+    return this.#agenda.size;
   }
 
-  /** Does what is due for the peer. */
-  run(peer: PeerState, at: Moment): void {
+  /** Does what is due. */
+  tick(at: Moment): void {
+    for (const slot of this.#agenda.now(at.now)) {
+      const peer = this.#peers[slot];
+      if (peer) this.#run(peer, at);
+      this.#agenda.later(slot, peer ? this.#next(peer, at.now) : Infinity, at.now);
+    }
+  }
+
+  #run(peer: PeerState, at: Moment): void {
     const asks = Atomics.load(this.#t.i32, peer.row + Row.ASKS);
     if ((asks & Ask.CONFIRMED) !== 0) {
       Atomics.and(this.#t.i32, peer.row + Row.ASKS, ~Ask.CONFIRMED);
@@ -64,6 +91,19 @@ export class Timers {
     for (const word of [Row.FIRST_DATA_RECEIVED, Row.FIRST_DATA_SENT, Row.NEED_ANOTHER, Row.ASKS]) Atomics.store(this.#t.i32, peer.row + word, 0);
   }
 
+  // When something of the peer is due next, as far as can be told now.
+  #next(peer: PeerState, now: number): number {
+    if (!this.#exchange.up) return Infinity;
+    const { i32 } = this.#t;
+    const at = (word: number): number => (i32[peer.row + word] === 0 ? Infinity : now - since(i32[peer.row + word]!, stamp(now)));
+    if (Atomics.load(i32, peer.row + Row.ASKS) !== 0) return now;
+    const keepalive = at(Row.FIRST_DATA_RECEIVED) + KEEPALIVE_TIMEOUT;
+    const handshake = at(Row.FIRST_DATA_SENT) + NEW_HANDSHAKE_TIME + peer.jitter;
+    const next = Math.min(peer.retransmit, peer.zeroKeys, keepalive, handshake);
+    if (peer.persistentKeepalive === 0) return next;
+    const traversals = [peer.lastTraversal, at(Row.LAST_SENT), at(Row.LAST_RECEIVED)].filter((t) => t !== Infinity);
+    return Math.min(next, Math.max(...traversals) + 1000 * peer.persistentKeepalive);
+  }
   // The data half wants a session. While an initiation is under way, and in the 5 s after any, the wish stands until it is met.
   #asked(peer: PeerState, at: Moment): void {
     const underway = peer.retransmit !== Infinity;
