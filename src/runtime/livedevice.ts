@@ -1,9 +1,11 @@
 // A live device on its control thread: the protocol's control half, its sockets, its link, and what the UAPI asks of it. Effects are carried out here.
+import { writeSync } from "node:fs";
 import { toBase64, wipe } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { SysError } from "../sys/ffi.ts";
 import type { Routes } from "../sys/routes.ts";
+import { VNET_HEADER } from "../sys/tun.ts";
 import { Errno, type DeviceState, type Outcome, type PeerState, type UapiDevice, type UapiPeer } from "../uapi/types.ts";
 import type { Device, Effect, Moment, Peer } from "../wireguard/index.ts";
 import { Keylog, type KeylogSink, staticLines } from "./keylog.ts";
@@ -53,6 +55,9 @@ export class LiveDevice implements UapiDevice {
         case "wake":
           wakeSender();
           break;
+        case "unreachable":
+          this.#tellHost(effect.packet);
+          break;
         case "keylog":
           this.#keylog.record(effect.record);
           break;
@@ -63,6 +68,17 @@ export class LiveDevice implements UapiDevice {
           log.info("no answer to 20 handshake initiations", { peer: short(effect.peer) });
           break;
       }
+    }
+  }
+
+  #tellHost(packet: Uint8Array): void {
+    const { tuns, log } = this.#parts;
+    const bytes = new Uint8Array(VNET_HEADER + packet.length);
+    bytes.set(packet, VNET_HEADER);
+    try {
+      writeSync(tuns[0]!, bytes);
+    } catch (thrown) {
+      log.debug("the host could not be told of a packet that went nowhere", { why: messageOf(thrown) });
     }
   }
 

@@ -24,9 +24,14 @@ import { Head, Row, rowOf, type Tables, Want } from "./tables.ts";
 import { Timers } from "./timers.ts";
 import { clearTraffic, dropped } from "./traffic.ts";
 import { Indices } from "./indices.ts";
+import { isUnreachableLeft, takeUnreachable } from "./unreachable.ts";
+
+/** Milliseconds between two messages to the host about packets that went nowhere. */
+const UNREACHABLE_INTERVAL = 20;
 
 /** Every event takes its moment, also where nothing depends on it yet. */
 export class Device {
+  #lastUnreachable = -Infinity;
   readonly #t: Tables;
   readonly #crypto: Crypto;
   readonly #peers = new Map<string, PeerState>();
@@ -202,7 +207,8 @@ export class Device {
   tick(at: Moment): Effect[] {
     this.#reclaimer.collect();
     this.#timers.tick(at);
-    return this.#exchange.take();
+    const told = this.#unreachable(at);
+    return told ? [told, ...this.#exchange.take()] : this.#exchange.take();
   }
   /** Handles queued handshake messages: when Head.SIGNAL changed. Call again at once while `backlog` is true. */
   receive(at: Moment): Effect[] {
@@ -272,6 +278,13 @@ export class Device {
     this.#secrets.wipe();
   }
 
+  // While the place is not taken, the data half leaves nothing more there: that is the limit.
+  #unreachable(at: Moment): Effect | undefined {
+    if (!isUnreachableLeft(this.#t) || at.now - this.#lastUnreachable < UNREACHABLE_INTERVAL) return undefined;
+    this.#lastUnreachable = at.now;
+    const packet = takeUnreachable(this.#t);
+    return packet && { kind: "unreachable", packet };
+  }
   #remove(peer: PeerState): void {
     const row = rowOf(this.#t, peer.slot);
     Atomics.store(this.#t.i32, row + Row.STATE, 0);

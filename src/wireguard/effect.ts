@@ -15,6 +15,8 @@ export type Effect =
   | { readonly kind: "send"; readonly to: Endpoint; readonly message: Uint8Array; readonly peer?: Uint8Array | undefined }
   /** Wake the data thread if it waits: DataHalf.work() has something. At most one per answer, always last. */
   | { readonly kind: "wake" }
+  /** An ICMP message to be handed to the host as if it had come through the tunnel: a packet of its went nowhere. */
+  | { readonly kind: "unreachable"; readonly packet: Uint8Array }
   /** Only while `keylog` is on. Always before the send of the handshake message that it belongs to. */
   | { readonly kind: "keylog"; readonly record: KeylogRecord }
   /** A session is up (both ends have proved it). For logs and tests. `peer`: its public key. */

@@ -18,6 +18,7 @@ import { clearSource, copyEndpoint } from "./roaming.ts";
 import { freeSlot, stage, takeStaged } from "./staged.ts";
 import { Ask, Head, Keypair, keypairOf, Row, rowOf, since, Staged, stamp, type Tables, Traffic, Usable, Want } from "./tables.ts";
 import { countDrop, trafficOf } from "./traffic.ts";
+import { leaveUnreachable } from "./unreachable.ts";
 
 /** What seal() clobbers before a packet, and before the message's payload. */
 export const SEAL_ROOM = 64;
@@ -73,9 +74,9 @@ export class Sender {
     if (version === 4) this.peer = lookup4(t, at + Ip4.DESTINATION);
     else if (version === 6 && length >= IP6_HEADER) this.peer = lookup6(t, at + Ip6.DESTINATION);
     else return this.#dropAll(Drop.INNER_MALFORMED, count);
-    if (this.peer < 0) return this.#dropAll(Drop.NO_PEER, count);
+    if (this.peer < 0) return this.#goesNowhere(at, length, Drop.NO_PEER, count);
     const row = rowOf(t, this.peer);
-    if (t.i32[row + Row.ENDPOINT + EndpointRecord.FAMILY] === 0) return this.#dropAll(Drop.NO_ENDPOINT, count);
+    if (t.i32[row + Row.ENDPOINT + EndpointRecord.FAMILY] === 0) return this.#goesNowhere(at, length, Drop.NO_ENDPOINT, count);
     if (isLooped(t, row, at, length)) return this.#dropAll(Drop.ROUTING_LOOP, count);
     // What is staged goes first.
     if (t.i32[row + Row.STAGED_COUNT] !== 0) {
@@ -334,6 +335,10 @@ export class Sender {
   #drop(reason: number): number {
     countDrop(this.#t, this.#thread, this.peer, reason);
     return -reason;
+  }
+  #goesNowhere(at: number, length: number, reason: number, count: number): number {
+    leaveUnreachable(this.#t, at, length);
+    return this.#dropAll(reason, count);
   }
   #dropAll(reason: number, count: number): number {
     for (let i = 0; i < count; i++) this.#drop(reason);

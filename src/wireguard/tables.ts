@@ -114,6 +114,9 @@ export const Ask = {
   FLUSH: 4,
 } as const;
 
+/** A packet that went nowhere: 0 free, 1 being filled (D), 2 full (C takes it and frees the place); how many of its first bytes are here. */
+export const Unreachable = { STATE: 0, LENGTH: 1, PACKET: 4, WORDS: 36, PACKET_BYTES: 128 } as const;
+
 /** A keypair's row. Filled by C before it is published in the index table and the peer's row. */
 export const Keypair = {
   /** C+D, Atomics: bits of Usable.*; 0: free or dead. */
@@ -188,6 +191,8 @@ export type Tables = {
   readonly dirty: number;
   readonly noted: number;
   readonly cells: number;
+  /** Word index of the one place for a packet that went nowhere. */
+  readonly unreachable: number;
   readonly staged: number;
   /** Number of keypair rows; of entries of the index table (a power of two); of the dirty ring (a power of two). */
   readonly keypairCount: number;
@@ -227,6 +232,7 @@ function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i3
     dirty: take(dirtyCount),
     noted: take(Math.ceil(limits.peers / 32)),
     cells: take(limits.handshakeCells * Cell.WORDS),
+    unreachable: take(Unreachable.WORDS),
     staged: take(limits.stagedSlots * stagedWords),
     keypairCount,
     indexCount,
