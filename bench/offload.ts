@@ -46,7 +46,7 @@ function split(f: Omit<Fields, "payload">, header: number): number[] {
   u8.set(head, keep);
   return time(n, () => {
     simd.copy(AT, keep, head.length);
-    for (let left = splitter.begin(AT, length); left > 0; left--) splitter.next();
+    for (let left = splitter.begin(AT, length); left > 0; left--) splitter.next(AT + 65_536);
   });
 }
 

@@ -6,6 +6,8 @@ import { Splitter, SPLITTER_SCRATCH } from "./splitter.ts";
 import { VIRTIO_HEADER } from "./virtio.ts";
 
 const PAGES = 16;
+/** Where segments are made. */
+const SPLIT_TO = 8192;
 /** A write to the TUN: which packets it carries, and its bytes. */
 export type Write = { readonly packets: readonly number[]; readonly virtio: Uint8Array; readonly packet: Uint8Array };
 
@@ -48,19 +50,27 @@ export class Arena {
     return found;
   }
 
-  /** Splits `packet` behind `virtio`, consuming each segment as a sealer would: what lies up to 64 bytes before it is destroyed. */
+  /** Splits `packet` behind `virtio`. */
   split(virtio: Uint8Array, packet: Uint8Array): { segments: Uint8Array[]; strays: number[] } {
     // To the last byte of the memory: what reads or writes beyond has nowhere to go.
     const at = this.u8.length - VIRTIO_HEADER - packet.length;
     this.u8.set(virtio, at);
     this.u8.set(packet, at + VIRTIO_HEADER);
     const segments: Uint8Array[] = [];
+    let longest = 0;
     for (let n = this.splitter.begin(at, packet.length); n > 0; n--) {
-      this.splitter.next();
-      segments.push(this.#take(this.splitter.packetAt, this.splitter.packetLength));
-      this.u8.fill(0xa5, this.splitter.packetAt - 64, this.splitter.packetAt);
+      this.splitter.next(SPLIT_TO);
+      const { packetLength } = this.splitter;
+      segments.push(this.#take(SPLIT_TO, packetLength));
+      longest = Math.max(longest, packetLength);
     }
-    return { segments, strays: this.#strays([[at + VIRTIO_HEADER - 64, this.u8.length]]) };
+    return {
+      segments,
+      strays: this.#strays([
+        [SPLIT_TO, SPLIT_TO + longest],
+        [at, this.u8.length],
+      ]),
+    };
   }
 
   /** Adds the packets, which lie `gap` bytes apart; flushes after those that `flushAfter` names. */

@@ -26,18 +26,15 @@ import {
 export const SPLITTER_SCRATCH = 256;
 
 /**
- * Cuts in place: the payload is never moved. The headers of each segment are written directly before its payload, over the end of the one before, so a
- * segment must have been consumed (sealed to another place) before next() is called. Up to 64 bytes before `packetAt` may be overwritten by the
- * caller; what follows the packet may not, it is the next segment's payload. No allocation.
+ * Cuts into packets that stand by themselves: next() copies one to where it is told, headers and payload. No allocation.
  *
  *     for (let n = splitter.begin(at, length); n > 0; n--) {
- *       splitter.next();
- *       seal(splitter.packetAt, splitter.packetLength);
+ *       splitter.next(to);
+ *       seal(to, splitter.packetLength);
  *     }
  */
 export class Splitter {
-  /** The segment that next() made: a whole IP packet, its checksums complete. All segments but the last have the same length; the last is not longer. */
-  packetAt = 0;
+  /** Of the packet that next() made. All but the last have the same length; the last is not longer. */
   packetLength = 0;
 
   readonly #u8: Uint8Array;
@@ -65,7 +62,6 @@ export class Splitter {
 
   /**
    * Takes the virtio header at `at` and the IP packet of `length` bytes behind it. Answers the number of segments, at least 1, or 0 when it is malformed.
-   * The packet's addresses may be read until next() is called.
    */
   begin(at: number, length: number): number {
     const u8 = this.#u8;
@@ -148,11 +144,11 @@ export class Splitter {
     return fold(addresses + swap(protocol) + swap(length));
   }
 
-  /** Makes the next segment, in ascending order. To be called at most as often as begin() said. */
-  next(): void {
+  /** Makes the next packet at `to`, its checksums complete: up to as many bytes as begin() was given. To be called at most as often as begin() said. */
+  next(to: number): void {
     if (this.#type === Gso.NONE) {
-      this.packetAt = this.#at;
       this.packetLength = this.#end - this.#at;
+      this.#simd.copy(to, this.#at, this.packetLength);
       return;
     }
     const u8 = this.#u8;
@@ -160,10 +156,11 @@ export class Splitter {
     const transport = this.#transport;
     const header = this.#header;
     const payload = Math.min(this.#size, this.#end - this.#at);
-    const at = this.#at - header;
+    const at = to;
     const length = header + payload;
     const last = this.#at + payload === this.#end;
     this.#simd.copy(at, s, header);
+    this.#simd.copy(at + header, this.#at, payload);
     if (u8[s]! >>> 4 === 4) {
       this.#storeBig(at + Ip4.TOTAL_LENGTH, length);
       this.#storeBig(at + Ip4.ID, this.#id);
@@ -189,7 +186,6 @@ export class Splitter {
       this.#store(t + Tcp.CHECKSUM, ~this.#simd.sum(t, length - transport) & 0xffff);
     }
     this.#at += payload;
-    this.packetAt = at;
     this.packetLength = length;
   }
 

@@ -10,7 +10,7 @@ import { errno } from "../sys/ffi.ts";
 import { Inbox } from "../sys/inbox.ts";
 import type { Slab } from "../sys/slab.ts";
 import { VNET_HEADER } from "../sys/tun.ts";
-import { DataHalf, Done, ENDPOINT_WORDS, Head, OPEN_ROOM, OPEN_TAIL, type PacketCrypto, type Tables } from "../wireguard/index.ts";
+import { DataHalf, Done, ENDPOINT_WORDS, Head, OPEN_ROOM, OPEN_TAIL, type Packets, type Tables } from "../wireguard/index.ts";
 import { OFFLOADS } from "./offloads.ts";
 import { Outbox } from "./outbox.ts";
 import { Mail } from "./mailbox.ts";
@@ -28,8 +28,6 @@ const MERGED = 8192;
 /** Rounds of receiving from a socket before the others have their turn. */
 const RECEIVE_ROUNDS = 2;
 const LONGEST_PACKET = 65_535;
-/** Free before a packet from the TUN: headers move into it, and sealing clobbers it. */
-const TUN_ROOM = 512;
 /** Where packets are opened, until they are in the TUN. */
 const OPENED = 256 << 10;
 const LINE = 64;
@@ -76,12 +74,12 @@ export class DataLoop {
   #signal = 0;
 
   /** `slab` hands out the worker's part of the memory; `mail` is its mailbox. `tell` wakes the control thread. */
-  constructor(slab: Slab, mail: Int32Array, tables: Tables, crypto: PacketCrypto, options: LoopOptions, tell: () => void) {
+  constructor(slab: Slab, mail: Int32Array, tables: Tables, packets: Packets, options: LoopOptions, tell: () => void) {
     const on = (name: keyof typeof OFFLOADS): boolean => (options.offloads & OFFLOADS[name]) !== 0;
     this.#slab = slab;
     this.#mail = mail;
     this.#tables = tables;
-    this.#data = new DataHalf(tables, crypto, options.thread, options.threads);
+    this.#data = new DataHalf(tables, packets, options.thread, options.threads);
     this.#first = options.thread === 0;
     this.#tell = tell;
     this.#epoll = new Epoll(slab);
@@ -91,7 +89,7 @@ export class DataLoop {
     this.#merged = on("udp-gro");
     const helpers = loadSimd(slab.memory.wasm);
     this.#splitter = new Splitter(slab.memory.wasm, helpers, slab.take(SPLITTER_SCRATCH, LINE));
-    this.#packet = slab.take(TUN_ROOM + VNET_HEADER + LONGEST_PACKET + LINE, LINE) + TUN_ROOM;
+    this.#packet = slab.take(VNET_HEADER + LONGEST_PACKET + LINE, LINE);
     this.#opened = slab.take(OPENED, LINE);
     this.#writer = new TunWriter(slab, 64, () => this.#tunFault());
     this.#coalescer = new Coalescer(slab.memory.wasm, helpers, this.#writer, { tcp: on("tun-gro"), udp: on("tun-gro") && on("tun-uso") });
@@ -190,16 +188,20 @@ export class DataLoop {
     const code = sender.route(this.#packet + VNET_HEADER, length, count, this.#now);
     if (code === Done.READY) {
       for (let i = 0; i < count; i++) {
-        splitter.next();
-        if (!this.#outbox.fits(splitter.packetLength)) this.#flush();
-        sender.seal(splitter.packetAt, splitter.packetLength, this.#outbox.place);
+        // The first is the longest, unless they are one.
+        if (!this.#outbox.fits(i === 0 ? length : splitter.packetLength)) this.#flush();
+        const place = this.#outbox.place;
+        splitter.next(place);
+        sender.seal(place, splitter.packetLength);
         this.#outbox.add();
       }
       sender.sealed(this.#now);
     } else if (code === Done.WAIT) {
+      if (!this.#outbox.fits(length)) this.#flush();
+      const { place } = this.#outbox;
       for (let i = 0; i < count; i++) {
-        splitter.next();
-        sender.stage(splitter.packetAt, splitter.packetLength, this.#now);
+        splitter.next(place);
+        sender.stage(place, splitter.packetLength, this.#now);
       }
     }
   }
@@ -239,19 +241,31 @@ export class DataLoop {
     const start = inbox.at(i);
     const segment = inbox.segment(i) || length;
     // An empty datagram has no segment to count.
-    if (length === 0) receiver.receive(start, 0, this.#openedNext, this.#now);
+    if (length === 0) receiver.offer(start, 0, this.#openedNext, this.#now);
     for (let at = 0; at < length; at += segment) {
       const part = Math.min(segment, length - at);
       let to = (this.#openedNext + OPEN_ROOM + LINE - 1) & -LINE;
       if (to + part + OPEN_TAIL > this.#opened + OPENED) {
+        this.#settle();
         this.#coalescer.flush();
         to = this.#opened + LINE;
       }
-      if (receiver.receive(start + at, part, to, this.#now) !== Done.DELIVER) continue;
-      this.#coalescer.add(receiver.packetAt, receiver.packetLength);
-      this.#openedNext = to + part;
+      let code = receiver.offer(start + at, part, to, this.#now);
+      if (code === Done.BUSY) {
+        this.#settle();
+        code = receiver.offer(start + at, part, to, this.#now);
+      }
+      if (code === Done.OFFERED) this.#openedNext = to + part;
     }
+    this.#settle();
     return length;
+  }
+
+  /** What was offered is opened, and what is to be delivered goes to the TUN. */
+  #settle(): void {
+    const { receiver } = this.#data;
+    const n = receiver.open();
+    for (let i = 0; i < n; i++) if (receiver.settle(i, this.#now) === Done.DELIVER) this.#coalescer.add(receiver.packetAt, receiver.packetLength);
   }
 
   /** What was staged, and keepalives. */

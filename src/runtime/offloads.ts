@@ -14,10 +14,12 @@ export const OFFLOADS = {
   "udp-gro": 8,
   /** What of the first two concerns UDP: there since Linux 6.2. */
   "tun-uso": 16,
+  /** Not the kernel's but ours: many calls of the cipher are made as one (sys/calllist.ts). */
+  "call-lists": 32,
 } as const;
 export type Offload = keyof typeof OFFLOADS;
 
-export const ALL_OFFLOADS = 31;
+export const ALL_OFFLOADS = 63;
 
 /** Bits of what is on when the named ones are off: "tun-gro,udp-gso", or "all". Throws TortieError. */
 export function offloadsWithout(words: string): number {

@@ -62,7 +62,7 @@ export class Outbox {
     return this.#next - this.#area >= ENOUGH;
   }
 
-  /** Where the payload of the next message is to be made. */
+  /** Where the packet that becomes the payload of the next message is to be made. */
   get place(): number {
     return (this.#next + SEAL_ROOM + LINE - 1) & -LINE;
   }
@@ -105,6 +105,7 @@ export class Outbox {
 
   /** Sends all. A descriptor of -1: there is no such socket. */
   flush(v4: number, v6: number): void {
+    this.#sender.run();
     this.#finish();
     const out = this.#out;
     const { n } = out;

@@ -1,11 +1,13 @@
 // Entry of a data worker's thread.
 import { parentPort, workerData } from "node:worker_threads";
 import { opensslPackets } from "../crypto/packets.ts";
+import { listedPackets } from "../crypto/packets-listed.ts";
 import type { SharedMemory } from "../sys/memory.ts";
 import { Slab } from "../sys/slab.ts";
-import { createTables } from "../wireguard/index.ts";
+import { createTables, oneByOne } from "../wireguard/index.ts";
 import { DataLoop } from "./dataloop.ts";
 import { mailbox } from "./mailbox.ts";
+import { OFFLOADS } from "./offloads.ts";
 import { partOf, type Plan } from "./plan.ts";
 
 /** What the control thread hands over. */
@@ -17,9 +19,9 @@ const { memory, plan, thread, offloads } = workerData as WorkerData;
 const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
 
-const crypto = opensslPackets(memory.buffer, memory);
 const slab = new Slab(memory, ...partOf(plan, thread));
+const packets = ((offloads & OFFLOADS["call-lists"]) !== 0 ? listedPackets(slab) : undefined) ?? oneByOne(opensslPackets(memory.buffer, memory));
 const tables = createTables(memory.buffer, plan.tables, plan.limits);
-const loop = new DataLoop(slab, mailbox(memory.buffer, thread), tables, crypto, { thread, threads: plan.threads, offloads }, () => say("look"));
-say({ ready: crypto.name });
+const loop = new DataLoop(slab, mailbox(memory.buffer, thread), tables, packets, { thread, threads: plan.threads, offloads }, () => say("look"));
+say({ ready: packets.name });
 loop.run();

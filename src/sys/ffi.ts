@@ -25,6 +25,10 @@ export function bindAsync(prototype: string): (...args: (number | string | null 
   return (...args) =>
     new Promise((resolve, reject) => f.async(...args, (error: unknown, result: number) => (error ? reject(error) : resolve(result))));
 }
+/** Binds the function whose code is at an address. */
+export const bindAt = (at: number, prototype: string): Native => koffi.decode(BigInt(at), koffi.proto(prototype)) as Native;
+/** Writes bytes to memory outside JavaScript's. */
+export const writeBytes = (at: number, bytes: Uint8Array): void => koffi.encode(BigInt(at), koffi.array("uint8_t", bytes.length), Array.from(bytes));
 /** Address of a typed array's first byte. Stable only for memory that never moves: a shared WebAssembly.Memory, or a Buffer of its own. */
 export const address = (view: ArrayBufferView): number => Number(koffi.address(view));
 /** Memory of the kernel's (a mapping) as a buffer. It must not be touched any more once it is unmapped. */

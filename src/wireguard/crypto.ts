@@ -55,3 +55,25 @@ export interface PacketCrypto {
    */
   open(keyAt: number, counterAt: number, from: number, to: number, length: number): boolean;
 }
+
+/** Sealing of data messages in place, several at a time: done for certain, and in the order of the calls, only by run(). One instance a thread. */
+export interface Sealer {
+  /** Messages that may wait for run(). */
+  readonly capacity: number;
+  /** As PacketCrypto.seal() from `at` to `at`; until run() none of what it reads or overwrites may be touched. */
+  seal(keyAt: number, counterLo: number, counterHi: number, at: number, length: number): void;
+  run(): void;
+}
+
+/** Opening of data messages, several at a time; of each all that is overwritten lies before what the next one reads, or elsewhere. */
+export interface Opener {
+  readonly capacity: number;
+  /** As PacketCrypto.open(); the answer is opened()'s, after run(). The counter is read at once. */
+  open(keyAt: number, counterAt: number, from: number, to: number, length: number): void;
+  run(): void;
+  /** What became of the `i`th open() before the last run(). */
+  opened(i: number): boolean;
+}
+
+/** What the data half needs. */
+export type Packets = { readonly name: string; readonly sealer: Sealer; readonly opener: Opener };

@@ -45,26 +45,30 @@ test("the packet path allocates nothing", () => {
   expect(Math.min(...changes)).toBeLessThan(100_000);
 });
 
-test("segments of one destination are routed once, and what follows a packet stays as it is", () => {
+test("segments of one destination are routed once, and sealed together", () => {
   const { net, a, b } = pair();
   a.send(packet("10.0.0.1", "10.0.0.2"));
   net.settle();
   const { sender } = a.data;
   const at = Math.ceil(a.tables.end / 64) * 64 + 2048;
   const inner = packet("10.0.0.1", "10.0.0.2", 1001);
-  const count = 5;
+  const count = 40;
   for (let i = 0; i < count; i++) a.tables.u8.set(inner, at + i * inner.length);
   b.inbox.length = 0;
   a.data.enter();
   expect(sender.route(at, inner.length, count, net.now)).toBe(Done.READY);
+  const messages: [number, number][] = [];
   for (let i = 0; i < count; i++) {
     const to = at + 16_384 + i * 2048;
-    sender.seal(at + i * inner.length, inner.length, to);
-    b.arrive({ from: a.at, bytes: a.tables.u8.slice(sender.messageAt, sender.messageAt + sender.messageLength) });
+    a.tables.u8.set(inner, to);
+    sender.seal(to, inner.length);
+    messages.push([sender.messageAt, sender.messageLength]);
   }
   sender.sealed(net.now);
-  expect(() => sender.seal(at, inner.length, at + 16_384)).toThrow(RangeError);
+  expect(() => sender.seal(at, inner.length)).toThrow(RangeError);
+  sender.run();
   a.data.leave();
+  for (const [start, length] of messages) b.arrive({ from: a.at, bytes: a.tables.u8.slice(start, start + length) });
   expect(b.inbox).toEqual(Array.from({ length: count }, () => inner));
 });
 

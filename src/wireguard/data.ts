@@ -1,6 +1,6 @@
 // The data half: what happens to each packet (whitepaper sections 5.4.6 and 6), without allocation: arguments are byte offsets into the tables' memory,
 // results are numbers and fields of the objects. sender.ts has the way out, receiver.ts the way in.
-import type { PacketCrypto } from "./crypto.ts";
+import type { Packets } from "./crypto.ts";
 import { Receiver } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { Head, type Tables } from "./tables.ts";
@@ -13,9 +13,9 @@ export class DataHalf {
   readonly #epoch: number;
 
   /** `thread`: 0 .. `threads` - 1, at most DATA_THREADS. All calls of one DataHalf are on one thread. */
-  constructor(tables: Tables, crypto: PacketCrypto, thread = 0, threads = 1) {
-    this.sender = new Sender(tables, crypto, thread, threads > 1);
-    this.receiver = new Receiver(tables, crypto, this.sender, thread, threads > 1);
+  constructor(tables: Tables, packets: Packets, thread = 0, threads = 1) {
+    this.sender = new Sender(tables, packets.sealer, thread, threads > 1);
+    this.receiver = new Receiver(tables, packets.opener, this.sender, thread, threads > 1);
     this.#i32 = tables.i32;
     this.#epoch = tables.head + Head.EPOCH + thread;
   }

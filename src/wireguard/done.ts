@@ -18,4 +18,8 @@ export const Done = {
   READY: 6,
   /** There is none: stage(). */
   WAIT: 7,
+  /** A data message that is to be opened: open(), then settle(). */
+  OFFERED: 8,
+  /** Not taken yet: first open() and settle() what was offered. */
+  BUSY: 9,
 } as const;

@@ -2,9 +2,10 @@
 // that a live device drives over shared memory (README.md in this folder).
 export { fromBase64, toBase64, toHex } from "../base/bytes.ts";
 export { TortieError } from "../base/errors.ts";
-export type { Crypto, PacketCrypto } from "./crypto.ts";
+export type { Crypto, Opener, PacketCrypto, Packets, Sealer } from "./crypto.ts";
 export { DataHalf } from "./data.ts";
 export { Done } from "./done.ts";
+export { oneByOne } from "./onebyone.ts";
 export { OPEN_ROOM, OPEN_TAIL, Receiver } from "./receiver.ts";
 export { SEAL_ROOM, SEAL_TAIL, Sender } from "./sender.ts";
 export { Device } from "./device.ts";

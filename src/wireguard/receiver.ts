@@ -1,8 +1,8 @@
 // The way in: datagrams become inner packets, or handshake messages for the control half. The order of the checks is the kernel's; nothing changes before
-// the message is authenticated.
+// the message is authenticated. Several are opened at once: source(), offer() each, open(), settle() each.
 import { ask } from "./ask.ts";
 import { REJECT_AFTER_TIME, REKEY_AFTER_TIME_RECEIVING } from "./constants.ts";
-import type { PacketCrypto } from "./crypto.ts";
+import type { Opener } from "./crypto.ts";
 import { Done } from "./done.ts";
 import { Drop } from "./drop.ts";
 import { innerLength, Ip4, Ip6 } from "./inner.ts";
@@ -17,7 +17,7 @@ import type { Sender } from "./sender.ts";
 import { Ask, Head, Keypair, keypairOf, Row, rowOf, since, stamp, type Tables, Traffic, Usable } from "./tables.ts";
 import { countDrop, trafficOf } from "./traffic.ts";
 
-/** What receive() clobbers before a datagram's payload (16 of it are the message's header), and before the opened packet. */
+/** What opening clobbers before a datagram's payload (16 of it are the message's header), and before the opened packet. */
 export const OPEN_ROOM = 64;
 /** Room after the place of an opened packet. */
 export const OPEN_TAIL = 64;
@@ -29,22 +29,29 @@ export class Receiver {
   packetLength = 0;
 
   readonly #t: Tables;
-  readonly #crypto: PacketCrypto;
+  readonly #opener: Opener;
   readonly #sender: Sender;
   readonly #thread: number;
   readonly #shared: boolean;
   /** Word index of the endpoint record of the datagrams that come. */
   #from = 0;
+  /** Messages that were offered: where each is opened to, its length, its counter (two halves). */
+  readonly #to: Int32Array;
+  readonly #lengths: Int32Array;
+  readonly #los: Int32Array;
+  readonly #his: Int32Array;
+  #offered = 0;
   /**
-   * The session of the last data message since source(), whose checks need not be made again for what arrived together with it: its index as an i32 with
-   * `#known`, its keypair and peer, and the peer's row and counters.
+   * The session of the data messages since source(), whose checks need not be made for each that arrived together: its index as an i32 with `#known`, its
+   * keypair (number, and word index) and its age, and its peer; and whether one of them was authentic, so that what one has to do is done.
    */
   #known = false;
   #index = 0;
+  #slot = 0;
   #keypair = 0;
+  #age = 0;
   #owner = -1;
-  #row = 0;
-  #counters = 0;
+  #done = false;
   /** The source address that was looked up last, for the same reason; version 0: none. */
   #version = 0;
   #address0 = 0;
@@ -53,15 +60,19 @@ export class Receiver {
   #address3 = 0;
 
   /** `shared`: other threads receive too. */
-  constructor(tables: Tables, crypto: PacketCrypto, sender: Sender, thread: number, shared: boolean) {
+  constructor(tables: Tables, opener: Opener, sender: Sender, thread: number, shared: boolean) {
     this.#t = tables;
-    this.#crypto = crypto;
+    this.#opener = opener;
+    this.#to = new Int32Array(opener.capacity);
+    this.#lengths = new Int32Array(opener.capacity);
+    this.#los = new Int32Array(opener.capacity);
+    this.#his = new Int32Array(opener.capacity);
     this.#sender = sender;
     this.#thread = thread;
     this.#shared = shared;
   }
 
-  /** The datagrams of the next calls of receive() came from the endpoint record (endpoint.ts) at `from`, a multiple of 4. */
+  /** The datagrams of the next calls came from the endpoint record (endpoint.ts) at `from`, a multiple of 4. Not while some are offered. */
   source(from: number): void {
     this.#from = from >>> 2;
     this.#known = false;
@@ -69,28 +80,71 @@ export class Receiver {
   }
 
   /**
-   * A datagram at `at`: DELIVER, KEEPALIVE, QUEUED or a drop. The packet is opened to `to`, where there is room for `length` + OPEN_TAIL bytes; OPEN_ROOM
-   * bytes before it and before the datagram's payload are clobbered, nothing after the datagram is: datagrams that arrived back to back are opened from
-   * the first to the last. `now`: milliseconds, an integer or the low 32 bits.
+   * A datagram at `at`: OFFERED, BUSY, QUEUED or a drop. It will be opened to `to`, where there is room for `length` + OPEN_TAIL bytes; OPEN_ROOM bytes
+   * before that and before the datagram's payload are clobbered, nothing after the datagram is: datagrams that arrived back to back are offered from the
+   * first to the last. `now`: milliseconds, an integer or the low 32 bits.
    */
-  receive(at: number, length: number, to: number, now: number): number {
-    const t = this.#t;
+  offer(at: number, length: number, to: number, now: number): number {
     this.peer = -1;
-    if (length < KEEPALIVE_LENGTH) return this.#drop(t.i32[t.head + Head.UP] === 0 ? Drop.DEVICE_DOWN : Drop.MALFORMED);
+    if (length < KEEPALIVE_LENGTH) return this.#drop(this.#t.i32[this.#t.head + Head.UP] === 0 ? Drop.DEVICE_DOWN : Drop.MALFORMED);
     const type = this.#word(at);
     const index = this.#word(at + Data.RECEIVER);
-    if (type !== MessageType.DATA || !this.#known || index !== this.#index) return this.#first(type, index, at, length, to, now);
+    if (type !== MessageType.DATA || !this.#known || index !== this.#index) {
+      if (this.#offered > 0) return Done.BUSY;
+      const code = this.#check(type, index, at, length, now);
+      if (code !== Done.READY) return code;
+    } else if (this.#offered === this.#to.length) return Done.BUSY;
     this.peer = this.#owner;
-    const code = this.#open(this.#keypair, at, length, to);
-    if (code !== 0) return code;
-    this.#count(length);
-    if (length === KEEPALIVE_LENGTH) return Done.KEEPALIVE;
-    t.i32[this.#row + Row.NEED_ANOTHER] = 1;
-    return this.#deliver(to, length - DATA_OVERHEAD);
+    const lo = this.#word(at + Data.COUNTER);
+    const hi = this.#word(at + Data.COUNTER + 4);
+    // A replay is not worth opening. What counts is the look after it.
+    if (seenCounter(this.#t.u32, this.#keypair, lo >>> 0, hi >>> 0)) return this.#drop(Drop.REPLAYED);
+    this.#opener.open(4 * (this.#keypair + Keypair.RECEIVE_KEY), at + Data.COUNTER, at + DATA_HEADER, to, length - DATA_OVERHEAD);
+    const i = this.#offered++;
+    this.#to[i] = to;
+    this.#lengths[i] = length;
+    this.#los[i] = lo;
+    this.#his[i] = hi;
+    return Done.OFFERED;
   }
 
-  // What is no data message, or the first one of its session since source().
-  #first(type: number, index: number, at: number, length: number, to: number, now: number): number {
+  /** Opens what was offered: how many, to be settled in their order. */
+  open(): number {
+    const n = this.#offered;
+    this.#offered = 0;
+    if (n > 0) this.#opener.run();
+    return n;
+  }
+
+  /** What became of the `i`th message that was offered: DELIVER, KEEPALIVE or a drop. */
+  settle(i: number, now: number): number {
+    const t = this.#t;
+    const peer = this.#owner;
+    const length = this.#lengths[i]!;
+    this.peer = peer;
+    if (!this.#opener.opened(i)) return this.#drop(Drop.BAD_TAG);
+    if (!this.#accept(this.#los[i]! >>> 0, this.#his[i]! >>> 0)) return this.#drop(Drop.REPLAYED);
+    const counters = trafficOf(t, this.#thread, peer) >>> 1;
+    t.f64[counters + Traffic.RX_BYTES]! += length;
+    t.f64[counters + Traffic.RX_PACKETS]! += 1;
+    const row = rowOf(t, peer);
+    if (!this.#done) this.#authentic(row, now);
+    if (length === KEEPALIVE_LENGTH) return Done.KEEPALIVE;
+    if (t.i32[row + Row.FIRST_DATA_RECEIVED] === 0) {
+      t.i32[row + Row.FIRST_DATA_RECEIVED] = stamp(now);
+      note(t, peer);
+    } else t.i32[row + Row.NEED_ANOTHER] = 1;
+    return this.#deliver(this.#to[i]!, length - DATA_OVERHEAD);
+  }
+
+  /** One datagram by itself: offered, opened and settled. DELIVER, KEEPALIVE, QUEUED or a drop. */
+  receive(at: number, length: number, to: number, now: number): number {
+    const code = this.offer(at, length, to, now);
+    return code === Done.OFFERED && this.open() === 1 ? this.settle(0, now) : code;
+  }
+
+  // What is no data message, or the first one of its session since source(): READY when it is to be opened.
+  #check(type: number, index: number, at: number, length: number, now: number): number {
     const t = this.#t;
     if (t.i32[t.head + Head.UP] === 0) return this.#drop(Drop.DEVICE_DOWN);
     if (type !== MessageType.DATA) return this.#queue(type, at, length);
@@ -105,8 +159,15 @@ export class Receiver {
       Atomics.store(t.i32, keypair + Keypair.USABLE, 0);
       return this.#drop(Drop.KEYPAIR_EXPIRED);
     }
-    const code = this.#open(keypair, at, length, to);
-    return code === 0 ? this.#authentic(keypair, slot, index, to, length, now, age) : code;
+    this.#known = true;
+    this.#index = index;
+    this.#slot = slot;
+    this.#keypair = keypair;
+    this.#age = age;
+    this.#owner = this.peer;
+    this.#done = false;
+    this.#version = 0;
+    return Done.READY;
   }
 
   /** The datagram did not fit the buffer. */
@@ -115,54 +176,28 @@ export class Receiver {
     this.#drop(Drop.TRUNCATED);
   }
 
-  // 0, or the drop.
-  #open(keypair: number, at: number, length: number, to: number): number {
-    const lo = this.#word(at + Data.COUNTER) >>> 0;
-    const hi = this.#word(at + Data.COUNTER + 4) >>> 0;
+  #accept(lo: number, hi: number): boolean {
     const { u32, i32 } = this.#t;
-    // A replay is not worth opening. What counts is the look after it.
-    if (seenCounter(u32, keypair, lo, hi)) return this.#drop(Drop.REPLAYED);
-    if (!this.#crypto.open(4 * (keypair + Keypair.RECEIVE_KEY), at + Data.COUNTER, at + DATA_HEADER, to, length - DATA_OVERHEAD))
-      return this.#drop(Drop.BAD_TAG);
-    if (this.#shared) lock(i32, keypair + Keypair.REPLAY_LOCK);
-    const fresh = acceptCounter(u32, keypair, lo, hi);
-    if (this.#shared) unlock(i32, keypair + Keypair.REPLAY_LOCK);
-    return fresh ? 0 : this.#drop(Drop.REPLAYED);
+    if (!this.#shared) return acceptCounter(u32, this.#keypair, lo, hi);
+    lock(i32, this.#keypair + Keypair.REPLAY_LOCK);
+    const fresh = acceptCounter(u32, this.#keypair, lo, hi);
+    unlock(i32, this.#keypair + Keypair.REPLAY_LOCK);
+    return fresh;
   }
 
   // After the tag and the replay window: what one message of a session, whichever, has to do.
-  #authentic(keypair: number, slot: number, index: number, at: number, length: number, now: number, age: number): number {
+  #authentic(row: number, now: number): void {
     const t = this.#t;
-    const peer = this.peer;
-    const row = rowOf(t, peer);
-    this.#row = row;
-    this.#counters = trafficOf(t, this.#thread, peer) >>> 1;
-    this.#count(length);
-    learnEndpoint(t, peer, this.#from);
-    if (Atomics.load(t.i32, row + Row.NEXT) === slot + 1) this.#promote(row, slot, now);
-    if (age >= REKEY_AFTER_TIME_RECEIVING && t.i32[keypair + Keypair.INITIATOR] === 1 && t.i32[keypair + Keypair.RENEWAL_ASKED] === 0) {
+    const keypair = this.#keypair;
+    this.#done = true;
+    learnEndpoint(t, this.peer, this.#from);
+    if (Atomics.load(t.i32, row + Row.NEXT) === this.#slot + 1) this.#promote(row, this.#slot, now);
+    if (this.#age >= REKEY_AFTER_TIME_RECEIVING && t.i32[keypair + Keypair.INITIATOR] === 1 && t.i32[keypair + Keypair.RENEWAL_ASKED] === 0) {
       t.i32[keypair + Keypair.RENEWAL_ASKED] = 1;
       ask(t, row, Ask.HANDSHAKE, now);
     }
     t.i32[row + Row.FIRST_DATA_SENT] = 0;
     t.i32[row + Row.LAST_RECEIVED] = stamp(now);
-    if (length === KEEPALIVE_LENGTH) return Done.KEEPALIVE;
-    if (t.i32[row + Row.FIRST_DATA_RECEIVED] === 0) {
-      t.i32[row + Row.FIRST_DATA_RECEIVED] = stamp(now);
-      note(t, peer);
-    } else t.i32[row + Row.NEED_ANOTHER] = 1;
-    this.#index = index;
-    this.#keypair = keypair;
-    this.#owner = peer;
-    this.#version = 0;
-    this.#known = true;
-    return this.#deliver(at, length - DATA_OVERHEAD);
-  }
-
-  #count(length: number): void {
-    const { f64 } = this.#t;
-    f64[this.#counters + Traffic.RX_BYTES]! += length;
-    f64[this.#counters + Traffic.RX_PACKETS]! += 1;
   }
 
   // The opened packet at `at`: is it one, and may this peer send it?

@@ -11,6 +11,7 @@ import { Done } from "./done.ts";
 import { Device } from "./device.ts";
 import type { Effect, Moment } from "./effect.ts";
 import { type Endpoint, readEndpoint, writeEndpoint } from "./endpoint.ts";
+import { oneByOne } from "./onebyone.ts";
 import type { Peer } from "./peer.ts";
 import type { Secrets } from "./secrets.ts";
 import { createTables, Head, initTables, type Limits, type Tables, tablesSize } from "./tables.ts";
@@ -99,7 +100,7 @@ export class Node {
     this.tables = createTables(memory, 0, limits);
     initTables(this.tables);
     this.device = new Device(this.tables, options.crypto ?? opensslCrypto(), options.secrets);
-    this.data = new DataHalf(createTables(memory, 0, limits), (options.packets ?? opensslPackets)(memory));
+    this.data = new DataHalf(createTables(memory, 0, limits), oneByOne((options.packets ?? opensslPackets)(memory)));
     net.nodes.push(this);
     const key = new Uint8Array(32);
     nobleCrypto.random(key);

@@ -1,8 +1,8 @@
 // The way out: inner packets become messages for a peer, or wait for a session. Several packets of one destination (the segments of a super-packet) are
-// routed once: route(), then seal() or stage() for each, then sealed().
+// routed once: route(), then seal() or stage() for each, then sealed(). What was sealed is a message only after run().
 import { REKEY_AFTER_MESSAGES_HI, REKEY_AFTER_TIME, REJECT_AFTER_TIME } from "./constants.ts";
 import { ask } from "./ask.ts";
-import type { PacketCrypto } from "./crypto.ts";
+import type { Sealer } from "./crypto.ts";
 import { Done } from "./done.ts";
 import { Drop } from "./drop.ts";
 import { EndpointRecord } from "./endpoint.ts";
@@ -20,9 +20,9 @@ import { Ask, Head, Keypair, keypairOf, Row, rowOf, since, Staged, stamp, type T
 import { countDrop, trafficOf } from "./traffic.ts";
 import { leaveUnreachable } from "./unreachable.ts";
 
-/** What seal() clobbers before a packet, and before the message's payload. */
+/** What seal() clobbers before a packet: the message's header is the last part of it. */
 export const SEAL_ROOM = 64;
-/** Room after the place for a message's payload: the tag, padding, and what sealing clobbers. */
+/** Room after a packet: padding, the tag, and what sealing clobbers. */
 export const SEAL_TAIL = 64;
 
 export class Sender {
@@ -33,10 +33,15 @@ export class Sender {
   endpointVersion = -1;
 
   readonly #t: Tables;
-  readonly #crypto: PacketCrypto;
+  readonly #sealer: Sealer;
   readonly #thread: number;
   readonly #shared: boolean;
-  readonly #overwritten = new Uint8Array(16);
+  /** Messages that wait for run(): where each starts, its counter (two halves), and the receiver's index. */
+  readonly #at: Int32Array;
+  readonly #los: Int32Array;
+  readonly #his: Int32Array;
+  readonly #indices: Int32Array;
+  #waiting = 0;
   /** Peers whose session was confirmed in this round: their staged packets are due. */
   readonly #confirmed: Int32Array;
   #confirmedCount = 0;
@@ -54,9 +59,13 @@ export class Sender {
   #data = false;
 
   /** `shared`: other threads send too. */
-  constructor(tables: Tables, crypto: PacketCrypto, thread: number, shared: boolean) {
+  constructor(tables: Tables, sealer: Sealer, thread: number, shared: boolean) {
     this.#t = tables;
-    this.#crypto = crypto;
+    this.#sealer = sealer;
+    this.#at = new Int32Array(sealer.capacity);
+    this.#los = new Int32Array(sealer.capacity);
+    this.#his = new Int32Array(sealer.capacity);
+    this.#indices = new Int32Array(sealer.capacity);
     this.#thread = thread;
     this.#shared = shared;
     this.#confirmed = new Int32Array(tables.limits.peers);
@@ -87,46 +96,45 @@ export class Sender {
   }
 
   /**
-   * After READY: makes the message of the packet at `from` with its payload at `to`: SEAL_ROOM bytes before either are clobbered, and SEAL_TAIL bytes
-   * after the payload. What follows the packet stays as it is. `from` may equal `to`; else they must not overlap.
+   * After READY: the packet at `at` becomes the payload of a message, in its place: SEAL_ROOM bytes before it and SEAL_TAIL bytes after it are clobbered.
+   * `messageAt` and `messageLength` hold at once, the bytes after run().
    */
-  seal(from: number, length: number, to: number): void {
+  seal(at: number, length: number): void {
     const t = this.#t;
-    const lo = this.#lo >>> 0;
-    const hi = this.#hi >>> 0;
     // More than were reserved would use a counter twice.
     if (this.#left-- <= 0) throw new RangeError("sealed more packets than counters were reserved for");
+    const lo = this.#lo;
+    const hi = this.#hi;
     this.#lo = (lo + 1) | 0;
     if (this.#lo === 0) this.#hi = (hi + 1) | 0;
     const keypair = this.#keypair;
-    const padding = paddingOf(length, t.i32[t.head + Head.MTU]!);
-    const padded = length + padding;
-    const end = from + length;
-    // The padding is read from behind the packet, where the next one may lie.
-    for (let i = 0; i < padding; i++) {
-      this.#overwritten[i] = t.u8[end + i]!;
-      t.u8[end + i] = 0;
-    }
-    this.#crypto.seal(4 * (keypair + Keypair.SEND_KEY), lo, hi, from, to, padded);
-    if (from !== to) for (let i = 0; i < padding; i++) t.u8[end + i] = this.#overwritten[i]!;
-    const message = to - DATA_HEADER;
-    if ((message & 3) === 0) {
-      const word = message >>> 2;
-      t.u32[word] = MessageType.DATA;
-      t.u32[word + 1] = t.u32[keypair + Keypair.REMOTE]!;
-      t.u32[word + 2] = lo;
-      t.u32[word + 3] = hi;
-    } else {
-      this.#put32(message, MessageType.DATA);
-      this.#put32(message + Data.RECEIVER, t.u32[keypair + Keypair.REMOTE]!);
-      this.#put32(message + Data.COUNTER, lo);
-      this.#put32(message + Data.COUNTER + 4, hi);
-    }
-    this.messageAt = message;
+    const padded = length + paddingOf(length, t.i32[t.head + Head.MTU]!);
+    for (let i = at + length; i < at + padded; i++) t.u8[i] = 0;
+    this.#sealer.seal(4 * (keypair + Keypair.SEND_KEY), lo >>> 0, hi >>> 0, at, padded);
+    this.messageAt = at - DATA_HEADER;
     this.messageLength = padded + DATA_OVERHEAD;
     this.#messages++;
     this.#bytes += this.messageLength;
     if (length > 0) this.#data = true;
+    const i = this.#waiting++;
+    this.#at[i] = this.messageAt;
+    this.#los[i] = lo;
+    this.#his[i] = hi;
+    this.#indices[i] = t.i32[keypair + Keypair.REMOTE]!;
+    if (this.#waiting === this.#at.length) this.run();
+  }
+
+  /** Finishes what was sealed: before the messages are sent, and before leave(). */
+  run(): void {
+    this.#sealer.run();
+    for (let i = 0; i < this.#waiting; i++) {
+      const at = this.#at[i]!;
+      this.#put32(at, MessageType.DATA);
+      this.#put32(at + Data.RECEIVER, this.#indices[i]!);
+      this.#put32(at + Data.COUNTER, this.#los[i]!);
+      this.#put32(at + Data.COUNTER + 4, this.#his[i]!);
+    }
+    this.#waiting = 0;
   }
 
   /** After the last seal(): counts, and what the timers need to know. */
@@ -169,19 +177,19 @@ export class Sender {
     return Done.STAGED;
   }
 
-  /** One packet: route(), then seal() and sealed(), or stage(). SEALED, STAGED or a drop. */
+  /** One packet: routed, then copied to `to`, sealed and run(), or staged. SEALED, STAGED or a drop. */
   send(from: number, length: number, to: number, now: number): number {
     const code = this.route(from, length, 1, now);
     if (code === Done.WAIT) return this.stage(from, length, now);
     if (code !== Done.READY) return code;
-    this.seal(from, length, to);
-    this.sealed(now);
+    this.#t.u8.copyWithin(to, from, from + length);
+    this.#sealAlone(to, length, now);
     return Done.SEALED;
   }
 
   /**
    * The next message that is due apart from packets of the TUN: a staged packet whose session is up, or a keepalive; SEALED or NOTHING. Its payload is
-   * made at `to`, as seal() does. Call until NOTHING after every round of receiving, and when woken; only on thread 0.
+   * made at `to`, SEAL_ROOM and SEAL_TAIL round it; it is finished. Call until NOTHING after every round of receiving, and when woken; only on thread 0.
    */
   work(to: number, now: number): number {
     const t = this.#t;
@@ -198,9 +206,10 @@ export class Sender {
       const slot = takeStaged(t, this.peer);
       this.#unlockStaging();
       if (slot < 0) continue;
-      this.seal(4 * slot + Staged.PACKET_BYTES, t.i32[slot + Staged.LENGTH]!, to);
-      this.sealed(now);
+      const length = t.i32[slot + Staged.LENGTH]!;
+      t.u8.copyWithin(to, 4 * slot + Staged.PACKET_BYTES, 4 * slot + Staged.PACKET_BYTES + length);
       this.#free(slot);
+      this.#sealAlone(to, length, now);
       if (this.#again) {
         t.i32[row + Row.FIRST_DATA_RECEIVED] = stamp(now);
         note(t, this.peer);
@@ -238,6 +247,12 @@ export class Sender {
   malformed(): void {
     this.peer = -1;
     this.#drop(Drop.INNER_MALFORMED);
+  }
+
+  #sealAlone(at: number, length: number, now: number): void {
+    this.seal(at, length);
+    this.sealed(now);
+    this.run();
   }
 
   // Chooses the current keypair and reserves counters of it. False: none is usable, a handshake has been asked for.
@@ -345,6 +360,10 @@ export class Sender {
     return -reason;
   }
   #put32(at: number, value: number): void {
+    if ((at & 3) === 0) {
+      this.#t.i32[at >>> 2] = value;
+      return;
+    }
     const b = this.#t.u8;
     b[at] = value;
     b[at + 1] = value >>> 8;

@@ -162,8 +162,8 @@ export const Node = {
 /** A cell of the handshake ring: endpoint record, length of the message, the message. */
 export const Cell = { ENDPOINT: 0, LENGTH: 12, MESSAGE: 16, WORDS: 64 } as const;
 
-/** A staging slot: link (slot + 1), length of the packet, what sealing clobbers, then (bytes) the packet. */
-export const Staged = { NEXT: 0, LENGTH: 1, PACKET_BYTES: 128 } as const;
+/** A staging slot: link (slot + 1), length of the packet, then (bytes) the packet. */
+export const Staged = { NEXT: 0, LENGTH: 1, PACKET_BYTES: 16 } as const;
 
 /** Of lookup.ts: 512 IPv4 addresses of 4 words each and 256 IPv6 ones of 8. */
 export const RECENT_WORDS = 4096;
@@ -218,7 +218,7 @@ function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i3
   const keypairCount = limits.peers * KEYPAIRS_A_PEER;
   const indexCount = powerOfTwo(4 * (keypairCount + limits.peers));
   const dirtyCount = powerOfTwo(limits.peers + 1);
-  const stagedWords = Math.ceil((Staged.PACKET_BYTES + limits.stagedBytes + 16) / 64) * 16;
+  const stagedWords = Math.ceil((Staged.PACKET_BYTES + limits.stagedBytes) / 64) * 16;
   return {
     limits,
     head: take(Head.WORDS),

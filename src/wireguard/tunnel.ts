@@ -6,6 +6,7 @@ import { formatIp, parseIp } from "../base/ip.ts";
 import type { Crypto, PacketCrypto } from "./crypto.ts";
 import { DataHalf } from "./data.ts";
 import { Done } from "./done.ts";
+import { oneByOne } from "./onebyone.ts";
 import { SEAL_ROOM, SEAL_TAIL } from "./sender.ts";
 import { Device } from "./device.ts";
 import type { DropReason } from "./drop.ts";
@@ -82,7 +83,7 @@ export class Tunnel {
     this.#tables = createTables(memory, 0, limits);
     initTables(this.#tables);
     this.#device = new Device(this.#tables, options.crypto);
-    this.#data = new DataHalf(this.#tables, options.packets(memory));
+    this.#data = new DataHalf(this.#tables, oneByOne(options.packets(memory)));
     this.#device.setMtu(options.mtu ?? 1420);
     const key = secret();
     if (options.privateKey) key.set(options.privateKey);

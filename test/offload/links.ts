@@ -39,9 +39,8 @@ export function segments(whole: Uint8Array): Uint8Array[] {
   slab.u8.set(whole, input);
   const out: Uint8Array[] = [];
   for (let n = splitter.begin(input, whole.length - VIRTIO_HEADER); n > 0; n--) {
-    splitter.next();
-    out.push(slab.u8.slice(splitter.packetAt, splitter.packetAt + splitter.packetLength));
-    slab.u8.fill(0xa5, splitter.packetAt - 64, splitter.packetAt);
+    splitter.next(output);
+    out.push(slab.u8.slice(output, output + splitter.packetLength));
   }
   return out;
 }
