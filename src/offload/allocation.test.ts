@@ -10,15 +10,23 @@ const memory = new WebAssembly.Memory({ initial: 8, maximum: 8, shared: true });
 const u8 = new Uint8Array(memory.buffer);
 const simd = loadSimd(memory);
 
-/** Median growth of the heap, in bytes, in a run of `packets` packets. A collection makes one run shrink, not the median. */
+/**
+ * Median growth of the heap, in bytes, in a run of `packets` packets. A collection makes one run shrink, not the median. Code that is not optimised yet does
+ * allocate, and on a busy machine the compiler's thread may be long in coming: so it is tried again for a while.
+ */
 function growth(packets: number, run: () => void): number {
-  for (let i = 0; i < 5 * packets; i++) run();
-  const deltas = Array.from({ length: 41 }, () => {
-    const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < packets; i++) run();
-    return process.memoryUsage().heapUsed - before;
-  });
-  return deltas.toSorted((a, b) => a - b)[20]!;
+  const once = (): number => {
+    for (let i = 0; i < 5 * packets; i++) run();
+    const deltas = Array.from({ length: 41 }, () => {
+      const before = process.memoryUsage().heapUsed;
+      for (let i = 0; i < packets; i++) run();
+      return process.memoryUsage().heapUsed - before;
+    });
+    return deltas.toSorted((a, b) => a - b)[20]!;
+  };
+  let least = Infinity;
+  for (let tries = 0; tries < 20 && least > packets; tries++) least = Math.min(least, once());
+  return least;
 }
 /** Less than half of the smallest object for each. */
 const FEW = 2000;

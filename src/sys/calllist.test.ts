@@ -42,7 +42,7 @@ describe.skipIf(list === undefined)(`calls in a list [${process.arch}]`, () => {
     list!.number(0, 2, 3);
     list!.number(0, 3, 5);
     list!.run(1);
-    expect([...slab.u8.slice(200, 206)]).toEqual([1, 2, 3, 0, 0, 0]);
+    expect(slab.u8.slice(200, 206)).toEqual(Uint8Array.of(1, 2, 3, 0, 0, 0));
   });
   test("its code may not be written to", async () => {
     const { readFileSync } = await import("node:fs");
