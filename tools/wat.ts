@@ -1,17 +1,11 @@
-// Assembles the part of WebAssembly's text format that our modules use (WebAssembly Core Specification 2.0, chapters 5 and 6): one imported memory,
-// functions with named parameters, locals and labels, folded instructions. The bytes are those of wabt's wat2wasm. `npx tsx tools/wat.ts` writes them as
-// TypeScript files beside their sources; wat.test.ts fails when such a file and its source disagree.
+// Assembles the part of WebAssembly's text format that src/offload/simd.wat uses (WebAssembly Core Specification 2.0, chapters 5 and 6): one imported
+// memory, functions with named parameters, locals and labels, folded instructions. The bytes are those of wabt's wat2wasm. `npx tsx tools/wat.ts` writes
+// src/offload/simd.wasm.ts; wat.test.ts fails when that file and its source disagree.
 import { readFileSync, writeFileSync } from "node:fs";
 import { toHex, utf8 } from "../src/base/bytes.ts";
 
-/** A module's source, and the file and constant that its bytes go to. */
-type Carried = { readonly source: URL; readonly target: URL; readonly constant: string };
-const carried = (path: string, constant: string): Carried => ({
-  source: new URL(`../src/${path}.wat`, import.meta.url),
-  target: new URL(`../src/${path}.wasm.ts`, import.meta.url),
-  constant,
-});
-export const MODULES: readonly Carried[] = [carried("offload/simd", "SIMD_WASM"), carried("crypto/chachapoly", "CHACHAPOLY_WASM")];
+export const SOURCE: URL = new URL("../src/offload/simd.wat", import.meta.url);
+export const TARGET: URL = new URL("../src/offload/simd.wasm.ts", import.meta.url);
 
 /** Opcode bytes, and for loads and stores the exponent of the natural alignment. */
 type Op = { readonly code: readonly number[]; readonly align?: number };
@@ -31,7 +25,6 @@ const OPS: Readonly<Record<string, Op>> = {
   "i32.store": memory(2, op(0x36)),
   "i32.store8": memory(0, op(0x3a)),
   "i32.store16": memory(1, op(0x3b)),
-  "i64.store": memory(3, op(0x37)),
   "i32.eqz": op(0x45),
   "i32.eq": op(0x46),
   "i32.ne": op(0x47),
@@ -49,19 +42,10 @@ const OPS: Readonly<Record<string, Op>> = {
   "i32.shl": op(0x74),
   "i32.shr_u": op(0x76),
   "i32.rotl": op(0x77),
-  "i64.eqz": op(0x50),
-  "i64.lt_u": op(0x54),
   "i64.add": op(0x7c),
-  "i64.sub": op(0x7d),
-  "i64.mul": op(0x7e),
   "i64.and": op(0x83),
-  "i64.or": op(0x84),
-  "i64.xor": op(0x85),
-  "i64.shl": op(0x86),
-  "i64.shr_s": op(0x87),
   "i64.shr_u": op(0x88),
   "i32.wrap_i64": op(0xa7),
-  "i64.extend_i32_u": op(0xad),
   "v128.load": memory(4, simd(0)),
   "v128.store": memory(4, simd(11)),
   "i32x4.splat": simd(17),
@@ -70,10 +54,7 @@ const OPS: Readonly<Record<string, Op>> = {
   "v128.or": simd(80),
   "v128.xor": simd(81),
   "v128.any_true": simd(83),
-  "i32x4.shl": simd(171),
-  "i32x4.shr_u": simd(173),
   "i32x4.add": simd(174),
-  "i8x16.swizzle": simd(14),
   "i32x4.dot_i16x8_s": simd(186),
 };
 const TYPES: Readonly<Record<string, number>> = { i32: 0x7f, i64: 0x7e, v128: 0x7b };
@@ -201,16 +182,6 @@ function instruction(e: readonly Expr[], scope: Scope): number[] {
     }
     case "i32x4.extract_lane":
       return [...operands, ...simd(27).code, number(e[1])];
-    case "i32x4.replace_lane":
-      return [...operands, ...simd(28).code, number(e[1])];
-    case "i64x2.extract_lane":
-      return [...operands, ...simd(29).code, number(e[1])];
-    case "i8x16.shuffle": {
-      // Which byte of the two operands goes to each lane.
-      const lanes = e.filter((x) => typeof x === "string").slice(1);
-      if (lanes.length !== 16) throw new SyntaxError(`Cannot assemble i8x16.shuffle: it has ${lanes.length} lanes`);
-      return [...operands, ...simd(13).code, ...lanes.map(number)];
-    }
     default: {
       const { code, align } = known(OPS, what);
       if (align === undefined) return [...operands, ...code];
@@ -263,16 +234,15 @@ export function assemble(text: string): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** The TypeScript file that carries a module. */
-export function carrier({ source, constant }: Carried): string {
-  const bytes = assemble(readFileSync(source, "utf8"));
+/** The TypeScript file that carries the bytes. */
+export function carrier(bytes: Uint8Array): string {
   const lines = toHex(bytes).match(/.{1,128}/g) ?? [];
   return [
-    `// Generated from ${source.pathname.split("/").at(-1)} by tools/wat.ts: change that file, then run \`npx tsx tools/wat.ts\`.`,
-    `export const ${constant}: string =`,
+    "// Generated from simd.wat by tools/wat.ts: change that file, then run `npx tsx tools/wat.ts`.",
+    "export const SIMD_WASM: string =",
     ...lines.map((line, i) => `  "${line}"${i === lines.length - 1 ? ";" : " +"}`),
     "",
   ].join("\n");
 }
 
-if (process.argv[1] === import.meta.filename) for (const module of MODULES) writeFileSync(module.target, carrier(module));
+if (process.argv[1] === import.meta.filename) writeFileSync(TARGET, carrier(assemble(readFileSync(SOURCE, "utf8"))));

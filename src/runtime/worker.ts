@@ -20,7 +20,7 @@ const port = parentPort!;
 const say = (message: WorkerMessage): void => port.postMessage(message);
 
 const slab = new Slab(memory, ...partOf(plan, thread));
-const packets = ((offloads & OFFLOADS["call-lists"]) !== 0 ? listedPackets(slab) : undefined) ?? oneByOne(opensslPackets(memory.buffer, memory));
+const packets = ((offloads & OFFLOADS["call-lists"]) !== 0 ? listedPackets(slab) : undefined) ?? oneByOne(opensslPackets(memory.buffer, memory.base));
 const tables = createTables(memory.buffer, plan.tables, plan.limits);
 const loop = new DataLoop(slab, mailbox(memory.buffer, thread), tables, packets, { thread, threads: plan.threads, offloads }, () => say("look"));
 say({ ready: packets.name });

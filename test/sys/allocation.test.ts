@@ -3,8 +3,6 @@ import { closeSync, openSync } from "node:fs";
 import { afterAll, expect, test } from "vitest";
 import { directPackets } from "../../src/crypto/packets-direct.ts";
 import { evpPackets } from "../../src/crypto/packets-evp.ts";
-import { nodePackets } from "../../src/crypto/packets-node.ts";
-import { shortPackets } from "../../src/crypto/packets-short.ts";
 import { bootNow } from "../../src/sys/bootclock.ts";
 import { closeFd, readFd, writeFd } from "../../src/sys/descriptor.ts";
 import { EPOLLIN, Epoll } from "../../src/sys/epoll.ts";
@@ -35,7 +33,6 @@ epoll.add(eventfd, EPOLLIN, 7);
 const sockets = openUdp(0);
 offloadUdp(sockets);
 writeEndpoint(slab.u8, slab.u32, endpoint, { ip: new Uint8Array([127, 0, 0, 1]), port: sockets.port });
-const short = shortPackets(memory.wasm, nodePackets(memory.buffer));
 const [direct, evp] = [directPackets, evpPackets].map((make) => make(memory.buffer, memory.base));
 afterAll(() => {
   epoll.close();
@@ -82,10 +79,6 @@ const CASES: [string, ((i: number) => number) | undefined, number?][] = [
   [
     "direct seal and open",
     direct && ((i) => (direct.seal(other, i, 7, text, other + 2048, 1420), direct.open(other, other, other + 2048, text, 1420) ? 1 : 1)),
-  ],
-  [
-    "short seal and open",
-    (i) => (short.seal(other, i - 9, 0xffffffff, text, other + 2048, 64), short.open(other, other, other + 2048, text, 64) ? 1 : 1),
   ],
   ["EVP seal and open", evp && ((i) => (evp.seal(other, i, 7, text, other + 2048, 1420), evp.open(other, other, other + 2048, text, 1420) ? 1 : 1))],
 ];
