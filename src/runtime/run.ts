@@ -146,10 +146,12 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     faults = found;
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
-    if (device.backlog) ticker.now();
+    const loaded = device.loaded(moment());
+    if (device.backlog && !loaded) ticker.now();
     if (!liveDevice.up) return liveDevice.waitsForPort || link.away ? "quiet" : "none";
     const before = rounds;
     rounds = mails.reduce((sum, mail) => sum + Atomics.load(mail, Mail.ROUNDS), 0);
+    if (loaded) return "loaded";
     return rounds === before ? "quiet" : "busy";
   }
   const ticker = new Ticker(turn, (error) => fail(error));

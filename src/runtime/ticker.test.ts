@@ -34,6 +34,23 @@ describe("Ticker", () => {
     expect(turns()).toBe(4);
   });
 
+  test("in a flood rests between turns, whoever asks; then goes on as before", () => {
+    const { ticker, turns } = make(["loaded", "loaded", "quiet", "quiet"]);
+    ticker.now();
+    for (let ms = 0; ms < 3; ms++) {
+      ticker.now();
+      ticker.soon();
+      vi.advanceTimersByTime(1);
+    }
+    expect(turns()).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(turns()).toBe(2);
+    vi.advanceTimersByTime(4);
+    expect(turns()).toBe(3);
+    ticker.now();
+    expect(turns()).toBe(4);
+  });
+
   test("soon() shortens a quiet wait and never puts a turn off", () => {
     const { ticker, turns } = make(["quiet"]);
     ticker.now();

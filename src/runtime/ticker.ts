@@ -5,8 +5,12 @@ const BUSY_MS = 25;
 /** … and while nothing does. */
 const QUIET_MS = 100;
 
-/** After a turn: when the next one is due. */
-export type Pace = "busy" | "quiet" | "none";
+/** In a flood of handshake messages the worker has something new all the time; between two turns the data path has the processor to itself. */
+const LOADED_MS = 4;
+
+/** After a turn: when the next one is due. "loaded": not before, whoever asks. */
+export type Pace = "loaded" | "busy" | "quiet" | "none";
+const WAIT = { loaded: LOADED_MS, busy: BUSY_MS, quiet: QUIET_MS } as const;
 
 export class Ticker {
   readonly #turn: () => Pace;
@@ -15,6 +19,7 @@ export class Ticker {
   #wait = 0;
   #again = false;
   #inTurn = false;
+  #resting = false;
   #stopped = false;
 
   /** `turn`: one turn of the control thread. What it throws ends the ticker and goes to `broken`. */
@@ -25,7 +30,7 @@ export class Ticker {
 
   /** A turn at once; within a turn, another one right after it. */
   now(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#resting) return;
     if (this.#inTurn) {
       this.#again = true;
       return;
@@ -42,23 +47,29 @@ export class Ticker {
     } finally {
       this.#inTurn = false;
     }
-    if (this.#again) {
+    this.#resting = pace === "loaded";
+    if (this.#again && !this.#resting) {
       this.#again = false;
       // Other events have their turn in between.
       setImmediate(() => this.now());
-    } else if (pace !== "none") this.#after(pace === "busy" ? BUSY_MS : QUIET_MS);
+    } else if (pace !== "none") this.#after(WAIT[pace]);
+    this.#again = false;
   }
 
   /** A turn within BUSY_MS. */
   soon(): void {
-    if (this.#inTurn || (this.#timer && this.#wait === BUSY_MS)) return;
+    if (this.#inTurn || (this.#timer && this.#wait <= BUSY_MS)) return;
     clearTimeout(this.#timer);
     this.#after(BUSY_MS);
   }
 
   #after(ms: number): void {
     this.#wait = ms;
-    if (!this.#stopped) this.#timer = setTimeout(() => this.now(), ms);
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#resting = false;
+      this.now();
+    }, ms);
   }
 
   stop(): void {

@@ -49,3 +49,10 @@ export const CROSSING_TIME = 1_000;
 export const MAX_LIMITED_SOURCES = 16_384;
 /** Handshake messages handled in one call of Device.receive(): some 100 ms of curve operations at worst. */
 export const RECEIVE_BUDGET = 256;
+/**
+ * Under load, in one call: messages whose macs are computed, 2 µs each, one that starts a handshake counting for as many as it takes the time of; and
+ * cookies that are handed out. What is beyond waits, or, when it would only be one more demand for a cookie, is dropped unread.
+ */
+export const LOADED_BUDGET = 256;
+export const LOADED_HANDSHAKE_COST = 16;
+export const LOADED_REPLIES = 64;

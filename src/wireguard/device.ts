@@ -210,10 +210,14 @@ export class Device {
     const told = this.#unreachable(at);
     return told ? [told, ...this.#exchange.take()] : this.#exchange.take();
   }
-  /** Handles queued handshake messages: when Head.SIGNAL changed. Call again at once while `backlog` is true. */
+  /** Handles queued handshake messages: when Head.SIGNAL changed. Call again while `backlog` is true: at once, or after a pause while `loaded`. */
   receive(at: Moment): Effect[] {
     this.#exchange.receive(at);
     return this.#exchange.take();
+  }
+  /** Handshake messages come faster than they can be answered: a call every few ms bounds what they cost, and loses nobody who has a cookie. */
+  loaded(at: Moment): boolean {
+    return this.#exchange.loaded(at.now);
   }
   /** There are more handshake messages than one receive() takes. */
   get backlog(): boolean {

@@ -1,7 +1,18 @@
 // Handshakes: what is sent and what happens to handshake messages that arrive (whitepaper sections 5.4.2 to 5.4.5 and 5.4.7). A message changes nothing
 // until it is authenticated; the one place of each change is marked "commit".
 import { equal, isZero, toHex, wipe } from "../base/bytes.ts";
-import { CROSSING_TIME, INITIATION_INTERVAL, RECEIVE_BUDGET, REKEY_TIMEOUT, TIMER_JITTER, UNDER_LOAD_TIME, ZERO_KEYS_TIME } from "./constants.ts";
+import {
+  CROSSING_TIME,
+  INITIATION_INTERVAL,
+  LOADED_BUDGET,
+  LOADED_HANDSHAKE_COST,
+  LOADED_REPLIES,
+  RECEIVE_BUDGET,
+  REKEY_TIMEOUT,
+  TIMER_JITTER,
+  UNDER_LOAD_TIME,
+  ZERO_KEYS_TIME,
+} from "./constants.ts";
 import { CookieChecker, cookieReceiver } from "./cookie.ts";
 import type { Crypto } from "./crypto.ts";
 import { Drop, DROPS } from "./drop.ts";
@@ -10,7 +21,7 @@ import { type Endpoint, readEndpoint } from "./endpoint.ts";
 import { makeInitiation, makeResponse, openInitiation, openResponse, openTimestamp, type TransportKeys } from "./handshake.ts";
 import type { Indices } from "./indices.ts";
 import type { Keypairs } from "./keypairs.ts";
-import { MessageType, readU32, Response } from "./messages.ts";
+import { Initiation, MAC_LENGTH, MessageType, readU32, Response } from "./messages.ts";
 import { generate, type Pair, PROLOGUE, type Start, start, Transcript } from "./noise.ts";
 import { note } from "./noted.ts";
 import type { PeerState } from "./peer.ts";
@@ -47,6 +58,9 @@ export class Exchange {
   #identity: Pair | undefined;
   #checker: CookieChecker | undefined;
   #loadedUntil = -Infinity;
+  /** What is left of this call's budgets. */
+  #budget = 0;
+  #replies = 0;
   #effects: Effect[] = [];
   #wake = false;
 
@@ -157,14 +171,28 @@ export class Exchange {
     this.#sendTo(peer, to, message, now);
   }
 
+  /** There are so many handshake messages that their senders must prove their addresses. */
+  loaded(now: number): boolean {
+    return now < this.#loadedUntil;
+  }
   /** Handles what waits in the ring, up to a budget. */
   receive(at: Moment): void {
     const t = this.#p.tables;
     const waiting = handshakesWaiting(t);
     // An eighth full: from now on senders must prove their address before we calculate for them.
     if (waiting >= t.limits.handshakeCells / 8) this.#loadedUntil = at.now + UNDER_LOAD_TIME;
-    for (let i = Math.min(waiting, RECEIVE_BUDGET); i > 0; i--) {
+    const loaded = this.loaded(at.now);
+    this.#budget = loaded ? LOADED_BUDGET : RECEIVE_BUDGET;
+    this.#replies = LOADED_REPLIES;
+    for (let i = waiting; i > 0 && this.#budget > 0; i--) {
       const cell = firstHandshake(t);
+      // The cheapest check first. A flood does not keep those waiting who have a cookie.
+      if (loaded && this.#replies === 0 && isBareInitiation(t, cell)) {
+        releaseHandshake(t);
+        this.drops[Drop.COOKIE_DEMANDED]!++;
+        continue;
+      }
+      this.#budget--;
       const message = t.u8.slice(4 * (cell + Cell.MESSAGE), 4 * (cell + Cell.MESSAGE) + t.i32[cell + Cell.LENGTH]!);
       const from = readEndpoint(t.u8, t.u32, 4 * (cell + Cell.ENDPOINT));
       const reason = from ? this.#handle(message, from, cell + Cell.ENDPOINT, at) : Drop.MALFORMED;
@@ -185,12 +213,16 @@ export class Exchange {
     const type = readU32(message, 0);
     if (type === MessageType.COOKIE) return this.#cookie(message, at);
     if (!this.#checker.mac1Valid(message)) return Drop.BAD_MAC1;
-    if (at.now < this.#loadedUntil) {
+    if (this.loaded(at.now)) {
       if (!this.#checker.mac2Valid(message, from, at.now)) {
-        this.#effects.push({ kind: "send", to: from, message: this.#checker.reply(message, from, at.now) });
+        if (this.#replies > 0) {
+          this.#replies--;
+          this.#effects.push({ kind: "send", to: from, message: this.#checker.reply(message, from, at.now) });
+        }
         return Drop.COOKIE_DEMANDED;
       }
       if (!this.#limiter.allow(from.ip, at.now)) return Drop.RATE_LIMITED;
+      this.#budget -= LOADED_HANDSHAKE_COST;
     }
     const reason =
       type === MessageType.INITIATION ? this.#initiation(this.#identity, message, record, at) : this.#response(this.#identity, message, record, at);
@@ -304,6 +336,16 @@ export class Exchange {
     });
   }
 }
+
+const MAC2_WORD = Initiation.MAC2 / 4;
+/** An initiation without mac2: its sender has no cookie. */
+const isBareInitiation = (t: Tables, cell: number): boolean => {
+  const at = cell + Cell.MESSAGE;
+  if (t.i32[cell + Cell.LENGTH] !== Initiation.LENGTH || t.u32[at] !== MessageType.INITIATION) return false;
+  let any = 0;
+  for (let i = 0; i < MAC_LENGTH / 4; i++) any |= t.i32[at + MAC2_WORD + i]!;
+  return any === 0;
+};
 
 /** Bytewise. */
 function lower(a: Uint8Array, b: Uint8Array): boolean {

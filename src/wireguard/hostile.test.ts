@@ -6,7 +6,9 @@ import { CookieMaker } from "./cookie.ts";
 import { Done } from "./done.ts";
 import { makeInitiation } from "./handshake.ts";
 import { PROLOGUE, start } from "./noise.ts";
-import { endpoint, type Node, packet, pair } from "./rig.cases.ts";
+import { endpoint, type Node, packet, pair, SMALL } from "./rig.cases.ts";
+import { MAX_LIMITED_SOURCES } from "./constants.ts";
+import { RateLimiter } from "./ratelimit.ts";
 import { tai64n } from "./tai64n.ts";
 import { transcript } from "./vectors.cases.ts";
 
@@ -199,6 +201,76 @@ describe("initiations", () => {
       "mac2",
     ).toBe(true);
     expect(b.inbox).toEqual([ping]);
+  });
+});
+
+describe("under load", () => {
+  const LARGE = { ...SMALL, handshakeCells: 1024 };
+  /** A device in a flood: the ring full of initiations without mac2, from one address each. */
+  function flooded() {
+    const p = pair({ limits: LARGE });
+    const { b, net } = p;
+    const bare = forger(b)(net.moment.wall);
+    const tick = b.tick.bind(b);
+    b.tick = () => {};
+    const flood = (n: number): void => {
+      for (let i = 0; i < n; i++) b.arrive({ from: endpoint(`198.18.${i >> 8}.${i & 255}`, 1000), bytes: bare });
+    };
+    return { ...p, flood, tick };
+  }
+
+  test("a turn hands out so many cookies, drops what else has none, and makes no session", () => {
+    const { b, net, flood, tick } = flooded();
+    for (let turn = 1; turn <= 5; turn++) {
+      flood(1000);
+      tick();
+      expect(net.log.map((d) => d.bytes.length)).toEqual(Array.from({ length: 64 * turn }, () => 64));
+      expect(b.device.backlog).toBe(false);
+      net.now += 5;
+    }
+    expect(b.device.loaded(net.moment)).toBe(true);
+    expect(b.device.drops()).toMatchObject({ cookie_demanded: 5000, bad_initiation: 0, unknown_peer: 0, handshake_queue_full: 0 });
+    expect(b.device.usage()).toMatchObject({ keypairs: 0, indices: 0 });
+    net.now += 1001;
+    expect(b.device.loaded(net.moment)).toBe(false);
+  });
+  test("who has a cookie gets in behind all of them; who has none, does not", () => {
+    const { a, b, ab, net, flood, tick } = flooded();
+    const behindTheFlood = (): void => {
+      net.now += 1001;
+      flood(900);
+      a.perform(a.device.forceHandshake(ab, net.moment));
+      net.settle();
+      tick();
+      net.settle();
+    };
+    behindTheFlood();
+    expect(a.kinds("established")).toEqual([]);
+    // This time it comes first, and gets a cookie.
+    net.now += 1001;
+    a.perform(a.device.forceHandshake(ab, net.moment));
+    net.settle();
+    flood(500);
+    tick();
+    net.settle();
+    behindTheFlood();
+    expect(a.kinds("established")).toMatchObject([{ initiator: true }]);
+    expect(b.device.usage().keypairs).toBe(1);
+  });
+  test("macs that are wrong are looked at up to a budget; the rest waits", () => {
+    const { b, net, tick } = flooded();
+    const bad = forger(b)(net.moment.wall);
+    bad.fill(7, 132);
+    for (let i = 0; i < 1000; i++) b.arrive({ from: elsewhere, bytes: bad });
+    tick();
+    expect(b.device.drops().cookie_demanded).toBe(256);
+    expect(b.device.backlog).toBe(true);
+    expect(net.log).toHaveLength(64);
+  });
+  test("the limiter remembers a bounded number of sources", () => {
+    const limiter = new RateLimiter();
+    for (let i = 0; i < 40_000; i++) limiter.allow(new Uint8Array([198, 18, i >> 8, i & 255]), 0);
+    expect(limiter.size).toBe(MAX_LIMITED_SOURCES);
   });
 });
 
