@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ALL_OFFLOADS, offloadNames, OFFLOADS, offloadsWithout } from "./offloads.ts";
+import { ALL_OFFLOADS, corruptOffloads, offloadNames, OFFLOADS, offloadsWithout } from "./offloads.ts";
 
 describe("offloads that are switched off", () => {
   test.for([
@@ -15,6 +15,19 @@ describe("offloads that are switched off", () => {
     expect(() => offloadsWithout("tun-gro,toString")).toThrow(
       'Cannot switch off "toString": there is tun-tso, tun-gro, udp-gso, udp-gro, tun-uso, call-lists, and all',
     );
+  });
+  test.for([
+    ["6.18.44-fc-v657", false],
+    ["7.0.0", true],
+    ["7.0", true],
+    ["7.0.12-1-amd64", true],
+    ["7.1.4", true],
+    ["7.1.5", false],
+    ["7.2.0", false],
+    ["17.0.1", false],
+    ["", false],
+  ] as const)("on Linux %s", ([release, corrupt]) => {
+    expect(corruptOffloads(release)).toBe(corrupt ? OFFLOADS["udp-gso"] : 0);
   });
   test("their names", () => {
     expect(offloadNames(ALL_OFFLOADS)).toEqual(Object.keys(OFFLOADS));

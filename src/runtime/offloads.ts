@@ -33,5 +33,14 @@ export function offloadsWithout(words: string): number {
   return on;
 }
 
+/**
+ * Bits of what a kernel of this release (uname -r) does wrong without saying so: data is corrupt, so that nothing could be fallen back from. What a kernel
+ * merely refuses is found out while it runs. Linux 7.0 to 7.1.4: datagrams that were cut into equal segments (b10b446, fixed by 78effd8 and 5f17ae0).
+ */
+export function corruptOffloads(release: string): number {
+  const [major = 0, minor = 0, patch = 0] = (/^(\d+)\.(\d+)(?:\.(\d+))?/.exec(release)?.slice(1) ?? []).map((n) => Number(n ?? 0));
+  return major === 7 && (minor === 0 || (minor === 1 && patch <= 4)) ? OFFLOADS["udp-gso"] : 0;
+}
+
 /** "tun-gro, udp-gso" of bits. */
 export const offloadNames = (bits: number): string[] => Object.entries(OFFLOADS).flatMap(([name, bit]) => ((bits & bit) !== 0 ? [name] : []));

@@ -1,11 +1,12 @@
 // A device from its start to its end: the parts in start order, undone in reverse.
 import { closeSync } from "node:fs";
+import { release } from "node:os";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd, wake } from "../sys/eventfd.ts";
-import { addressesOf, release, share } from "../sys/memory.ts";
+import { addressesOf, release as releaseMemory, share } from "../sys/memory.ts";
 import { forbidDumps, keepFromDumps, lockMemory } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
@@ -18,7 +19,7 @@ import { belongings, Predecessor } from "./handover.ts";
 import { Link } from "./link.ts";
 import { LiveDevice } from "./livedevice.ts";
 import { Mail, mailbox } from "./mailbox.ts";
-import { ALL_OFFLOADS, offloadNames, OFFLOADS } from "./offloads.ts";
+import { ALL_OFFLOADS, corruptOffloads, offloadNames, OFFLOADS } from "./offloads.ts";
 import { plan } from "./plan.ts";
 import { watchRoutes } from "./routewatch.ts";
 import { Sockets } from "./sockets.ts";
@@ -64,7 +65,10 @@ export async function runDevice(options: RunOptions): Promise<void> {
 
 /** Starts, lives, and says why it ended. */
 async function live(options: RunOptions, undo: Undo): Promise<string> {
-  const { log, offloads = ALL_OFFLOADS } = options;
+  const { log } = options;
+  const corrupt = (options.offloads ?? ALL_OFFLOADS) & corruptOffloads(release());
+  const offloads = (options.offloads ?? ALL_OFFLOADS) & ~corrupt;
+  if (corrupt !== 0) log.warn("this kernel corrupts what it offloads: it goes on without", { offloads: offloadNames(corrupt) });
   if (!forbidDumps()) log.warn("core dumps of this process could not be switched off");
   const path = `${SOCKET_DIRECTORY}/${options.name}.sock`;
   const predecessor = options.takeOver ? new Predecessor(path) : undefined;
@@ -80,7 +84,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
 
   const where = plan(threads);
   const memory = share(where.bytes);
-  undo.push(() => release(memory));
+  undo.push(() => releaseMemory(memory));
   const slab = new Slab(memory, where.control, where.bytes);
   const mappings = addressesOf(memory);
   if (!mappings.every((at) => keepFromDumps(at, where.bytes))) log.warn("the memory of keys and packets could not be kept from dumps");
