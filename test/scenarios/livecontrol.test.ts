@@ -104,6 +104,27 @@ describeRoot("a device while it runs", () => {
       await onSpeaking(() => wgSet(host, IF, "private-key", `@${key[0]}`));
     });
 
+    test("no key is ever printed: not when it is set, not when it is refused, not at the end", async () => {
+      const device = await host.device("tortie", IF, { LOG_LEVEL: "verbose" });
+      const psk = newKeys().psk;
+      wgSet(host, IF, "private-key", `@${key[0]}`, ...peer, "preshared-key", `@${psk}`);
+      ip(host, `link set ${IF} up`);
+      const hex = (text: string): string => Buffer.from(text, "base64").toString("hex");
+      for (const request of [
+        `set=1\nprivate_key=${hex(key[0])}0\n\n`,
+        `set=1\npublic_key=${hex(pub[2])}\npreshared_key=${hex(psk)}0\n\n`,
+        `${hex(key[0])}\n\n`,
+        `set=1\n${hex(psk)}=1\n\n`,
+      ])
+        expect(await uapi({ host }, request)).not.toMatch(/errno=0/);
+      expect(wg(host, "show", IF)).not.toContain(key[0]);
+      await eventually(() => expect(device.output()).toMatch(/interface up/));
+      device.child.kill("SIGTERM");
+      await device.exit;
+      expect(device.output()).toMatch(/device stops/);
+      for (const secret of [key[0], psk]) for (const form of [secret, hex(secret)]) expect(device.output()).not.toContain(form.slice(0, 12));
+    });
+
     test("the port is taken while the link is down: up is said to fail, another port is taken at once, and so is the old one when it is free", async () => {
       const device = await host.device("tortie", IF);
       wgSet(host, IF, "listen-port", "4444");
