@@ -3,11 +3,14 @@
 import { parseArgs } from "node:util";
 import { main as cluster } from "./cluster.ts";
 import { main as device } from "./device.ts";
+import { main as flood } from "./flood.ts";
 
 const args = process.argv.slice(2);
 const { values } = parseArgs({ args, strict: false, options: { rounds: { type: "string" }, only: { type: "string" }, help: { type: "boolean" } } });
 await device(args);
 if (values.help === undefined && values.only === undefined) {
+  process.stdout.write("\n");
+  await flood(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
   process.stdout.write("\n");
   await cluster(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
 }
