@@ -6,7 +6,7 @@
 // mapping of the same pages below 2^31: addresses there are small integers, which are never boxed, and which koffi reads faster besides. Caches are
 // tagged by physical address: no cost of the two names was measurable (1420 bytes touched by both, 559 ns and 580 ns with one name).
 import { TortieError } from "../base/errors.ts";
-import { address, bind } from "./ffi.ts";
+import { address, bind, check } from "./ffi.ts";
 
 /** What is handed to a worker (structured clone shares it). */
 export type SharedMemory = {
@@ -26,6 +26,8 @@ const PAGE = 65_536;
 const PROT_READ_WRITE = 3;
 /** MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE */
 const NEW_SHARED = 0x1 | 0x20 | 0x4000 | 0x100000;
+/** MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED */
+const NEW_PRIVATE = 0x2 | 0x20 | 0x4000 | 0x10;
 /** MREMAP_MAYMOVE | MREMAP_FIXED */
 const TO_FIXED = 3;
 const MADV_DONTDUMP = 16;
@@ -67,6 +69,8 @@ function mapLow(high: number, bytes: number): number | undefined {
       return low;
     }
     munmap(got, bytes);
+    // What was there may be gone already.
+    check(mmap(high, bytes, PROT_READ_WRITE, NEW_PRIVATE, -1, 0), "map memory");
     return undefined;
   }
   return undefined;
