@@ -165,8 +165,8 @@ export const Cell = { ENDPOINT: 0, LENGTH: 12, MESSAGE: 16, WORDS: 64 } as const
 /** A staging slot: link (slot + 1), length of the packet, then (bytes) the packet. */
 export const Staged = { NEXT: 0, LENGTH: 1, PACKET_BYTES: 16 } as const;
 
-/** Of lookup.ts: 512 IPv4 addresses of 4 words each and 256 IPv6 ones of 8. */
-export const RECENT_WORDS = 4096;
+/** Of lookup.ts: 4096 IPv4 addresses of 4 words each and 2048 IPv6 ones of 8. */
+export const RECENT_WORDS = 32_768;
 
 /** Keypair rows for one peer: previous, current, next, and one that waits to be freed. */
 const KEYPAIRS_A_PEER = 4;
