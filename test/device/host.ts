@@ -28,7 +28,7 @@ export type DeviceProgram = string | readonly string[];
 /** `wg show` of a device with 100,000 allowed IPs. */
 const LONGEST_OUTPUT = 64 << 20;
 /** On a busy machine a process takes long to start; that is no failure. */
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 export class Host {
   readonly #holder: ChildProcess;

@@ -19,13 +19,14 @@ const words = (text: string): string[] => text.split(" ");
 type Answer = { readonly status: number; readonly out: string; readonly err: string };
 
 export class Guest {
-  readonly #outside: Host;
+  /** The namespace of its bridge, which has the address 192.0.2.9 there. */
+  readonly outside: Host;
   readonly #qemu: Spawned;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
   #wires = 0;
   private constructor(outside: Host, qemu: Spawned) {
-    this.#outside = outside;
+    this.outside = outside;
     this.#qemu = qemu;
     createInterface(qemu.child.stdout!).on("line", (line) => {
       const [id, status, out, err] = line.split(" ");
@@ -43,12 +44,14 @@ export class Guest {
 ip link add br0 mtu ${MAX_MTU} type bridge
 ip tuntap add tap0 mode tap
 for l in tap0 br0; do ip link set $l mtu ${MAX_MTU} up; done
-ip link set tap0 master br0`);
+ip link set tap0 master br0
+ip addr add 192.0.2.9/24 dev br0`);
       const qemu = outside.spawn(
         [
           QEMU!,
           ...words("-accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial file:/run/console -append"),
-          "console=ttyS0 quiet panic=-1 mitigations=off",
+          // On a busy machine an emulated timer may not tick while the kernel waits for it to.
+          "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check",
           ...words("-chardev stdio,id=control,signal=off -device virtio-serial-pci -device virtserialport,chardev=control,name=control"),
           ...words("-netdev tap,id=net,ifname=tap0,script=no,downscript=no -device"),
           `virtio-net-pci,netdev=net,host_mtu=${MAX_MTU},rx_queue_size=1024`,
@@ -73,7 +76,7 @@ ip link set tap0 master br0`);
   /** What its kernel said. */
   #console(): string {
     try {
-      return readFileSync(`/proc/${this.#outside.pid}/root/run/console`, "utf8");
+      return readFileSync(`/proc/${this.outside.pid}/root/run/console`, "utf8");
     } catch {
       return "";
     }
@@ -105,14 +108,14 @@ ip link set tap0 master br0`);
   /** Joins eth0 of `host`, a new link, to the guest's; both are up, without addresses. */
   async attach(host: Host): Promise<void> {
     const port = `port${++this.#wires}`;
-    Host.join(host, "eth0", [], this.#outside, port, []);
-    this.#outside.run("ip", "link", "set", port, "mtu", String(MAX_MTU), "master", "br0");
+    Host.join(host, "eth0", [], this.outside, port, []);
+    this.outside.run("ip", "link", "set", port, "mtu", String(MAX_MTU), "master", "br0");
     host.run("ip", "link", "set", "eth0", "mtu", String(MAX_MTU));
     await this.sh(`ip link set eth0 mtu ${MAX_MTU} up`);
   }
 
   /** Ends it, at once. */
   close(): Promise<void> {
-    return this.#outside.close();
+    return this.outside.close();
   }
 }

@@ -10,6 +10,8 @@ export interface Peer {
   readonly machine: Machine;
   /** Joins its eth0 and the eth0 of `host` by a wire; both are up, with an MTU of 9000, and have no address. */
   attach(host: Host): Promise<void>;
+  /** A host that reaches the peer at `address` without using its wire. */
+  neighbour(): { readonly host: Host; readonly address: string };
   /** Makes wg0: starts the process, or adds the link. */
   start(): Promise<void>;
   /** Ends wg0 without notice: kills the process, or deletes the link. */
@@ -46,6 +48,9 @@ export class Userspace implements Peer {
     for (const h of [host, this.machine]) h.run("ip", "link", "set", "eth0", "mtu", "9000");
     return Promise.resolve();
   }
+  neighbour(): { host: Host; address: string } {
+    return { host: this.machine, address: "127.0.0.1" };
+  }
   /** What the device printed. */
   get output(): string {
     return this.#device?.output() ?? "";
@@ -73,6 +78,9 @@ class Kernel implements Peer {
   }
   attach(host: Host): Promise<void> {
     return this.machine.attach(host);
+  }
+  neighbour(): { host: Host; address: string } {
+    return { host: this.machine.outside, address: "192.0.2.2" };
   }
   async start(): Promise<void> {
     await this.machine.sh(`ip link add ${IF} type wireguard`);
