@@ -52,6 +52,9 @@ export class Splitter {
   #sequence = 0;
   #id = 0;
   #flags = 0;
+  /** Of one that is not split: where its sum starts, and where from there the checksum goes; -1: it has one. */
+  #start = 0;
+  #check = -1;
 
   /** `scratch`: offset of SPLITTER_SCRATCH bytes of the memory. */
   constructor(memory: WebAssembly.Memory, simd: Simd, scratch: number) {
@@ -61,7 +64,8 @@ export class Splitter {
   }
 
   /**
-   * Takes the virtio header at `at` and the IP packet of `length` bytes behind it. Answers the number of segments, at least 1, or 0 when it is malformed.
+   * Takes the virtio header at `at` and the IP packet of `length` bytes behind it: they are only read. Answers the number of segments, at least 1, or 0
+   * when it is malformed.
    */
   begin(at: number, length: number): number {
     const u8 = this.#u8;
@@ -76,7 +80,8 @@ export class Splitter {
     this.#at = packet;
     this.#end = packet + length;
     if (type === Gso.NONE) {
-      if (needs) this.#store(packet + start + offset, ~this.#simd.sum(packet + start, length - start) & 0xffff || 0xffff);
+      this.#start = start;
+      this.#check = needs ? offset : -1;
       return 1;
     }
     return this.#beginGso(packet, length, type, needs, start, offset);
@@ -119,11 +124,10 @@ export class Splitter {
   #keep(packet: number, length: number, version: number, transport: number, header: number, check: number, needs: boolean): void {
     const u8 = this.#u8;
     const s = this.#scratch;
-    const field = packet + transport + check;
-    if (!needs) this.#store(field, this.#pseudo(packet, version, length - transport));
+    const pseudo = needs ? this.#half(packet + transport + check) : this.#pseudo(packet, version, length - transport);
     this.#simd.copy(s, packet, header);
     // One's complement subtraction is adding the complement.
-    this.#store(s + transport + check, fold(this.#half(field) + (~swap(length - transport) & 0xffff)));
+    this.#store(s + transport + check, fold(pseudo + (~swap(length - transport) & 0xffff)));
     if (version === 4) {
       this.#id = (u8[s + Ip4.ID]! << 8) | u8[s + Ip4.ID + 1]!;
       this.#store(s + Ip4.CHECKSUM, 0);
@@ -147,8 +151,7 @@ export class Splitter {
   /** Makes the next packet at `to`, its checksums complete: up to as many bytes as begin() was given. To be called at most as often as begin() said. */
   next(to: number): void {
     if (this.#type === Gso.NONE) {
-      this.packetLength = this.#end - this.#at;
-      this.#simd.copy(to, this.#at, this.packetLength);
+      this.#whole(to);
       return;
     }
     const u8 = this.#u8;
@@ -156,18 +159,18 @@ export class Splitter {
     const transport = this.#transport;
     const header = this.#header;
     const payload = Math.min(this.#size, this.#end - this.#at);
-    const at = to;
     const length = header + payload;
     const last = this.#at + payload === this.#end;
-    this.#simd.copy(at, s, header);
-    this.#simd.copy(at + header, this.#at, payload);
+    this.#simd.copy(to, s, header);
+    // Then the sum over the copy: one pass for both was slower (57 ns and not 40 for 1368 bytes), WebAssembly's vectors being half as wide as memory.copy's.
+    this.#simd.copy(to + header, this.#at, payload);
     if (u8[s]! >>> 4 === 4) {
-      this.#storeBig(at + Ip4.TOTAL_LENGTH, length);
-      this.#storeBig(at + Ip4.ID, this.#id);
-      this.#store(at + Ip4.CHECKSUM, ~this.#simd.sum(at, transport) & 0xffff);
+      this.#storeBig(to + Ip4.TOTAL_LENGTH, length);
+      this.#storeBig(to + Ip4.ID, this.#id);
+      this.#store(to + Ip4.CHECKSUM, ~this.#simd.sum(to, transport) & 0xffff);
       this.#id = (this.#id + 1) & 0xffff;
-    } else this.#storeBig(at + Ip6.PAYLOAD_LENGTH, length - IP6_HEADER);
-    const t = at + transport;
+    } else this.#storeBig(to + Ip6.PAYLOAD_LENGTH, length - IP6_HEADER);
+    const t = to + transport;
     const own = swap(length - transport);
     if (this.#type === Gso.UDP) {
       this.#store(t + Udp.LENGTH, own);
@@ -186,6 +189,15 @@ export class Splitter {
       this.#store(t + Tcp.CHECKSUM, ~this.#simd.sum(t, length - transport) & 0xffff);
     }
     this.#at += payload;
+    this.packetLength = length;
+  }
+
+  // One that is not split.
+  #whole(to: number): void {
+    const length = this.#end - this.#at;
+    const start = this.#start;
+    this.#simd.copy(to, this.#at, length);
+    if (this.#check >= 0) this.#store(to + start + this.#check, ~this.#simd.sum(to + start, length - start) & 0xffff || 0xffff);
     this.packetLength = length;
   }
 
