@@ -70,6 +70,8 @@ export class DataLoop {
   #link = -1;
   #udp4 = -1;
   #udp6 = -1;
+  /** Whose packets the coalescer has. */
+  #mergedPeer = -1;
   #now = 0;
   #signal = 0;
 
@@ -265,7 +267,13 @@ export class DataLoop {
   #settle(): void {
     const { receiver } = this.#data;
     const n = receiver.open();
-    for (let i = 0; i < n; i++) if (receiver.settle(i, this.#now) === Done.DELIVER) this.#coalescer.add(receiver.packetAt, receiver.packetLength);
+    for (let i = 0; i < n; i++) {
+      if (receiver.settle(i, this.#now) !== Done.DELIVER) continue;
+      // Packets of two peers are never one, whatever their addresses.
+      if (receiver.peer !== this.#mergedPeer) this.#coalescer.flush();
+      this.#mergedPeer = receiver.peer;
+      this.#coalescer.add(receiver.packetAt, receiver.packetLength);
+    }
   }
 
   /** What was staged, and keepalives. */
