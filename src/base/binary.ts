@@ -146,6 +146,10 @@ export const record = <T extends object>(fields: { readonly [K in keyof T]-?: Fo
     write(to, value) {
       for (const name of names) fields[name].write(to, value[name]);
     },
-    read: (from) => Object.fromEntries(names.map((name) => [name, fields[name].read(from)])) as T,
+    read(from) {
+      const out: Partial<T> = {};
+      for (const name of names) out[name] = fields[name].read(from);
+      return out as T;
+    },
   };
 };

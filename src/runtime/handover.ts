@@ -30,6 +30,8 @@ const NOTHING = new Uint8Array(0);
 /** For each step of the other end. The successor waits a little longer, so that it is the running device that decides. */
 const STEP_MS = 1000;
 const LONGER_MS = 3000;
+/** A peer is some 500 bytes, and takes the successor 0.1 ms: ten times that is patience enough. */
+const BYTES_A_MS = 500;
 /** A successor gets ready in less. */
 const CLOCKS_APART_MS = 60_000;
 
@@ -88,7 +90,7 @@ export function giveAway(fd: number, state: State, fds: readonly number[]): stri
   wipeSnapshot(state.device);
   try {
     channel.send(Kind.STATE, bytes, fds, STEP_MS);
-    const answer = channel.receive(STEP_MS);
+    const answer = channel.receive(STEP_MS + bytes.length / BYTES_A_MS);
     if (answer?.kind !== Kind.READY) return "the successor is gone";
     channel.send(Kind.YOURS, NOTHING, [], STEP_MS);
   } catch (thrown) {

@@ -188,7 +188,8 @@ function keylog(socket: Socket, device: UapiDevice): void {
 type Service = {
   readonly device: UapiDevice;
   readonly host: HandOverHost | undefined;
-  /** Connections in the middle of an operation. */ readonly changing: Set<Socket>;
+  /** Connections in the middle of an operation. */
+  readonly changing: Set<Socket>;
 };
 /** Which request a connection is in the middle of. */
 type Phase =

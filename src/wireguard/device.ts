@@ -7,7 +7,7 @@ import type { Crypto } from "./crypto.ts";
 import { type DropReason, DROPS } from "./drop.ts";
 import type { Effect, Moment } from "./effect.ts";
 import { TortieError } from "../base/errors.ts";
-import { type HandOverParts, peerSnapshot, restorePeer } from "./handover.ts";
+import { type HandOverParts, NAMES, peerSnapshot, restorePeer } from "./handover.ts";
 import type { DeviceSnapshot } from "./snapshot.ts";
 import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "./endpoint.ts";
 import { Exchange } from "./exchange.ts";
@@ -253,6 +253,7 @@ export class Device {
       up: this.#exchange.up,
       mtu: this.#t.i32[this.#t.head + Head.MTU]!,
       drops: Object.entries(this.drops()).map(([name, count]) => ({ name, count })),
+      names: NAMES,
       peers: Array.from(this.#peers.values(), (peer) => peerSnapshot(this.#handOver(), peer)),
     };
   }
@@ -262,7 +263,7 @@ export class Device {
     for (const p of from.peers) {
       const peer = this.#add(p.publicKey, p.shared);
       if (peer === undefined || peer === "full") throw new TortieError("Cannot take over a device: its peers have no room here");
-      restorePeer(this.#handOver(), peer, p);
+      restorePeer(this.#handOver(), peer, p, from.names);
     }
     for (const { name, count } of from.drops) {
       const reason = (DROPS as readonly string[]).indexOf(name);

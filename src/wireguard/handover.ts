@@ -10,7 +10,7 @@ import type { PeerState } from "./peer.ts";
 import { pushWant } from "./rings.ts";
 import { writeLocked } from "./roaming.ts";
 import { keep } from "./secret.ts";
-import { type Count, type KeypairSnapshot, type PeerSnapshot, WINDOW_BYTES } from "./snapshot.ts";
+import { type KeypairSnapshot, type PeerSnapshot, WINDOW_BYTES } from "./snapshot.ts";
 import { stage } from "./staged.ts";
 import { Keypair, keypairOf, Row, Staged, type Tables, Traffic } from "./tables.ts";
 import { traffic, trafficOf } from "./traffic.ts";
@@ -39,15 +39,30 @@ const WORDS = ["ASKS", "WANTS", "FIRST_DATA_SENT", "FIRST_DATA_RECEIVED", "NEED_
 const TRAFFIC = ["RX_BYTES", "TX_BYTES", "RX_PACKETS", "TX_PACKETS"] as const;
 const PLACES = [Row.CURRENT, Row.PREVIOUS, Row.NEXT];
 
-/** Counts that are not 0. */
-const some = (all: readonly Count[]): Count[] => all.filter((c) => c.count !== 0);
-export const countsOf = (names: readonly string[], of: (index: number) => number): Count[] => some(names.map((name, i) => ({ name, count: of(i) })));
+/** Names of a peer's numbers, in their order. */
+export const NAMES: readonly string[] = [...NUMBERS, ...WORDS, ...TRAFFIC];
+
+type Setter = (t: Tables, peer: PeerState, value: number) => void;
+const SETTERS: ReadonlyMap<string, Setter> = new Map<string, Setter>([
+  ...NUMBERS.map((name): [string, Setter] => [name, (_, peer, value) => (peer[name] = value)]),
+  ...WORDS.map((name): [string, Setter] => [name, (t, peer, value) => (t.i32[peer.row + Row[name]] = value)]),
+  ...TRAFFIC.map((name): [string, Setter] => [name, (t, peer, value) => (t.f64[(trafficOf(t, 0, peer.slot) >>> 1) + Traffic[name]] = value)]),
+  // Also puts the peer on the list of those that want something.
+  ["WANTS", (t, peer, value) => value !== 0 && pushWant(t, peer.slot, value)],
+]);
 
 export function peerSnapshot({ tables: t, allowedIps }: HandOverParts, peer: PeerState): PeerSnapshot {
   const at = peer.endpoint();
-  const numbers = NUMBERS.map((name) => ({ name: name as string, count: peer[name] }));
-  // Its successor does not know the initiation that is under way: the next one is due now, and no rate limit holds it back.
-  const restarted = peer.initiator ? { retransmit: 0, lastHandshakeSent: -Infinity } : {};
+  const numbers = [
+    ...NUMBERS.map((name) => peer[name]),
+    ...WORDS.map((name) => t.i32[peer.row + Row[name]]!),
+    ...TRAFFIC.map((name) => traffic(t, peer.slot, Traffic[name])),
+  ];
+  if (peer.initiator) {
+    // Its successor does not know the initiation that is under way: the next one is due now, and no rate limit holds it back.
+    numbers[NUMBERS.indexOf("retransmit")] = 0;
+    numbers[NUMBERS.indexOf("lastHandshakeSent")] = -Infinity;
+  }
   return {
     publicKey: peer.publicKey,
     presharedKey: peer.presharedKey(),
@@ -56,9 +71,7 @@ export function peerSnapshot({ tables: t, allowedIps }: HandOverParts, peer: Pee
     allowedIps: [...allowedIps.of(peer.slot)],
     lastStamp: peer.lastStamp,
     greatestStamp: peer.greatestStamp,
-    numbers: numbers.map((n) => ({ ...n, count: (restarted as Record<string, number>)[n.name] ?? n.count })),
-    words: countsOf(WORDS, (i) => t.i32[peer.row + Row[WORDS[i]!]]!),
-    traffic: countsOf(TRAFFIC, (i) => traffic(t, peer.slot, Traffic[TRAFFIC[i]!])),
+    numbers,
     keypairs: PLACES.flatMap((word, place) => {
       const slot = t.i32[peer.row + word]! - 1;
       return slot < 0 ? [] : [keypairSnapshot(t, keypairOf(t, slot), place)];
@@ -97,21 +110,10 @@ function stagedPackets(t: Tables, row: number): Uint8Array[] {
   return packets;
 }
 
-/** Fills a peer that was just added. Throws TortieError when something has no room. */
-export function restorePeer({ tables: t, keypairs, indices, allowedIps }: HandOverParts, peer: PeerState, from: PeerSnapshot): void {
-  const names = new Map<string, (count: number) => void>();
-  const on = <N extends string>(known: readonly N[], set: (name: N, count: number) => void): void => {
-    for (const name of known) names.set(name, (value) => set(name, value));
-  };
-  on(NUMBERS, (name, value) => (peer[name] = value));
-  on(
-    WORDS.filter((w) => w !== "WANTS"),
-    (name, value) => (t.i32[peer.row + Row[name]] = value),
-  );
-  on(TRAFFIC, (name, value) => (t.f64[(trafficOf(t, 0, peer.slot) >>> 1) + Traffic[name]] = value));
-  // A name that we do not know is of another version, which did without it before.
-  for (const { name, count } of [...from.numbers, ...from.words, ...from.traffic]) names.get(name)?.(count);
-
+/** Fills a peer that was just added. A number whose `names` we do not know is of another version. Throws TortieError when something has no room. */
+export function restorePeer(parts: HandOverParts, peer: PeerState, from: PeerSnapshot, names: readonly string[]): void {
+  const { tables: t, keypairs, indices, allowedIps } = parts;
+  names.forEach((name, i) => SETTERS.get(name)?.(t, peer, from.numbers[i] ?? 0));
   peer.cells.presharedKey.set(from.presharedKey);
   peer.lastStamp = from.lastStamp;
   peer.greatestStamp = from.greatestStamp;
@@ -123,8 +125,6 @@ export function restorePeer({ tables: t, keypairs, indices, allowedIps }: HandOv
   for (const prefix of from.allowedIps) if (!allowedIps.add(peer.slot, prefix)) throw full("allowed IPs");
   for (const k of from.keypairs) restoreKeypair(t, peer, k, { keypairs, indices });
   for (const packet of from.staged) restoreStaged(t, peer, packet);
-  const wants = from.words.find((w) => w.name === "WANTS");
-  if (wants) pushWant(t, peer.slot, wants.count);
 }
 
 function restoreKeypair(t: Tables, peer: PeerState, from: KeypairSnapshot, { keypairs, indices }: Pick<HandOverParts, "keypairs" | "indices">): void {

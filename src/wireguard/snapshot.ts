@@ -39,7 +39,6 @@ export type EndpointSnapshot = {
   readonly sourceInterface: number;
 };
 export type PrefixSnapshot = { readonly ip: Uint8Array; readonly prefix: number };
-/** A number under its name: names may come and go between versions. */
 export type Count = { readonly name: string; readonly count: number };
 
 export type PeerSnapshot = {
@@ -51,12 +50,8 @@ export type PeerSnapshot = {
   readonly allowedIps: readonly PrefixSnapshot[];
   readonly lastStamp: Uint8Array;
   readonly greatestStamp: Uint8Array;
-  /** Fields of PeerState: moments and counts. */
-  readonly numbers: readonly Count[];
-  /** Words of the peer's row: stamps, and bits of Ask and Want. */
-  readonly words: readonly Count[];
-  /** Bytes and packets of data messages. */
-  readonly traffic: readonly Count[];
+  /** Moments, stamps, bits and counts, under the device's `names`. */
+  readonly numbers: readonly number[];
   readonly keypairs: readonly KeypairSnapshot[];
   /** Packets that wait for a session, oldest first; an empty one is a keepalive. */
   readonly staged: readonly Uint8Array[];
@@ -68,6 +63,8 @@ export type DeviceSnapshot = {
   readonly up: boolean;
   readonly mtu: number;
   readonly drops: readonly Count[];
+  /** Of the peers' numbers: names may come and go between versions. */
+  readonly names: readonly string[];
   readonly peers: readonly PeerSnapshot[];
 };
 
@@ -97,9 +94,7 @@ const peer: Form<PeerSnapshot> = record({
   allowedIps: list(record({ ip: blob, prefix: u8 })),
   lastStamp: bytes(TIMESTAMP_LENGTH),
   greatestStamp: bytes(TIMESTAMP_LENGTH),
-  numbers: counts,
-  words: counts,
-  traffic: counts,
+  numbers: list(f64),
   keypairs: list(keypair),
   staged: list(blob),
 });
@@ -109,6 +104,7 @@ export const deviceForm: Form<DeviceSnapshot> = record({
   up: bool,
   mtu: u32,
   drops: counts,
+  names: list(text),
   peers: list(peer),
 });
 
