@@ -8,6 +8,8 @@ export type DeviceOptions = {
   readonly name: string;
   /** @default nothing is said */
   readonly log?: Log | undefined;
+  /** Take over the running device of this name, of whatever process, with its link, sockets and sessions. @default false */
+  readonly takeOver?: boolean | undefined;
   /** A file that gets the session keys (Wireshark's key log): whoever reads it reads the traffic. */
   readonly keylogFile?: string | undefined;
 };
@@ -27,12 +29,12 @@ export interface RunningDevice {
  * cannot start. From then on this process makes no core dumps and cannot be traced except by root, because it holds keys.
  */
 export async function startDevice(options: DeviceOptions): Promise<RunningDevice> {
-  const { name, log = silent, keylogFile } = options;
+  const { name, log = silent, keylogFile, takeOver } = options;
   let end!: (why: string) => void;
   const stop = new Promise<string>((resolve) => (end = resolve));
   let ready!: () => void;
   const started = new Promise<void>((resolve) => (ready = resolve));
-  const ended = runDevice({ name, log, keylogFile, ready, stop });
+  const ended = runDevice({ name, log, keylogFile, takeOver, ready, stop });
   ended.catch(() => {}); // whoever waits for it hears of it
   await Promise.race([started, ended]);
   try {
