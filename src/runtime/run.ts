@@ -7,7 +7,7 @@ import { opensslCrypto } from "../crypto/openssl.ts";
 import { bootClock } from "../sys/bootclock.ts";
 import { closeEventfd, openEventfd, wake } from "../sys/eventfd.ts";
 import { addressesOf, release as releaseMemory, share } from "../sys/memory.ts";
-import { forbidDumps, keepFromDumps, lockMemory } from "../sys/protect.ts";
+import { forbidDumps, keepFromDumps, lockMemory, overwriteFreed } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
 import { describeTun, offloadTun, openTun } from "../sys/tun.ts";
@@ -203,6 +203,8 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
       finish("its successor has taken over");
     },
   });
+  // Not before: what is made at the start would be touched as well.
+  overwriteFreed();
   const server = await serveUapi(predecessor ? path : `${SOCKET_DIRECTORY}/${tun.name}.sock`, liveDevice, { fd, host });
   undo.push(() => server.close({ keep: given }));
   lookAtLink();

@@ -8,11 +8,23 @@ const mlock2 = bindOptional("int mlock2(uintptr_t, size_t, unsigned int)");
 const mlock = bind("int mlock(uintptr_t, size_t)");
 const madvise = bind("int madvise(uintptr_t, size_t, int)");
 
+// glibc alone has it.
+const mallopt = bindOptional("int mallopt(int, int)");
+
 const PR_SET_DUMPABLE = 4;
 const RLIMIT_CORE = 4;
 const MADV_DONTDUMP = 16;
 /** Lock pages when they are first touched: most rows of keys never are. */
 const MLOCK_ONFAULT = 1;
+
+const M_PERTURB = -6;
+const PATTERN = 0xa5;
+
+/**
+ * From now on the C library overwrites blocks that are given back to it. Node reads a socket into such a block, copies what came and gives it back: a key
+ * that somebody sends us would stay there. False when it cannot.
+ */
+export const overwriteFreed = (): boolean => mallopt?.(M_PERTURB, PATTERN) === 1;
 
 /** No core dump, no ptrace by others than root. False when the kernel refused. */
 export function forbidDumps(): boolean {
