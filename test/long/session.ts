@@ -28,7 +28,15 @@ function expectHandshakes(when: string, is: Handshakes, should: Handshakes): voi
 }
 
 async function life(kind: Kind, initiator: Which): Promise<string> {
-  const bench = await Bench.open(kind);
+  try {
+    await live(await Bench.open(kind), initiator);
+    return `${kind.name} (${initiator} first)`;
+  } catch (thrown) {
+    throw new Error(`${kind.name}, ${initiator} first: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+  }
+}
+
+async function live(bench: Bench, initiator: Which): Promise<void> {
   const first = bench.side(initiator);
   const second = bench.other(first);
   /** `n` handshakes that `by` began. */
@@ -61,9 +69,6 @@ async function life(kind: Kind, initiator: Which): Promise<string> {
       const part = other === bench.ours ? "sent" : "received";
       expectHandshakes("found again", is, { ...should, [part]: [asked, 0, 0] });
     }
-    return `${kind.name} (${initiator} first)`;
-  } catch (thrown) {
-    throw new Error(`${kind.name}, ${initiator} first: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
   } finally {
     await bench.close();
   }
