@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually, Host, type Spawned } from "../device/host.ts";
-import { newKey, publicOf, WG } from "../device/tunnel.ts";
+import { answers, newKey, publicOf, WG } from "../device/tunnel.ts";
 import { describeRoot, find } from "../peers.ts";
 
 // With whole paths: nsenter(1) starts it in the root directory.
@@ -54,13 +54,13 @@ describeRoot("examples with a real device", () => {
     const [device, own] = [newKey(), newKey()];
     const running = await a.device(program, "wg0");
     a.run(WG, "set", "wg0", "listen-port", "51820", "private-key", keyFile(device), "peer", publicOf(own), "allowed-ips", "10.77.0.2/32");
-    a.run("ip", "addr", "add", "10.77.0.1/24", "dev", "wg0");
+    a.run("ip", "addr", "replace", "10.77.0.1/24", "dev", "wg0");
     a.run("ip", "link", "set", "wg0", "up");
     const peer = b.spawn(example("userspace-peer", keyFile(own), publicOf(device), "192.0.2.1:51820", "10.77.0.2"));
     await has(peer, `public key ${publicOf(own)}, 10.77.0.2, UDP port`);
     // It speaks first (keepalive): the device learns from that where it is.
     await eventually(() => expect(a.run(WG, "show", "wg0", "endpoints")).toContain("192.0.2.2:"), 15_000);
-    expect(a.run("ping", "-n", "-q", "-c", "5", "-i", "0.05", "-W", "5", "10.77.0.2")).toContain("5 received");
+    answers({ host: a }, "10.77.0.2", 5);
     const ask = `const s = require("dgram").createSocket("udp4"); s.on("message", (m) => (console.log(String(m)), s.close()));
       s.send("to and fro", 7, "10.77.0.2");`;
     expect(a.run(process.execPath, "-e", ask).trim()).toBe("to and fro");
