@@ -55,7 +55,7 @@ export class Outbox {
 
   /** Whether there is room for a packet of `length` bytes more. */
   fits(length: number): boolean {
-    return this.#out.hasRoom(this.#count + 2) && this.#next + LINE + SEAL_ROOM + length + SEAL_TAIL <= this.#area + AREA;
+    return this.#out.hasRoom(1) && this.#next + LINE + SEAL_ROOM + length + SEAL_TAIL <= this.#area + AREA;
   }
   /** Sending now is worth it. */
   get enough(): boolean {
@@ -145,18 +145,23 @@ export class Outbox {
   // The kernel did not cut the datagram: each of its messages goes by itself.
   #sendSegments(fd: number, i: number, why: number): void {
     const out = this.#out;
+    let went = false;
+    for (let first = 0; first < out.count(i);) {
+      const sent = out.sendPlain(fd, i, first);
+      if (sent > 0) {
+        first += sent;
+        went = true;
+      } else if (errno() !== EINTR) {
+        this.#sender.sendFailed(this.#peers[i]!, Math.min(out.segment(i), out.length(i) - first * out.segment(i)), 1);
+        first++;
+      }
+    }
+    // Refused one by one as well: it was not the cutting (port 0 is EINVAL, too).
+    if (!went) return;
     // EIO: the way out cannot checksum. EINVAL and EMSGSIZE: segments of this length do not fit the path.
     if (why === EIO) {
       this.#longest = 0;
       this.#fault();
     } else this.#longest = Math.min(this.#longest, out.segment(i) - 1);
-    for (let first = 0; first < out.count(i);) {
-      const sent = out.sendPlain(fd, i, first);
-      if (sent > 0) first += sent;
-      else if (errno() !== EINTR) {
-        this.#sender.sendFailed(this.#peers[i]!, Math.min(out.segment(i), out.length(i) - first * out.segment(i)), 1);
-        first++;
-      }
-    }
   }
 }

@@ -111,9 +111,10 @@ export class Outgoing {
     this.#written = new Int32Array(messages + 1);
   }
 
-  /** Whether one more message of up to `pieces` pieces has room. */
+  /** Whether one more message of up to `pieces` pieces has room, besides the one that is under way. */
   hasRoom(pieces: number): boolean {
-    return this.n < this.#messages && this.#pieces + pieces <= this.#mostPieces;
+    const underWay = this.#pieces > this.#firstPiece ? 1 : 0;
+    return this.n + underWay < this.#messages && this.#pieces + pieces <= this.#mostPieces;
   }
 
   /** Forgets all messages. */
