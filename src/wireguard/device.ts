@@ -301,7 +301,12 @@ export class Device {
     writeLocked(this.#t, peer.slot, (at) => this.#t.u8.fill(0, at, at + 4 * ENDPOINT_WORDS));
     // The data half empties its staging list first.
     this.#reclaimer.retire(() => {
-      if (Atomics.load(this.#t.i32, row + Row.WANTS) !== 0 || Atomics.load(this.#t.i32, row + Row.STAGED_COUNT) !== 0) return false;
+      if (Atomics.load(this.#t.i32, row + Row.WANTS) !== 0) return false;
+      if (Atomics.load(this.#t.i32, row + Row.STAGED_COUNT) !== 0) {
+        // Another thread was about to stage a packet when the list was emptied.
+        this.#exchange.want(peer, Want.PURGE);
+        return false;
+      }
       return this.#freeSlots.push(peer.slot) > 0;
     });
   }

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { opensslPackets } from "../crypto/packets.ts";
+import { DataHalf } from "./data.ts";
 import { Done } from "./done.ts";
+import { oneByOne } from "./onebyone.ts";
 import { Reclaimer } from "./reclaim.ts";
 import { type Node, packet, pair } from "./rig.cases.ts";
 import { createTables, DATA_THREADS, Head, initTables, tablesSize } from "./tables.ts";
@@ -60,6 +63,22 @@ describe("while the data thread works", () => {
     expect(a.device.removePeer(silent, net.moment)).toMatchObject([{ kind: "wake" }]);
     expect(a.device.usage()).toMatchObject({ peers: 2, waiting: 1 });
     a.work();
+    expect(a.device.usage()).toMatchObject({ peers: 1, waiting: 0 });
+    expect(a.device.drops().staged_purged).toBe(1);
+  });
+  test("what another thread stages after the staging list was emptied is dropped too", () => {
+    const { net, a, b } = connected();
+    const silent = a.addPeer(new Uint8Array(32).fill(9), { endpoint: b.at, allowed: ["10.9.0.0/16"] });
+    const { buffer } = a.tables.u8;
+    const other = new DataHalf(createTables(buffer, 0, a.tables.limits), oneByOne(opensslPackets(buffer)), 1, 2);
+    const at = 4 * a.tables.cells;
+    a.tables.u8.set(packet("10.0.0.1", "10.9.0.1"), at);
+    other.enter();
+    expect(other.sender.route(at, 76, 1, net.now)).toBe(Done.WAIT);
+    a.perform(a.device.removePeer(silent, net.moment));
+    expect(other.sender.stage(at, 76, net.now)).toBe(Done.STAGED);
+    other.leave();
+    net.pass(100);
     expect(a.device.usage()).toMatchObject({ peers: 1, waiting: 0 });
     expect(a.device.drops().staged_purged).toBe(1);
   });
