@@ -102,7 +102,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie device --take-over wg0       after an upgrade: the new program goes on where the one that runs stops",
     "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
     "LOG_LEVEL=verbose tortie device -f wg0",
-    "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
+    "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-uso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
     "WG_KEYLOGFILE=wg.keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
   ])
     .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")

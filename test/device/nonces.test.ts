@@ -6,6 +6,20 @@ import { eventually } from "./host.ts";
 import { answers, type End, IF, inner, ping, show, type Tunnel, tunnel, uapi } from "./tunnel.ts";
 import { type OnWire, repeatedNonces, watchWire } from "./wire.ts";
 
+/** 32 flows, which the kernel spreads over the queues of the link: 300 bursts of each in turn. */
+const FLOWS = `
+const { createSocket } = require("node:dgram");
+const flows = Array.from({ length: 32 }, () => createSocket("udp4"));
+const packet = Buffer.alloc(200);
+let bursts = 300;
+const burst = () => {
+  for (let i = 0; i < 4; i++) for (const flow of flows) flow.send(packet, 9000, "${inner(2, 4)}", () => {});
+  if (--bursts > 0) setTimeout(burst, 5);
+  else for (const flow of flows) flow.close();
+};
+burst();
+`;
+
 describeWith(["tcpdump", "wg"], "every nonce on the wire", () => {
   let t: Tunnel;
   beforeAll(async () => {
@@ -71,6 +85,25 @@ describeWith(["tcpdump", "wg"], "every nonce on the wire", () => {
     const again: OnWire[] = [...wire, data[100]!];
     expect(repeatedNonces(again)).toHaveLength(1);
     expect(show(t.a, "latest-handshakes")).not.toMatch(/\t0$/);
+  });
+
+  test("is new when two threads send to one peer at the same time", async () => {
+    const two = await tunnel({ env: { TORTIE_THREADS: "2" } });
+    try {
+      two.configure();
+      const stop = await watchWire(two.a.host, "eth0");
+      // From before there is a session: what one thread stages, the other sends.
+      await two.a.host.runAsync(process.execPath, "-e", FLOWS);
+      expect(ping(two.a, inner(2, 4))).toBeGreaterThan(0);
+      const wire = await stop();
+      const counters = wire.flatMap(({ from, message }) => (message.type === 4 && from === "192.0.2.1" ? [message.counter] : []));
+      expect(counters.length).toBeGreaterThan(5000);
+      // Both did: one thread alone sends in the order of its counters.
+      expect(counters.some((counter, i) => counter < (counters[i - 1] ?? counter))).toBe(true);
+      expect(repeatedNonces(wire)).toEqual([]);
+    } finally {
+      await two.close();
+    }
   });
 
   /** What configure() does for a device that was there at the start. */
