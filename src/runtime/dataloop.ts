@@ -63,6 +63,8 @@ export class DataLoop {
   readonly #clock: Int32Array;
   readonly #tell: () => void;
   #openedNext = 0;
+  /** Of the inbox: what is being received. */
+  #entry = 0;
   #receiveCount = RECEIVE;
   #watched: number[] = [];
   #tun = -1;
@@ -98,6 +100,7 @@ export class DataLoop {
     this.#scratch = slab.take(SCRATCH);
     this.#clock = slab.i32.subarray(this.#scratch >>> 2, (this.#scratch >>> 2) + 4);
     this.#openedNext = this.#opened;
+    this.#data.receiver.origin = () => this.#inbox.source(this.#entry, this.#source);
   }
 
   /** Until the mailbox says stop. */
@@ -238,7 +241,7 @@ export class DataLoop {
       receiver.truncated();
       return 0;
     }
-    inbox.source(i, this.#source);
+    this.#entry = i;
     receiver.source(this.#source);
     const start = inbox.at(i);
     const segment = inbox.segment(i) || length;

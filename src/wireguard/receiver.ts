@@ -11,7 +11,7 @@ import { lookup4, lookup6 } from "./lookup.ts";
 import { Cookie, Data, DATA_HEADER, DATA_OVERHEAD, Initiation, KEEPALIVE_LENGTH, MessageType, Response } from "./messages.ts";
 import { note } from "./noted.ts";
 import { acceptCounter, exhausted, seenCounter } from "./replay.ts";
-import { pushHandshake } from "./rings.ts";
+import { handshakesFull, pushHandshake } from "./rings.ts";
 import { learnEndpoint } from "./roaming.ts";
 import type { Sender } from "./sender.ts";
 import { Ask, Head, Keypair, keypairOf, Row, rowOf, since, stamp, type Tables, Traffic, Usable } from "./tables.ts";
@@ -33,8 +33,13 @@ export class Receiver {
   readonly #sender: Sender;
   readonly #thread: number;
   readonly #shared: boolean;
-  /** Word index of the endpoint record of the datagrams that come. */
+  /**
+   * Writes the endpoint record that source() named, when somebody wants to know: of most datagrams of a flood nobody does. Not set: it is written already.
+   */
+  origin: () => void = () => {};
+  /** Word index of the endpoint record of the datagrams that come, and whether origin() was asked for it. */
   #from = 0;
+  #asked = false;
   /** Messages that were offered: where each is opened to, its length, its counter (two halves). */
   readonly #to: Int32Array;
   readonly #lengths: Int32Array;
@@ -75,6 +80,7 @@ export class Receiver {
   /** The datagrams of the next calls came from the endpoint record (endpoint.ts) at `from`, a multiple of 4. Not while some are offered. */
   source(from: number): void {
     this.#from = from >>> 2;
+    this.#asked = false;
     this.#known = false;
     this.#version = 0;
   }
@@ -190,7 +196,7 @@ export class Receiver {
     const t = this.#t;
     const keypair = this.#keypair;
     this.#done = true;
-    learnEndpoint(t, this.peer, this.#from);
+    learnEndpoint(t, this.peer, this.#origin());
     if (Atomics.load(t.i32, row + Row.NEXT) === this.#slot + 1) this.#promote(row, this.#slot, now);
     if (this.#age >= REKEY_AFTER_TIME_RECEIVING && t.i32[keypair + Keypair.INITIATOR] === 1 && t.i32[keypair + Keypair.RENEWAL_ASKED] === 0) {
       t.i32[keypair + Keypair.RENEWAL_ASKED] = 1;
@@ -262,12 +268,20 @@ export class Receiver {
             ? Cookie.LENGTH
             : -1;
     if (length !== right) return this.#drop(Drop.MALFORMED);
+    if (handshakesFull(t)) return this.#drop(Drop.HANDSHAKE_QUEUE_FULL);
+    const from = this.#origin();
     if (this.#shared) lock(t.i32, t.head + Head.HANDSHAKE_LOCK);
-    const fits = pushHandshake(t, at, length, this.#from);
+    const fits = pushHandshake(t, at, length, from);
     if (this.#shared) unlock(t.i32, t.head + Head.HANDSHAKE_LOCK);
     if (!fits) return this.#drop(Drop.HANDSHAKE_QUEUE_FULL);
     Atomics.add(t.i32, t.head + Head.SIGNAL, 1);
     return Done.QUEUED;
+  }
+
+  #origin(): number {
+    if (!this.#asked) this.origin();
+    this.#asked = true;
+    return this.#from;
   }
 
   #drop(reason: number): number {

@@ -2,6 +2,9 @@
 import { ENDPOINT_WORDS } from "./endpoint.ts";
 import { Cell, Head, Row, rowOf, type Tables } from "./tables.ts";
 
+/** Data half: the next message would find no room. */
+export const handshakesFull = (t: Tables): boolean => handshakesWaiting(t) >= t.limits.handshakeCells;
+
 /** Data half, under HANDSHAKE_LOCK when there are several data threads. False: full. `from`: word index of the endpoint record. */
 export function pushHandshake(t: Tables, at: number, length: number, from: number): boolean {
   const tail = Atomics.load(t.i32, t.head + Head.HANDSHAKE_TAIL);
