@@ -114,11 +114,17 @@ describe("Tunnel", () => {
     { name: "a short key", peer: { publicKey: new Uint8Array(31) }, says: "31 bytes as a key" },
     { name: "a bad prefix", peer: { publicKey: new Uint8Array(32).fill(9), allowedIps: ["10.0.0.0/33"] }, says: '"10.0.0.0/33"' },
     { name: "a host name", peer: { publicKey: new Uint8Array(32).fill(9), endpoint: { address: "a.example", port: 1 } }, says: '"a.example"' },
+    { name: "a keepalive before now", peer: { publicKey: new Uint8Array(32).fill(9), persistentKeepalive: -1 }, says: "-1 as a persistent keepalive" },
+    { name: "a keepalive of a day", peer: { publicKey: new Uint8Array(32).fill(9), persistentKeepalive: 86_400 }, says: "86400 as" },
     { name: "port 0", peer: { publicKey: new Uint8Array(32).fill(9), endpoint: { address: "192.0.2.1", port: 0 } }, says: "port 0" },
   ])("setPeer() refuses $name and changes nothing", ({ peer, says }) => {
     const { a } = new Pair();
     expect(() => a.setPeer(peer)).toThrow(says);
     expect(a.peers().length).toBe(1);
+  });
+
+  test.each([0, 5, 31, 33])("a private key of %i bytes is refused: none is filled up with zeros", (length) => {
+    expect(() => new Pair({ privateKey: new Uint8Array(length) })).toThrow(`Cannot use ${length} bytes as a key`);
   });
 
   test("handshake() starts one without a packet; close() leaves nothing in memory", () => {

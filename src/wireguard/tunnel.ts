@@ -76,6 +76,7 @@ export class Tunnel {
 
   constructor(options: TunnelOptions) {
     const limits = options.limits ?? TUNNEL_LIMITS;
+    const given = options.privateKey && key(options.privateKey);
     this.#endpoint = Math.ceil(tablesSize(limits) / 64) * 64;
     this.#at = this.#endpoint + 64 + SEAL_ROOM;
     this.#made = this.#at + BUFFER;
@@ -85,13 +86,13 @@ export class Tunnel {
     this.#device = new Device(this.#tables, options.crypto);
     this.#data = new DataHalf(this.#tables, oneByOne(options.packets(memory)));
     this.#device.setMtu(options.mtu ?? 1420);
-    const key = secret();
-    if (options.privateKey) key.set(options.privateKey);
-    else options.crypto.random(key);
+    const own = secret();
+    if (given) own.set(given);
+    else options.crypto.random(own);
     // Nothing to send comes of this while there is no peer.
-    this.#device.setPrivateKey(key, NEVER);
+    this.#device.setPrivateKey(own, NEVER);
     this.#device.up(NEVER);
-    key.fill(0);
+    own.fill(0);
   }
 
   /** 32 bytes. */
@@ -104,6 +105,9 @@ export class Tunnel {
     const endpoint = peer.endpoint && this.#toEndpoint(peer.endpoint);
     const prefixes = peer.allowedIps?.map(toPrefix);
     const psk = peer.presharedKey && key(peer.presharedKey);
+    const keepalive = peer.persistentKeepalive;
+    if (keepalive !== undefined && !isUint16(keepalive))
+      throw new TortieError(`Cannot use ${keepalive} as a persistent keepalive: it must be seconds from 0 to 65535`);
     const known = this.#device.addPeer(key(peer.publicKey));
     if (known === "full") throw new TortieError(`Cannot add a peer: there are ${this.#tables.limits.peers} already`, { hint: "Raise `limits`." });
     if (!known) throw new TortieError("Cannot add a peer: its public key is the tunnel's own");
@@ -114,7 +118,7 @@ export class Tunnel {
       if (this.#device.addAllowedIp(known, prefix)) continue;
       throw new TortieError("Cannot add an allowed IP: there is no room for more", { hint: "Raise `limits`." });
     }
-    if (peer.persistentKeepalive !== undefined) this.#device.setPersistentKeepalive(known, peer.persistentKeepalive, NEVER);
+    if (keepalive !== undefined) this.#device.setPersistentKeepalive(known, keepalive, NEVER);
     this.#device.configured(known, NEVER);
   }
   /** Also wipes its keys. False: there was none. */
@@ -223,7 +227,7 @@ export class Tunnel {
   #toEndpoint({ address, port }: Address): Endpoint {
     const [text, zone] = address.split("%");
     const ip = parseIp(text!);
-    if (!ip || !Number.isInteger(port) || port < 1 || port > 65_535) throw new TortieError(`Cannot use "${address}", port ${port} as a UDP address`);
+    if (!ip || port === 0 || !isUint16(port)) throw new TortieError(`Cannot use "${address}", port ${port} as a UDP address`);
     return zone === undefined ? { ip, port } : { ip, port, scope: this.#zone(zone) };
   }
   #toAddress({ ip, port, scope }: Endpoint): Address {
@@ -237,6 +241,8 @@ export class Tunnel {
 
 // Configuration changes nothing that depends on the moment before the next tick().
 const NEVER: Moment = { now: 0, wall: 0 };
+
+const isUint16 = (n: number): boolean => Number.isInteger(n) && n >= 0 && n <= 0xffff;
 
 function key(bytes: Uint8Array): Uint8Array {
   if (bytes.length !== 32) throw new TortieError(`Cannot use ${bytes.length} bytes as a key: a key has 32`);
