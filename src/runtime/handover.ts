@@ -197,10 +197,11 @@ function connect(path: string): number {
   try {
     return connectUnix(path);
   } catch (cause) {
-    throw new TortieError(`Cannot take over: ${messageOf(cause)}`, {
-      hint: "No device of this name runs here: start one without --take-over.",
-      cause,
-    });
+    const hint =
+      cause instanceof SysError && cause.code === "EACCES"
+        ? "Run it as the running device's user."
+        : "No device of this name runs here: start one without --take-over.";
+    throw new TortieError(`Cannot take over: ${messageOf(cause)}`, { hint, cause });
   }
 }
 
@@ -217,8 +218,8 @@ function readHello(bytes: Uint8Array): Hello {
   return decode(helloForm, bytes);
 }
 
-// Keys go to nobody but the user who has them already.
-function strangerAt(channel: UnixChannel): string | undefined {
+/** Keys go to nobody but the user who has them already: why the one at the other end gets none, or undefined. */
+export function strangerAt(channel: UnixChannel): string | undefined {
   const { uid } = channel.peer();
   const own = process.geteuid!();
   return uid === own ? undefined : `the other end is user ${uid}, this one is ${own}`;

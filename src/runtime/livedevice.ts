@@ -119,6 +119,8 @@ export class LiveDevice implements UapiDevice {
     const { sockets, tuns, wakeSender } = this.#parts;
     sockets.publish(this.#up ? tuns : []);
     wakeSender();
+    // Whoever listens already heard nothing of these keys.
+    if (this.#keylog.wanted) this.#writeStatic();
     this.#parts.changed();
   }
 

@@ -1,9 +1,10 @@
 // A running device as its control socket offers it to a successor: it comes to rest, gives itself away, and goes on when that fails.
 import type { Log } from "../base/log.ts";
 import type { Tun, TunOffloads } from "../sys/tun.ts";
+import { UnixChannel } from "../sys/unixchannel.ts";
 import type { HandOverHost } from "../uapi/server.ts";
 import type { Device, Moment } from "../wireguard/index.ts";
-import { giveAway, greet, ownNetwork, refuse } from "./handover.ts";
+import { giveAway, greet, ownNetwork, refuse, strangerAt } from "./handover.ts";
 import type { LiveDevice } from "./livedevice.ts";
 import { goOn, rest } from "./mailbox.ts";
 
@@ -25,6 +26,8 @@ export function succession({ device, liveDevice, mails, tun, segmentation, momen
   return {
     greet: (fd) => greet(fd, { network: ownNetwork(), now: moment().now, segmentation }, tun.fds),
     handOver(fd, busy) {
+      const stranger = strangerAt(new UnixChannel(fd));
+      if (stranger) return refuse(fd, stranger);
       if (busy) return refuse(fd, "somebody is in the middle of changing the running device");
       if (!rest(mails)) return refuse(fd, "the data threads of the running device do not come to rest");
       let why: string | undefined = "its state could not be collected";
