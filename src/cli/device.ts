@@ -101,6 +101,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie device -f wg0                stay in the foreground",
     "tortie device --take-over wg0       after an upgrade: the new program goes on where the one that runs stops",
     "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
+    "tortie device --threads 2 wg0       two data threads, for machines with processors to spare",
     "LOG_LEVEL=verbose tortie device -f wg0",
     "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-uso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
     "WG_KEYLOGFILE=wg.keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
