@@ -114,7 +114,11 @@ describe("Tunnel", () => {
     { name: "a short key", peer: { publicKey: new Uint8Array(31) }, says: "31 bytes as a key" },
     { name: "a bad prefix", peer: { publicKey: new Uint8Array(32).fill(9), allowedIps: ["10.0.0.0/33"] }, says: '"10.0.0.0/33"' },
     { name: "a host name", peer: { publicKey: new Uint8Array(32).fill(9), endpoint: { address: "a.example", port: 1 } }, says: '"a.example"' },
-    { name: "a keepalive before now", peer: { publicKey: new Uint8Array(32).fill(9), persistentKeepalive: -1 }, says: "-1 as a persistent keepalive" },
+    {
+      name: "a keepalive before now",
+      peer: { publicKey: new Uint8Array(32).fill(9), persistentKeepalive: -1 },
+      says: "-1 as a persistent keepalive",
+    },
     { name: "a keepalive of a day", peer: { publicKey: new Uint8Array(32).fill(9), persistentKeepalive: 86_400 }, says: "86400 as" },
     { name: "port 0", peer: { publicKey: new Uint8Array(32).fill(9), endpoint: { address: "192.0.2.1", port: 0 } }, says: "port 0" },
   ])("setPeer() refuses $name and changes nothing", ({ peer, says }) => {
