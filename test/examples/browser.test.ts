@@ -1,23 +1,17 @@
 // The protocol half in a browser: examples/two-tunnels.ts bundled with nothing of Node in it, and run where nothing of Node is.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
+import { buildSync } from "esbuild";
 import { describe, expect, test } from "vitest";
 import { describeWith, find } from "../peers.ts";
 
-type Esbuild = {
-  buildSync(options: Record<string, unknown>): { readonly outputFiles: readonly { readonly text: string }[] };
-};
-// tsx's own: no second bundler for one test.
-const esbuild = createRequire(createRequire(import.meta.url).resolve("tsx"))("esbuild") as Esbuild;
-
 /** One script for a browser. Throws where something of Node's is imported. */
 const bundle = (entry: string): string =>
-  esbuild.buildSync({
+  buildSync({
     stdin: { contents: entry, resolveDir: fileURLToPath(new URL("../..", import.meta.url)), loader: "ts" },
     bundle: true,
     write: false,
