@@ -489,8 +489,11 @@ describe("peers", () => {
     for (const n of [a, b]) {
       expect(n.device.usage().keypairs).toBeLessThanOrEqual(3);
       expect(n.device.usage().indices).toBeLessThanOrEqual(4);
+      const coarse = (): number => n.tables.u8.subarray(n.tables.coarse, n.tables.coarse + 65_536).reduce((x, y) => x + y, 0);
+      expect(coarse()).toBe(n.device.usage().keypairs);
       n.perform(n.device.down(net.moment));
       expect(n.device.usage()).toMatchObject({ keypairs: 0, indices: 0, waiting: 0 });
+      expect(coarse()).toBe(0);
     }
   });
 });

@@ -1,8 +1,9 @@
 // The 32-bit indices by which messages name a handshake or a keypair of ours. They are random, so that they tell nothing. Of those we choose one whose
-// low bits are free in the shared table: then a look-up is a single probe, and removal leaves nothing behind. A quarter of the table is used at most.
+// low bits are free in the shared table: then a look-up is a single probe, and removal leaves nothing behind. A quarter of the table is used at most. Beside it stands a
+// coarse one that fits the cache: of a flood of made-up indices nearly all end there.
 import type { Crypto } from "./crypto.ts";
 import { readU32 } from "./messages.ts";
-import type { Tables } from "./tables.ts";
+import { coarseOf, type Tables } from "./tables.ts";
 
 export class Indices<Owner> {
   readonly #t: Tables;
@@ -42,12 +43,18 @@ export class Indices<Owner> {
   }
   /** From now on data messages with this index belong to the keypair. */
   publish(index: number, keypair: number): void {
+    this.#countCoarse(index, 1);
     Atomics.store(this.#t.i32, this.#t.indices + this.#place(index), keypair + 1);
   }
   release(index: number): void {
     if (!this.#owners.delete(index)) return;
-    Atomics.store(this.#t.i32, this.#t.indices + this.#place(index), 0);
+    if (Atomics.exchange(this.#t.i32, this.#t.indices + this.#place(index), 0) !== 0) this.#countCoarse(index, -1);
     this.#taken[this.#place(index)] = 0;
+  }
+  // A count that once was full stays so: it only sends the look-up to the table.
+  #countCoarse(index: number, by: 1 | -1): void {
+    const at = coarseOf(this.#t, index);
+    if (this.#t.u8[at]! < 255) this.#t.u8[at]! += by;
   }
   #place(index: number): number {
     return index & (this.#t.indexCount - 1);

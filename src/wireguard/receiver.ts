@@ -14,7 +14,7 @@ import { acceptCounter, exhausted, seenCounter } from "./replay.ts";
 import { handshakesFull, pushHandshake } from "./rings.ts";
 import { learnEndpoint } from "./roaming.ts";
 import type { Sender } from "./sender.ts";
-import { Ask, Head, Keypair, keypairOf, Row, rowOf, since, stamp, type Tables, Traffic, Usable } from "./tables.ts";
+import { Ask, coarseOf, Head, Keypair, keypairOf, Row, rowOf, since, stamp, type Tables, Traffic, Usable } from "./tables.ts";
 import { countDrop, trafficOf } from "./traffic.ts";
 
 /** What opening clobbers before a datagram's payload (16 of it are the message's header), and before the opened packet. */
@@ -155,6 +155,7 @@ export class Receiver {
     if (t.i32[t.head + Head.UP] === 0) return this.#drop(Drop.DEVICE_DOWN);
     if (type !== MessageType.DATA) return this.#queue(type, at, length);
     this.#known = false;
+    if (t.u8[coarseOf(t, index)] === 0) return this.#drop(Drop.UNKNOWN_INDEX);
     const slot = Atomics.load(t.i32, t.indices + (index & (t.indexCount - 1))) - 1;
     const keypair = slot < 0 ? 0 : keypairOf(t, slot);
     if (slot < 0 || t.i32[keypair + Keypair.LOCAL] !== index) return this.#drop(Drop.UNKNOWN_INDEX);

@@ -187,6 +187,8 @@ export type Tables = {
   readonly traffic: number;
   readonly keypairs: number;
   readonly indices: number;
+  /** Byte offset of the counts of published indices by their low 16 bits. */
+  readonly coarse: number;
   readonly nodes: number;
   readonly dirty: number;
   readonly noted: number;
@@ -205,6 +207,9 @@ export type Tables = {
   /** Byte offset of the first byte after the tables. */
   readonly end: number;
 };
+
+/** Entries of the coarse table. */
+const COARSE = 65_536;
 
 const powerOfTwo = (n: number): number => 2 ** Math.ceil(Math.log2(n));
 
@@ -227,6 +232,7 @@ function layout(offset: number, limits: Limits): Omit<Tables, "u8" | "u32" | "i3
     traffic: take(limits.peers * DATA_THREADS * Traffic.WORDS),
     keypairs: take(keypairCount * Keypair.WORDS),
     indices: take(indexCount),
+    coarse: 4 * take(COARSE / 4),
     // Node 0 is "none".
     nodes: take((limits.trieNodes + 1) * Node.WORDS),
     dirty: take(dirtyCount),
@@ -267,6 +273,8 @@ export function initTables(t: Tables): void {
   t.i32.fill(0, t.head, t.head + Head.WORDS);
 }
 
+/** Byte offset of the count of published indices that share this one's low bits; 0: there is none. Saturates at 255. */
+export const coarseOf = (t: Tables, index: number): number => t.coarse + (index & (COARSE - 1));
 /** Word index of a peer's row. */
 export const rowOf = (t: Tables, peer: number): number => t.peers + peer * Row.WORDS;
 /** Byte offset of a peer's endpoint record: read it by copyEndpoint(), never directly. */
