@@ -92,7 +92,11 @@ function attach(fd: number, name: string, queues: boolean): number {
 }
 
 const refused = (name: string, number: number): TortieError =>
-  new TortieError(`Cannot make the link "${name}": ${WHY[number] ?? errnoName(number)}`, { hint: number === EPERM ? "Run it as root." : "" });
+  new TortieError(`Cannot make the link "${name}": ${WHY[number] ?? errnoName(number)}`, { hint: HINTS[number] ?? "" });
+const HINTS: Readonly<Record<number, string>> = {
+  [EBUSY]: "Stop that one first; a tortie device hands over to one that is started with --take-over.",
+  [EPERM]: "Run it as root.",
+};
 
 const WHY: Readonly<Record<number, string>> = {
   [E2BIG]: "it has no queue left",
