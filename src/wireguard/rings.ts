@@ -8,7 +8,7 @@ export const handshakesFull = (t: Tables): boolean => handshakesWaiting(t) >= t.
 /** Data half, under HANDSHAKE_LOCK when there are several data threads. False: full. `from`: word index of the endpoint record. */
 export function pushHandshake(t: Tables, at: number, length: number, from: number): boolean {
   const tail = Atomics.load(t.i32, t.head + Head.HANDSHAKE_TAIL);
-  if (tail - Atomics.load(t.i32, t.head + Head.HANDSHAKE_HEAD) >= t.limits.handshakeCells) return false;
+  if (handshakesWaiting(t) >= t.limits.handshakeCells) return false;
   const cell = t.cells + ((tail >>> 0) % t.limits.handshakeCells) * Cell.WORDS;
   for (let i = 0; i < ENDPOINT_WORDS; i++) t.i32[cell + Cell.ENDPOINT + i] = t.i32[from + i]!;
   t.i32[cell + Cell.LENGTH] = length;
@@ -17,7 +17,7 @@ export function pushHandshake(t: Tables, at: number, length: number, from: numbe
   return true;
 }
 
-/** Control half: how many wait. */
+/** How many wait. */
 export const handshakesWaiting = (t: Tables): number =>
   (Atomics.load(t.i32, t.head + Head.HANDSHAKE_TAIL) - Atomics.load(t.i32, t.head + Head.HANDSHAKE_HEAD)) | 0;
 
