@@ -64,7 +64,7 @@ class Item {
 /**
  * Takes packets in the order of their arrival; each stays where it is until it has gone to the sink, at the latest in flush(). Within a flow order is
  * kept; flows may overtake each other. Payload is never moved: a merged packet is its first packet with changed headers, and pieces. No allocation.
- * Call flush() at the end of each round, and before the first packet of another peer.
+ * Call flush() at the end of each round. Packets of several peers may come in one: each may send from addresses of its own only, so that no flow is two peers'.
  */
 export class Coalescer {
   readonly #u8: Uint8Array;

@@ -1,9 +1,9 @@
 // Sealed messages that wait to leave in one system call. They lie one after the other in an area of their own; those of equal length to one peer become
 // one datagram that the kernel segments. Where a send fails, the rest still goes.
-import { EADDRNOTAVAIL, EINTR, EINVAL, EIO, EMSGSIZE, ENETUNREACH, ENODEV } from "../sys/errno.ts";
+import { EADDRNOTAVAIL, EINTR, EINVAL, EIO, ENETUNREACH, ENODEV } from "../sys/errno.ts";
 import { errno } from "../sys/ffi.ts";
-import { SEGMENTS } from "../sys/msghdr.ts";
-import { Outgoing } from "../sys/outgoing.ts";
+import { LONGEST4, SEGMENTS } from "../sys/msghdr.ts";
+import { isRefusedRun, Outgoing } from "../sys/outgoing.ts";
 import type { Slab } from "../sys/slab.ts";
 import { ENDPOINT_WORDS, SEAL_ROOM, SEAL_TAIL, type Sender } from "../wireguard/index.ts";
 
@@ -15,8 +15,8 @@ const ENOUGH = 64 << 10;
 /** Datagrams, each of up to SEGMENTS messages, and messages in one call. */
 const DATAGRAMS = 128;
 const MESSAGES = 1024;
-/** Longest payload of a UDP datagram over IPv4: IPv6's is greater. */
-const LONGEST_DATAGRAM = 65_507;
+/** Longest datagram, whichever the family. */
+const LONGEST = LONGEST4;
 
 /** The kernel's words for "this source address is of no use (any more)". */
 const isStaleSource = (e: number): boolean => e === EINVAL || e === ENETUNREACH || e === EADDRNOTAVAIL || e === ENODEV;
@@ -48,7 +48,7 @@ export class Outbox {
     this.#sender = sender;
     this.#area = slab.take(AREA, LINE);
     this.#endpoint = slab.take(4 * ENDPOINT_WORDS);
-    this.#longest = segmentation ? LONGEST_DATAGRAM : 0;
+    this.#longest = segmentation ? LONGEST : 0;
     this.#fault = fault;
     this.#next = this.#area;
   }
@@ -72,7 +72,7 @@ export class Outbox {
     const { peer, messageAt, messageLength } = this.#sender;
     this.#next = messageAt + messageLength;
     const same = this.#peer === peer && this.#sender.endpointIs(peer, this.#version);
-    const grows = same && this.#grows && messageLength <= this.#segment && this.#count < SEGMENTS && this.#bytes + messageLength <= LONGEST_DATAGRAM;
+    const grows = same && this.#grows && messageLength <= this.#segment && this.#count < SEGMENTS && this.#bytes + messageLength <= LONGEST;
     if (!grows) {
       this.#finish();
       if (!same && !this.#address(peer)) return this.#sender.sendFailed(peer, messageLength, 1);
@@ -136,7 +136,7 @@ export class Outbox {
         out.clearSource(i);
         continue;
       }
-      if (out.segment(i) > 0 && (e === EIO || e === EINVAL || e === EMSGSIZE)) this.#sendSegments(fd, i, e);
+      if (out.segment(i) > 0 && isRefusedRun(e)) this.#sendSegments(fd, i, e);
       else this.#sender.sendFailed(this.#peers[i]!, out.length(i), out.count(i));
       i++;
     }

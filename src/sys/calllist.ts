@@ -1,5 +1,5 @@
 // Many foreign calls as one. A foreign call costs some 15 ns and 5 to 9 ns an argument on its way through Node-API, four times a packet: as much as the
-// cipher itself takes for 500 bytes. So the calls of a batch are written down in memory, and one call walks the list. What walks it are 51 bytes of machine
+// cipher itself takes for 500 bytes. So the calls of a batch are written down in memory, and one call walks the list. What walks it are 52 bytes of machine
 // code: for each entry, load five arguments and call. Where there is none for the processor, or the system allows no such page, create() says so and the
 // caller goes the plain way.
 import { bind, bindAt, writeBytes } from "./ffi.ts";

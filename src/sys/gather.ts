@@ -8,9 +8,6 @@ const writev = bind("intptr_t writev(int, uintptr_t, int)");
 /** Pieces in one call (UIO_MAXIOV). */
 const MOST = 1024;
 
-/** Bytes of the slab that it takes. */
-export const gatherSize = (pieces: number): number => pieces * IOVEC + 64;
-
 export class Gather {
   readonly #slab: Slab;
   readonly #iovecs: number;

@@ -36,9 +36,6 @@ const LONGEST = 65_536;
 /** From buffer to buffer; cache lines besides, so that the buffers' starts do not fight for one cache set. */
 const STRIDE: number = INBOX_HEADROOM + LONGEST + 32 * 64;
 
-/** Bytes of the slab that an inbox takes. */
-export const inboxSize = (count: number): number => count * (STRIDE + Header.BYTES + IOVEC + NAME + CONTROL) + 256;
-
 export class Inbox {
   readonly count: number;
   readonly #slab: Slab;

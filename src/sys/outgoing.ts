@@ -49,7 +49,7 @@ const isLinkLocal = (word: number): boolean => (word & 0xc0ff) === 0x80fe;
 export const isRefusedRun = (e: number): boolean => e === EIO || e === EINVAL || e === EMSGSIZE;
 
 /** Bytes of the slab that it takes. */
-export const outgoingSize = (messages: number, pieces: number): number =>
+const outgoingSize = (messages: number, pieces: number): number =>
   (messages + SEGMENTS) * Header.BYTES + (messages + 1) * DESTINATION + pieces * IOVEC;
 
 /**

@@ -129,7 +129,7 @@ export const Keypair = {
   CREATED: 4,
   /** 1: we made the first message of its handshake. */
   INITIATOR: 5,
-  /** D: the next counter to send. The one place that hands out counters is data.ts. */
+  /** D: the next counter to send. The one place that hands out counters is sender.ts. */
   SEND_LO: 6,
   SEND_HI: 7,
   /** D: 1: the renewal on receiving has been asked for. */
