@@ -91,9 +91,14 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => slab.u8.fill(0, where.workers, where.bytes)); // packets that were under way
   const tables = createTables(memory.buffer, where.tables, where.limits);
   initTables(tables);
-  for (const { at, bytes } of [{ at: where.secrets, bytes: secretsSize(where.limits) }, keypairBytes(tables)])
-    if (!mappings.every((mapping) => lockMemory(mapping + at, bytes)))
-      log.warn("memory of keys could not be locked: it may be swapped out", { bytes });
+  // Rows are used from the first on: the beginnings are those of the first peers.
+  const keys = [{ at: where.secrets, bytes: secretsSize(where.limits) }, keypairBytes(tables)];
+  const locked = lockMemory(keys.flatMap(({ at, bytes }) => mappings.map((mapping) => ({ address: mapping + at, bytes }))));
+  if (locked < 1)
+    log.warn("not all memory of keys could be locked: the rest may be swapped out", {
+      peers: Math.floor(locked * where.limits.peers),
+      of: where.limits.peers,
+    });
 
   const clockAt = slab.take(16);
   const clock = bootClock(slab.i32.subarray(clockAt >>> 2, (clockAt >>> 2) + 4), slab.base + clockAt);

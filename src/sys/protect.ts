@@ -6,6 +6,7 @@ const setrlimit = bind("int setrlimit(int, void *)");
 // musl lacks it.
 const mlock2 = bindOptional("int mlock2(uintptr_t, size_t, unsigned int)");
 const mlock = bind("int mlock(uintptr_t, size_t)");
+const munlock = bind("int munlock(uintptr_t, size_t)");
 const madvise = bind("int madvise(uintptr_t, size_t, int)");
 
 // glibc alone has it.
@@ -43,6 +44,20 @@ const onPages = (address: number, bytes: number, call: (from: number, length: nu
 export const keepFromDumps = (address: number, bytes: number): boolean =>
   onPages(address, bytes, (from, length) => madvise(from, length, MADV_DONTDUMP));
 
-/** Keeps [address, address + bytes) out of swap. False when the kernel refused (RLIMIT_MEMLOCK): not fatal. */
-export const lockMemory = (address: number, bytes: number): boolean =>
+const lock = (address: number, bytes: number): boolean =>
   onPages(address, bytes, (from, length) => (mlock2 ? mlock2(from, length, MLOCK_ONFAULT) : mlock(from, length)));
+const unlock = (address: number, bytes: number): boolean => onPages(address, bytes, munlock);
+
+const SMALLEST_SHARE = 2 ** -14;
+
+/**
+ * Keeps blocks out of swap, or as much of the beginning of each as RLIMIT_MEMLOCK allows (often 8 MB without CAP_IPC_LOCK): the
+ * same share of all. The share: 1, a half, a quarter, … or 0.
+ */
+export function lockMemory(blocks: readonly { readonly address: number; readonly bytes: number }[]): number {
+  for (let share = 1; share >= SMALLEST_SHARE; share /= 2) {
+    if (blocks.every(({ address, bytes }) => lock(address, Math.ceil(bytes * share)))) return share;
+    for (const { address, bytes } of blocks) unlock(address, Math.ceil(bytes * share));
+  }
+  return 0;
+}

@@ -1,18 +1,26 @@
 // The memory of another process, to look for what must not be there.
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 
-export type Mapping = { readonly from: number; readonly to: number; readonly mode: string; readonly name: string; readonly flags: string };
+export type Mapping = {
+  readonly from: number;
+  readonly to: number;
+  readonly mode: string;
+  readonly offset: number;
+  readonly name: string;
+  readonly flags: string;
+};
 
 /** Its mappings, with the kernel's VmFlags ("rd wr … lo dd"). */
 export function mappings(pid: number): Mapping[] {
   const found: Mapping[] = [];
   for (const block of readFileSync(`/proc/${pid}/smaps`, "utf8").split(/\n(?=[0-9a-f]+-)/)) {
-    const m = /^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)$/m.exec(block)!;
+    const m = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) \S+ \S+ *(.*)$/m.exec(block)!;
     found.push({
       from: parseInt(m[1]!, 16),
       to: parseInt(m[2]!, 16),
       mode: m[3]!,
-      name: m[4]!,
+      offset: parseInt(m[4]!, 16),
+      name: m[5]!,
       flags: /^VmFlags: (.*)$/m.exec(block)?.[1] ?? "",
     });
   }
