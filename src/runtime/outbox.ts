@@ -18,6 +18,9 @@ const MESSAGES = 1024;
 /** Longest datagram, whichever the family. */
 const LONGEST = LONGEST4;
 
+/** Flushes after which segments of a length that did not fit are tried again: the way may be another by then. */
+const TRY_AGAIN = 1024;
+
 /** The kernel's words for "this source address is of no use (any more)". */
 const isStaleSource = (e: number): boolean => e === EINVAL || e === ENETUNREACH || e === EADDRNOTAVAIL || e === ENODEV;
 
@@ -39,8 +42,9 @@ export class Outbox {
   #grows = false;
   /** Version of the endpoint that the socket address was made of. */
   #version = -1;
-  /** Longest message that may be a segment; 0: no segmentation. */
+  /** Longest message that may be a segment; 0: no segmentation. Where it was lowered, flushes until it is tried again. */
   #longest: number;
+  #lowered = 0;
 
   /** `segmentation`: UDP_SEGMENT may be used; `fault` is called when the kernel turns out not to do it. */
   constructor(slab: Slab, sender: Sender, segmentation: boolean, fault: () => void) {
@@ -109,6 +113,7 @@ export class Outbox {
     this.#finish();
     const out = this.#out;
     const { n } = out;
+    if (n > 0 && this.#lowered > 0 && --this.#lowered === 0) this.#longest = LONGEST;
     for (let i = 0; i < n;) {
       const six = out.isIpv6(i);
       let end = i + 1;
@@ -161,7 +166,11 @@ export class Outbox {
     // EIO: the way out cannot checksum. EINVAL and EMSGSIZE: segments of this length do not fit the path.
     if (why === EIO) {
       this.#longest = 0;
+      this.#lowered = 0;
       this.#fault();
-    } else this.#longest = Math.min(this.#longest, out.segment(i) - 1);
+    } else {
+      this.#longest = Math.min(this.#longest, out.segment(i) - 1);
+      this.#lowered = TRY_AGAIN;
+    }
   }
 }

@@ -82,6 +82,33 @@ async function run(script: string, from: End, to: End, address: string): Promise
 }
 
 describeRoot("offloads", () => {
+  describeWith(["wg", "ping", "tcpdump"], "UDP_SEGMENT", () => {
+    test("comes back after the way to a peer was too narrow for its segments", async () => {
+      const t = await tunnel({});
+      try {
+        t.configure();
+        answers(t.a, inner(2, 4));
+        /** Whether datagrams of several messages go out while bytes stream. */
+        const segments = async (): Promise<boolean> => {
+          const filter = "udp port 51820 and src host 192.0.2.1 and greater 5000";
+          const seen = t.a.host.spawn(["tcpdump", "-i", "eth0", "-n", "-c", "1", "--immediate-mode", filter]);
+          await eventually(() => expect(seen.output()).toContain("listening on"));
+          expect(await run(STREAM, t.a, t.b, inner(2, 4))).toBe("same");
+          seen.child.kill("SIGINT");
+          await seen.exit;
+          return / IP 192\.0\.2\.1/.test(seen.output());
+        };
+        expect(await segments()).toBe(true);
+        t.a.host.run("ip", "link", "set", "eth0", "mtu", "1300");
+        expect(await segments(), "fragments instead").toBe(false);
+        t.a.host.run("ip", "link", "set", "eth0", "mtu", "1500");
+        t.a.host.run("ping", "-n", "-q", "-f", "-c", "1500", "-W", "1", inner(2, 4));
+        expect(await segments()).toBe(true);
+      } finally {
+        await t.close();
+      }
+    });
+  });
   describeWith(["wg", "ping"], "the same bytes arrive", () => {
     const without = [...Object.keys(OFFLOADS), "all"].map((word) => ({ name: `without ${word}`, env: { TORTIE_WITHOUT: word } }));
     const cases = [{ name: "all on", env: {} }, ...without, { name: "two data threads", env: { TORTIE_THREADS: "2" } }];
