@@ -8,7 +8,7 @@ export type DeviceOptions = {
   readonly name: string;
   /** @default nothing is said */
   readonly log?: Log | undefined;
-  /** Take over the running device of this name, of whatever process, with its link, sockets and sessions. @default false */
+  /** Take over the running device of this name, which is another process's, with its link, sockets and sessions. @default false */
   readonly takeOver?: boolean | undefined;
   /** A file that gets the session keys (Wireshark's key log): whoever reads it reads the traffic. */
   readonly keylogFile?: string | undefined;
