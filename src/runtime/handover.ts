@@ -122,7 +122,7 @@ export class Predecessor {
     try {
       const why = strangerAt(this.#channel);
       if (why) throw new TortieError(`Cannot take over: ${why}`);
-      this.#channel.write(new TextEncoder().encode(ASK), LONGER_MS);
+      this.#say(ASK);
       const answer = this.#expect(Kind.HELLO);
       tuns = answer.fds;
       this.hello = readHello(answer.bytes);
@@ -147,7 +147,7 @@ export class Predecessor {
    */
   take(now: number, fill: (state: State, fds: readonly number[]) => void): void {
     if (Math.abs(this.hello.now - now) > CLOCKS_APART_MS) throw new TortieError("Cannot take over: the running device's clock is not ours");
-    this.#channel.write(new TextEncoder().encode(NOW), LONGER_MS);
+    this.#say(NOW);
     const { bytes, fds } = this.#expect(Kind.STATE);
     let state: State | undefined;
     let unused = fds;
@@ -174,6 +174,17 @@ export class Predecessor {
   /** Ends the conversation: before take() the running device goes on. */
   close(): void {
     closeFd(this.#fd);
+  }
+
+  #say(request: string): void {
+    try {
+      this.#channel.write(new TextEncoder().encode(request), LONGER_MS);
+    } catch (cause) {
+      throw new TortieError(`Cannot take over: the running device is gone: ${messageOf(cause)}`, {
+        hint: "Another successor may have been faster: then there is nothing left to do.",
+        cause,
+      });
+    }
   }
 
   #expect(kind: number): Received {

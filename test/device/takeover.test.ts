@@ -219,6 +219,23 @@ describeRoot("a running device and its successor", () => {
       }
     });
 
+    test("of several successors at the same time exactly one is the device in the end", async () => {
+      const t = await ready({});
+      try {
+        const successors = Array.from({ length: 3 }, () => start(t.a.host, "-f"));
+        const running = (): number => successors.filter(({ child }) => child.exitCode === null).length;
+        expect(await t.a.device.exit).toBe(0);
+        await eventually(() => expect(running()).toBe(1), 60_000);
+        // Those that came too late say so; those that had it for a moment gave it away.
+        for (const { child, output } of successors.filter((s) => s.child.exitCode !== null))
+          expect(output()).toMatch(child.exitCode === 0 ? "its successor has taken over" : /^Cannot take over: /);
+        answers(t.a, inner(2, 4));
+        answers(t.b, inner(1, 4));
+      } finally {
+        await t.close();
+      }
+    });
+
     test("a handshake that is under way is made again at once, and what waits for it is sent", async () => {
       const t = await tunnel({});
       try {
