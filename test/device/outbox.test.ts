@@ -76,6 +76,23 @@ describe.each([true, false])("segmentation %s", (segmentation) => {
   });
 });
 
+test("a source that is gone is forgotten, and takes neither messages nor segmentation away", () => {
+  const outbox = new Outbox(slab, sender, true, () => {});
+  offloadUdp(to, { segment: true, gro: true });
+  const [peer] = device.peers();
+  for (const source of ["192.0.2.99", "127.0.0.1"]) {
+    device.setEndpoint(peer!, { ip: parseIp("127.0.0.1")!, port: to.port, source: { ip: parseIp(source)!, interface: 1 } });
+    for (let i = 0; i < 4; i++) add(outbox, 0, 1000);
+    outbox.flush(from.v4, from.v6);
+    let bytes = 0;
+    const n = inbox.receive(to.v4, 16, true);
+    for (let i = 0; i < n; i++) bytes += inbox.length(i);
+    expect(bytes).toBe(4000);
+    expect(n, "as one").toBe(1);
+    expect(peer!.endpoint()?.source?.ip.join(".")).toBe(source === "127.0.0.1" ? source : undefined);
+  }
+});
+
 test("a peer that cannot be sent to takes segmentation away from nobody", () => {
   const outbox = new Outbox(slab, sender, true, () => {});
   offloadUdp(to, { segment: true, gro: true });
