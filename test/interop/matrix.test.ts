@@ -2,6 +2,7 @@
 // Real-time cases are in test/long; the page is docs/interop.md.
 import { beforeAll, describe, expect, test } from "vitest";
 import { setTimeout as sleep } from "node:timers/promises";
+import { eventually } from "../device/host.ts";
 import { uapi } from "../device/tunnel.ts";
 import { describeRoot, describeWith } from "../peers.ts";
 import { Bench, endpoint, type Family, inner, outer, PORT, type Setup, type Side, type Which } from "./bench.ts";
@@ -16,15 +17,33 @@ async function handshake({ bench, setup, first, second }: Cell, mtu?: Pick<Setup
   await bench.fresh({ ...setup, ...mtu });
   await bench.ping(first, 4);
   await bench.ping(second, 6);
-  const once = [1, 0, 0];
-  const [asked, answered] = first === bench.ours ? (["sent", "received"] as const) : (["received", "sent"] as const);
-  expect(await bench.handshakes()).toEqual({ [asked]: once, [answered]: [0, 1, 0] });
+  const seen = await bench.handshakes();
+  const [asks, answers] = first === bench.ours ? [seen.sent, seen.received] : [seen.received, seen.sent];
+  expect([asks, answers], "one side asks, the other answers").toEqual([
+    [expect.any(Number), 0, 0],
+    [0, expect.any(Number), 0],
+  ]);
+  // On a busy machine one may be lost, and is sent again after 5 s.
+  expect(asks[0]).toBeLessThanOrEqual(2);
+  expect(answers[1]).toBeGreaterThan(0);
 }
 
 /** Both ends at once send some MB by TCP; what arrives is what was sent. */
 async function transfer({ bench, first, second }: Cell, family: Family, senders: readonly Side[] = [first, second]): Promise<void> {
   const digests = await Promise.all(senders.map((from) => sendData(from.machine, inner(bench.other(from), family))));
   expect(digests).toEqual(senders.map((from) => from.digest));
+}
+
+/** Our initiation was answered. Under load, or where a neighbour is not known yet, it may be lost on the way, and is sent again after 5 s. */
+async function answered(bench: Bench): Promise<void> {
+  const sum = { sent: [0, 0, 0], received: [0, 0, 0] };
+  await eventually(async () => {
+    const { sent, received } = await bench.handshakes();
+    sum.sent = sum.sent.map((n, i) => n + sent[i]!);
+    sum.received = sum.received.map((n, i) => n + received[i]!);
+    if (sum.received[1] === 0) throw new Error(`no answer to ${sum.sent[0]} initiations`);
+  }, 20_000);
+  expect(sum).toEqual({ sent: [sum.sent[0], 0, 0], received: [0, 1, 0] });
 }
 
 const noHandshake = { sent: [0, 0, 0], received: [0, 0, 0] };
@@ -138,7 +157,7 @@ const ROWS: readonly Row[] = [
         expect(await uapi({ host: (bench.ours.peer as Userspace).machine }, "tortie_handshake=1\n\n")).toBe("errno=0\n\n");
         await sending;
         await bench.ping(bench.other(first), 6);
-        expect(await bench.handshakes()).toEqual({ sent: [1, 0, 0], received: [0, 1, 0] });
+        await answered(bench);
       }
     },
   },
