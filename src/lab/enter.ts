@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TortieError } from "../base/errors.ts";
-import { type Argv, enter, identify, isAlive, type ProcessId } from "../sys/ns.ts";
+import { type Argv, enter, identify, isAlive, type ProcessId, rootOf } from "../sys/ns.ts";
 
 /** Where `tortie lab up` keeps, on the machine itself, who its init is. Everything else is inside the lab. */
 export const STATE_DIRECTORY = "/run/tortie/lab";
@@ -62,7 +62,7 @@ export function findInit(): ProcessId | undefined {
 
 /** The lab of an init, or undefined while it is not up yet. */
 export function labOf(init: number): RunningLab | undefined {
-  const root = `/proc/${init}/root`;
+  const root = rootOf(init);
   try {
     const inventory = JSON.parse(readFileSync(`${root}${INSIDE.inventory}`, "utf8")) as Inventory;
     return { ...inventory, init, root, apiSocket: `${root}${INSIDE.apiSocket}` };

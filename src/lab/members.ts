@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { type Started, startReady } from "../sys/child.ts";
 import { run } from "../sys/exec.ts";
-import { enter } from "../sys/ns.ts";
+import { enter, rootOf } from "../sys/ns.ts";
 import type { Setup } from "./links.ts";
 import { toScript } from "./links.ts";
 import { MEMBER } from "./mounts.ts";
@@ -29,7 +29,7 @@ export async function apply(setup: Setup, pid: number): Promise<void> {
 
 /** Writes a file into a member's own file system. */
 export function place(pid: number, path: string, text: string): void {
-  const there = `/proc/${pid}/root${path}`;
+  const there = rootOf(pid) + path;
   mkdirSync(dirname(there), { recursive: true });
   writeFileSync(there, text, { mode: 0o600 });
   chmodSync(there, 0o600);

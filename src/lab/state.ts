@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { identify, isAlive, type ProcessId } from "../sys/ns.ts";
+import { identify, isAlive, type ProcessId, rootOf } from "../sys/ns.ts";
 import { INSIDE, STATE_DIRECTORY } from "./enter.ts";
 
 export type State = ProcessId & {
@@ -50,8 +50,8 @@ export function claim(): State | undefined {
 
 /** Says that the lab stands, and makes what is inside it reachable by a short path. */
 export function publish(init: ProcessId): void {
-  symlinkSync(`/proc/${init.pid}/root${INSIDE.apiSocket}`, join(STATE_DIRECTORY, "api.sock"));
-  symlinkSync(`/proc/${init.pid}/root${INSIDE.logs}`, join(STATE_DIRECTORY, "log"));
+  symlinkSync(rootOf(init.pid) + INSIDE.apiSocket, join(STATE_DIRECTORY, "api.sock"));
+  symlinkSync(rootOf(init.pid) + INSIDE.logs, join(STATE_DIRECTORY, "log"));
   const next = join(STATE_DIRECTORY, "state.json.new");
   writeFileSync(next, JSON.stringify({ ...init, phase: "up" } satisfies State));
   renameSync(next, join(STATE_DIRECTORY, "state.json"));

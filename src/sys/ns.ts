@@ -60,3 +60,6 @@ export function processes(proc = "/proc"): FoundProcess[] {
       }
     });
 }
+
+/** The file system that a process sees, for others to see (proc(5)): a path inside is put behind it. */
+export const rootOf = (pid: number): string => `/proc/${pid}/root`;

@@ -17,6 +17,7 @@ import { openLmdbStore } from "../../src/store/lmdb.ts";
 import { connect } from "../../src/uapi/client.ts";
 import { describeRoot, describeWith, find } from "../peers.ts";
 import { Cluster, MODEL, type TestPod, until } from "./cluster.ts";
+import { rootOf } from "../../src/sys/ns.ts";
 
 const ALL = MODEL.nodes.map((n) => n.name);
 const PAIRS = ALL.length * (ALL.length - 1);
@@ -89,7 +90,7 @@ describeRoot("agents of three nodes", () => {
   });
 
   test("both ends programmed in the same millisecond, both speaking first, have a session within 200 ms", async () => {
-    const devices = await Promise.all(["n1", "n2"].map((n) => connect(`/proc/${c.members.get(n)!.pid}/root/run/wireguard/wireguard.cali.sock`)));
+    const devices = await Promise.all(["n1", "n2"].map((n) => connect(`${rootOf(c.members.get(n)!.pid)}/run/wireguard/wireguard.cali.sock`)));
     const keys = await Promise.all(devices.map(async (d) => (await d.get()).peers));
     const own = (await Promise.all(["n1", "n2"].map(published))).map((k) => fromBase64(k!)!);
     const peers = keys.map((list, i) => list.find((p) => Buffer.from(p.publicKey).equals(own[1 - i]!))!);

@@ -16,7 +16,7 @@ import { connectToSocket } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
 import { nodeSetup, podSetup, routerSetup, toScript } from "../../src/lab/links.ts";
 import type { Model, NodeModel, PodModel, Subnet } from "../../src/lab/model.ts";
-import { childrenOf, processes } from "../../src/sys/ns.ts";
+import { childrenOf, processes, rootOf } from "../../src/sys/ns.ts";
 import { initOf, startTree } from "../../src/sys/tree.ts";
 import { TORTIE } from "../peers.ts";
 
@@ -172,7 +172,7 @@ export class Cluster {
     const host = this.members.get(node)!;
     this.#script(host.pid, toScript(setup.node));
     this.#script(member.pid, toScript(setup.pod));
-    const file = `/proc/${host.pid}/root/run/tortie/pods/default/${name}.pid`;
+    const file = `${rootOf(host.pid)}/run/tortie/pods/default/${name}.pid`;
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, `${/^NSpid:.*?(\d+)$/m.exec(readFileSync(`/proc/${member.pid}/status`, "utf8"))![1]}\n`);
     return { ...member, address, node };

@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { promisify } from "node:util";
 import { TORTIE } from "../peers.ts";
+import { rootOf } from "../../src/sys/ns.ts";
 
 const start = promisify(execFile);
 /** Until `check` answers; the last error after `ms`. */
@@ -99,13 +100,13 @@ export class Host {
 
   /** Writes /run/NAME in the host, readable by root only; its path there. */
   write(name: string, text: string): string {
-    writeFileSync(`/proc/${this.pid}/root/run/${name}`, text, { mode: 0o600 });
+    writeFileSync(`${rootOf(this.pid)}/run/${name}`, text, { mode: 0o600 });
     return `/run/${name}`;
   }
 
   /** Path, as this process sees it, of a device's control socket. (/var/run is a link, which would lead out of the host.) */
   controlSocket(name: string): string {
-    return `/proc/${this.pid}/root/run/wireguard/${name}.sock`;
+    return `${rootOf(this.pid)}/run/wireguard/${name}.sock`;
   }
 
   /**

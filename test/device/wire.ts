@@ -4,6 +4,7 @@ import { parseMessage, readCapture, splitSegments, type WireGuardMessage } from 
 import { decode } from "../../src/packet/index.ts";
 import { find } from "../peers.ts";
 import { eventually, type Host } from "./host.ts";
+import { rootOf } from "../../src/sys/ns.ts";
 
 /** `at`: milliseconds since 1970. `port`: UDP port of the sender. */
 export type OnWire = { readonly at: number; readonly from: string; readonly message: WireGuardMessage };
@@ -19,7 +20,7 @@ export async function watchWire(host: Host, link: string): Promise<() => Promise
     tcpdump.child.kill("SIGINT");
     await tcpdump.exit;
     if (!tcpdump.output().includes("\n0 packets dropped by kernel")) throw new Error(`the capture has holes: ${tcpdump.output()}`);
-    return messages(readFileSync(`/proc/${host.pid}/root${file}`));
+    return messages(readFileSync(rootOf(host.pid) + file));
   };
 }
 

@@ -8,6 +8,7 @@ import { describeRoot, describeWith, TORTIE } from "../peers.ts";
 import { Bench, endpoint, inner, PORT, type Side, type Which } from "./bench.ts";
 import { flood } from "./flood.ts";
 import { IF, PEERS, type Userspace } from "./peers.ts";
+import { rootOf } from "../../src/sys/ns.ts";
 
 const ROLES: readonly Which[] = ["ours", "theirs"];
 const SETUP = { outer: 4, psk: true } as const;
@@ -108,7 +109,7 @@ describeRoot("our device", () => {
         test.for(ROLES)("our key log opens what was captured between us; initiator: %s", async (which) => {
           const host = (bench.ours.peer as Userspace).machine;
           await bench.fresh(SETUP);
-          const capture = `/proc/${host.pid}/root/run/wire.pcap`;
+          const capture = `${rootOf(host.pid)}/run/wire.pcap`;
           const tcpdump = host.spawn(["tcpdump", "-Z", "root", "-U", "-i", "eth0", "-w", "/run/wire.pcap", "udp"]);
           await eventually(() => expect(tcpdump.output()).toMatch(/listening/), 30_000);
           const first = bench.side(which);

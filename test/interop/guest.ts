@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Host, type Spawned } from "../device/host.ts";
 import { find, peersDirectory } from "../peers.ts";
+import { rootOf } from "../../src/sys/ns.ts";
 
 const image = (name: string): string => join(peersDirectory, "../guest", name);
 const QEMU = find("qemu-system-x86_64");
@@ -76,7 +77,7 @@ ip addr add 192.0.2.9/24 dev br0`);
   /** What its kernel said. */
   #console(): string {
     try {
-      return readFileSync(`/proc/${this.outside.pid}/root/run/console`, "utf8");
+      return readFileSync(`${rootOf(this.outside.pid)}/run/console`, "utf8");
     } catch {
       return "";
     }

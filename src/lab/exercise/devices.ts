@@ -4,11 +4,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { toBase64, wipe } from "../../base/bytes.ts";
 import { connect, listInterfaces } from "../../uapi/client.ts";
 import type { LabNode, RunningLab } from "../enter.ts";
+import { rootOf } from "../../sys/ns.ts";
 
 export const INTERFACE = "wireguard.cali";
 
 /** Where the control sockets of a node's devices are for the caller. /var/run is a link to /run, which would lead out of the node. */
-const sockets = (lab: RunningLab, node: LabNode): string => `${lab.root}/proc/${node.pid}/root/run/wireguard`;
+const sockets = (lab: RunningLab, node: LabNode): string => `${lab.root}${rootOf(node.pid)}/run/wireguard`;
 
 /** Wall time of each peer's last completed handshake, in ms since 1970, by the peer's key; empty while there is no device. */
 export async function handshakes(lab: RunningLab, node: LabNode): Promise<Map<string, number>> {
