@@ -12,7 +12,7 @@ import { readU32 } from "./messages.ts";
 import { PROLOGUE, start } from "./noise.ts";
 import { endpoint, Network, Node, packet, pair, SMALL } from "./rig.cases.ts";
 import { Keypair, keypairOf, Row, rowOf } from "./tables.ts";
-import { transcript } from "./vectors.cases.ts";
+import { LOW_ORDER, transcript } from "./vectors.cases.ts";
 
 const PSK = "e5c3724509a737976de9c9805300e02cbebe04bec97c56fcb9c144a8046843e9";
 const ping = packet("10.0.0.1", "10.0.0.2");
@@ -364,17 +364,8 @@ describe("keys", () => {
   test("peers of low order never get a datagram", () => {
     const net = new Network();
     const a = new Node(net, endpoint("192.0.2.1", 1));
-    const low = [
-      "0000000000000000000000000000000000000000000000000000000000000000",
-      "0100000000000000000000000000000000000000000000000000000000000000",
-      "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-      "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-      "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-      "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-      "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    ];
-    for (const [i, key] of low.entries()) {
-      const peer = a.addPeer(new Uint8Array(Buffer.from(key, "hex")), { endpoint: endpoint("192.0.2.9", 9), allowed: [`10.0.${i}.0/24`] });
+    for (const [i, key] of LOW_ORDER.entries()) {
+      const peer = a.addPeer(key, { endpoint: endpoint("192.0.2.9", 9), allowed: [`10.0.${i}.0/24`] });
       a.perform(a.device.setPersistentKeepalive(peer, 1, net.moment));
       a.send(packet("10.9.9.9", `10.0.${i}.1`));
     }

@@ -7,31 +7,19 @@ import { CookieMaker } from "./cookie.ts";
 import { Done } from "./done.ts";
 import { Drop } from "./drop.ts";
 import { Initiation, readU32, Response } from "./messages.ts";
-import { endpoint, Network, Node, packet, pair } from "./rig.cases.ts";
+import { connected, endpoint, Network, Node, packet, pair } from "./rig.cases.ts";
+import { LOW_ORDER } from "./vectors.cases.ts";
 
 const ping = packet("10.0.0.1", "10.0.0.2");
 const pong = packet("10.0.0.2", "10.0.0.1");
 const ping6 = packet("fd00::1", "fd00::2");
 const types = (net: Network): number[] => net.log.map((d) => d.bytes[0]!);
-function connected(): ReturnType<typeof pair> {
-  const p = pair();
-  p.a.send(ping);
-  p.net.settle();
-  p.b.send(pong);
-  p.net.settle();
-  p.net.pass(100);
+/** With nothing on the wire yet that a test must look past. */
+function fresh(): ReturnType<typeof pair> {
+  const p = connected();
   p.net.log.length = 0;
   return p;
 }
-const LOW_ORDER = [
-  "0000000000000000000000000000000000000000000000000000000000000000",
-  "0100000000000000000000000000000000000000000000000000000000000000",
-  "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-  "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-  "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-  "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-  "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-].map((key) => new Uint8Array(Buffer.from(key, "hex")));
 
 describe("messages", () => {
   test.for([
@@ -42,7 +30,7 @@ describe("messages", () => {
     { name: "a byte too many", bytes: (m: Uint8Array) => new Uint8Array([...m, 0]) },
     { name: "a byte too few", bytes: (m: Uint8Array) => m.subarray(0, m.length - 1) },
   ])("with $name are malformed, whatever their macs say", ({ bytes }) => {
-    const { net, a, b, ab } = connected();
+    const { net, a, b, ab } = fresh();
     net.lose = () => true;
     a.perform(a.device.forceHandshake(ab, net.moment));
     const initiation = net.log.at(-1)!.bytes;
@@ -57,7 +45,7 @@ describe("messages", () => {
 
 describe("keys of low order", () => {
   test("as the ephemeral of an initiation: dropped, nothing changes, and no answer", () => {
-    const { net, a, b, ab } = connected();
+    const { net, a, b, ab } = fresh();
     net.lose = () => true;
     a.perform(a.device.forceHandshake(ab, net.moment));
     for (const key of LOW_ORDER) {
@@ -70,7 +58,7 @@ describe("keys of low order", () => {
     expect(types(net)).toEqual([1]);
   });
   test("as the ephemeral of a response: dropped, and the genuine one still completes the handshake", () => {
-    const { net, a, b, ab } = connected();
+    const { net, a, b, ab } = fresh();
     net.lose = (d) => d.bytes[0] === 2;
     a.perform(a.device.forceHandshake(ab, net.moment));
     net.settle();
@@ -139,7 +127,7 @@ describe("responses", () => {
 
 describe("inner packets", () => {
   test("of IPv6 are held against the whole source address: another peer's longer prefix, and nobody's, are dropped", () => {
-    const { net, a, b, ab, ba } = connected();
+    const { net, a, b, ab, ba } = fresh();
     a.device.addAllowedIp(ab, { ip: new Uint8Array(16), prefix: 0 });
     b.device.addAllowedIp(ba, { ip: new Uint8Array([0xfd, ...new Uint8Array(15)]), prefix: 64 });
     b.addPeer(new Uint8Array(32).fill(9), { allowed: ["fd00::9/128", "fd00:0:0:0:8000::/65"] });
@@ -159,7 +147,7 @@ describe("inner packets", () => {
     }
   });
   test("a keepalive is 32 bytes, counts as received, and is answered by nothing", () => {
-    const { net, a, b, ab, ba } = connected();
+    const { net, a, b, ab, ba } = fresh();
     const rx = ba.rxBytes();
     a.perform(a.device.setPersistentKeepalive(ab, 600, net.moment));
     net.pass(60_000);
@@ -171,7 +159,7 @@ describe("inner packets", () => {
 
 describe("a preshared key", () => {
   test("that one side gets alone: the session goes on to its end, the next handshake fails, until the other has it too", () => {
-    const { net, a, b, ab, ba } = connected();
+    const { net, a, b, ab, ba } = fresh();
     const psk = new Uint8Array(32).fill(3);
     b.device.setPresharedKey(ba, psk);
     a.send(ping);
@@ -230,7 +218,7 @@ describe("the set-up", () => {
     }
   });
   test("peers come, go and come back under traffic: no code throws, and the last one has a session", () => {
-    const { net, a, b, ba } = connected();
+    const { net, a, b, ba } = fresh();
     for (let i = 0; i < 40; i++) {
       net.delay = i % 3;
       const peer = a.addPeer(b, { endpoint: b.at, allowed: ["10.0.0.2/32", "fd00::2/128"] });
@@ -302,7 +290,7 @@ describe("indices", () => {
 
 describe("clocks", () => {
   test("one that should only grow and does not: nothing throws, packets pass, and all is as before when it has caught up", () => {
-    const { net, a, b } = connected();
+    const { net, a, b } = fresh();
     net.now -= 50_000;
     for (let i = 0; i < 20; i++) {
       a.send(ping);
@@ -320,7 +308,7 @@ describe("clocks", () => {
     expect(b.inbox).toHaveLength(23);
   });
   test("the timestamp of an initiation is greater than every one before it, whatever the wall clock does and whoever left and came back", () => {
-    const { net, a, b, ab } = connected();
+    const { net, a, b, ab } = fresh();
     let peer = ab;
     const stamps: string[] = [];
     for (const jump of [0, 5, 3_600_000, -7_200_000, 0, -31_536_000_000]) {

@@ -174,6 +174,17 @@ export class Node {
   }
 }
 
+/** pair(), after a ping and its answer. */
+export function connected(): ReturnType<typeof pair> {
+  const p = pair();
+  p.a.send(packet("10.0.0.1", "10.0.0.2"));
+  p.net.settle();
+  p.b.send(packet("10.0.0.2", "10.0.0.1"));
+  p.net.settle();
+  p.net.pass(100);
+  return p;
+}
+
 /** An IPv4 or IPv6 packet with a payload of `size` bytes counting up. */
 export function packet(from: string, to: string, size = 56): Uint8Array {
   const [source, destination] = [parseIp(from)!, parseIp(to)!];

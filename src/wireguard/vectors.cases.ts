@@ -69,3 +69,14 @@ export type Handshake = Readonly<
     string
   >
 > & { readonly initiatorIndex: number; readonly responderIndex: number };
+
+/** Public keys of low order: every shared secret with them is zero (netns.sh of the kernel's tests has the seven). */
+export const LOW_ORDER: readonly Uint8Array[] = [
+  "0000000000000000000000000000000000000000000000000000000000000000",
+  "0100000000000000000000000000000000000000000000000000000000000000",
+  "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+  "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+  "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+].map((key) => new Uint8Array(Buffer.from(key, "hex")));
