@@ -5,6 +5,7 @@
 // primitives allow, and words are written one by one.
 import { address, bindOptional } from "../sys/ffi.ts";
 import type { PacketCrypto } from "../wireguard/crypto.ts";
+import { writeLength, writePolyInput } from "./polyinput.ts";
 import { scratch } from "./scratch.ts";
 
 const chacha = bindOptional("void ChaCha20_ctr32(uintptr_t out, uintptr_t in, size_t length, uintptr_t key, uintptr_t counter)");
@@ -51,17 +52,7 @@ export function directPackets(memory: ArrayBufferLike, base: number = address(ne
       encipher(keyAt, from, to, length);
       const end = to + length;
       const padded = (length + 15) & ~15;
-      if (((to | length) & 3) === 0) {
-        const lengths = (to + padded) >>> 2;
-        for (let i = end >>> 2; i < lengths; i++) u32[i] = 0;
-        u32[lengths] = 0;
-        u32[lengths + 1] = 0;
-        u32[lengths + 2] = length;
-        u32[lengths + 3] = 0;
-      } else {
-        u8.fill(0, end, to + padded + 16);
-        writeLength(u8, to + padded + 8, length);
-      }
+      writePolyInput(u8, u32, to, length);
       polyUpdate(context, base + to, padded + 16);
       polyFinal(context, base + end);
     },
@@ -99,10 +90,4 @@ export function directPackets(memory: ArrayBufferLike, base: number = address(ne
       return false;
     },
   };
-}
-
-function writeLength(b: Uint8Array, at: number, length: number): void {
-  b[at] = length;
-  b[at + 1] = length >>> 8;
-  b[at + 2] = length >>> 16;
 }

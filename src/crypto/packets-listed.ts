@@ -6,6 +6,7 @@ import { CallList, functionAddress } from "../sys/calllist.ts";
 import type { Slab } from "../sys/slab.ts";
 import type { Opener, Packets, Sealer } from "../wireguard/crypto.ts";
 import { nodePackets } from "./packets-node.ts";
+import { writePolyInput } from "./polyinput.ts";
 
 /** Messages in a batch: the list stays in the first-level cache. */
 const CAPACITY = 16;
@@ -76,20 +77,10 @@ function sealer(slab: Slab, list: CallList): Sealer {
       const block = at - BLOCK;
       const end = at + length;
       const padded = (length + 15) & ~15;
+      if ((block & 3) === 0) for (let i = 0; i < KEY / 4; i++) u32[(block >>> 2) + i] = 0;
+      else u8.fill(0, block, block + KEY);
       // The cipher ends with the text: what Poly1305 reads behind it can be there already.
-      if (((at | length) & 3) === 0) {
-        for (let i = 0; i < KEY / 4; i++) u32[(block >>> 2) + i] = 0;
-        const lengths = (at + padded) >>> 2;
-        for (let i = end >>> 2; i < lengths; i++) u32[i] = 0;
-        u32[lengths] = 0;
-        u32[lengths + 1] = 0;
-        u32[lengths + 2] = length;
-        u32[lengths + 3] = 0;
-      } else {
-        u8.fill(0, block, block + KEY);
-        u8.fill(0, end, at + padded + 16);
-        for (let i = 0; i < 3; i++) u8[at + padded + 8 + i] = length >>> (8 * i);
-      }
+      writePolyInput(u8, u32, at, length);
       list.pointer(c, 0, block);
       list.pointer(c, 1, block);
       list.number(c, 2, BLOCK + length);
