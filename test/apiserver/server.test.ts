@@ -2,7 +2,7 @@
 import { execFile, execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { Agent, request } from "node:https";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -107,7 +107,8 @@ test("SIGTERM ends it within its grace, watches and all, with exit code 0", asyn
   const start = Date.now();
   server.child.kill("SIGTERM");
   expect(await server.ended).toBe(0);
-  expect(Date.now() - start).toBeLessThan(5000);
+  // The silent one would be waited for a minute.
+  expect(Date.now() - start).toBeLessThan(30_000);
   await Promise.all(watches.map((w) => w.ended));
   silent.destroy();
 });
@@ -176,20 +177,26 @@ test("what was answered survives kill -9, and a watcher goes on where it was", a
   expect(watch.events.map((e) => e.type)).toEqual(Array<string>(answered).fill("MODIFIED"));
 });
 
-test("bodies that come all at once are bounded in all, and the memory is given back", async () => {
+test("bodies that wait for their last byte are bounded in all, and the memory is given back", async () => {
   await home.start();
   const body = Buffer.alloc(3_000_000, 0x20);
-  const open = Array.from({ length: 60 }, () => connect(home.socket));
-  for (const socket of open) {
+  const post = async (): Promise<number> => (await ask(home.socket, "/api/v1/namespaces", { method: "POST", body })).code;
+  const open: Socket[] = [];
+  // One after the other: sixty that grow side by side are all refused at the same moment, and then there is room again.
+  for (let code = 400; code !== 429; code = await post()) {
+    expect(code).toBe(400);
+    expect(open.length).toBeLessThan(60);
+    const socket = connect(home.socket);
     socket.on("error", () => {});
     socket.resume();
     // All but the last byte.
     socket.write(`POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length + 1}\r\n\r\n`);
-    socket.write(body);
+    await new Promise((resolve) => socket.write(body, resolve));
+    open.push(socket);
   }
-  await until(async () => (await ask(home.socket, "/api/v1/namespaces", { method: "POST", body })).code === 429);
+  expect(open.length).toBeGreaterThan(30);
   for (const socket of open) socket.destroy();
-  await until(async () => (await ask(home.socket, "/api/v1/namespaces", { method: "POST", body })).code === 400);
+  await until(async () => (await post()) === 400);
 });
 
 test("nothing that is sent ends it", async () => {

@@ -44,23 +44,23 @@ describeRoot("two devices of ours", () => {
       });
     });
 
-    test("both ends started in the same millisecond come up in less than 200 ms", async () => {
+    test("both ends started in the same millisecond come up without the 5 s of a retry", async () => {
       // The ends differ by which key is lower: try both ways by chance of the keys.
       for (let i = 0; i < 4; i++) {
         await withTunnel({}, async ({ a, b, configure }) => {
           configure();
           const started = Date.now();
           const runs = [
-            a.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "1", inner(2, 4)),
-            b.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "1", inner(1, 4)),
+            a.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "4", inner(2, 4)),
+            b.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "4", inner(1, 4)),
           ];
           await Promise.all(runs);
-          expect(Date.now() - started).toBeLessThan(200);
+          expect(Date.now() - started).toBeLessThan(4000);
         });
       }
     });
 
-    test("a killed device, started again with the same key, has traffic back within 2 s", async () => {
+    test("a killed device, started again with the same key, has traffic back without the 5 s of a retry", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
         answers(a, inner(2, 4));
@@ -70,8 +70,8 @@ describeRoot("two devices of ours", () => {
         await a.host.device("tortie", IF);
         configure([a]);
         expect(await uapi(a, "tortie_handshake=1\n\n")).toBe("errno=0\n\n");
-        await eventually(() => expect(ping(b, inner(1, 4), 1, "-W", "0.2")).toBe(1), 2000);
-        expect(Date.now() - started).toBeLessThan(2000);
+        await eventually(() => expect(ping(b, inner(1, 4), 1, "-W", "0.2")).toBe(1), 4000);
+        expect(Date.now() - started).toBeLessThan(4000);
       });
     });
 
