@@ -1,4 +1,5 @@
 // Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
+export { analyse, Analysis, type AnalysisOptions, type EachPacket, type Source } from "./analysis.ts";
 export { dissect, type Dissection, valuesOf } from "./dissect.ts";
 export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";
 export {

@@ -58,6 +58,8 @@ export type TrackerOptions = {
    * The capture has no end: data that no key opens is not kept to be tried again, and the oldest sessions are forgotten. @default false
    */
   live?: boolean;
+  /** Data that no key opens is kept to be tried again by finish(). @default true, but for a live capture */
+  keep?: boolean;
   vxlanPorts?: readonly number[];
   genevePorts?: readonly number[];
 };
@@ -72,18 +74,19 @@ export class Tracker {
   untracked = 0;
   readonly #crypto: Crypto;
   readonly #secrets: Secrets;
-  readonly #options: TrackerOptions;
+  readonly options: TrackerOptions;
   readonly #reassembler = new Reassembler();
   readonly #byHandshake = new Map<string, Session>();
   readonly #byIndex = new Map<number, Session[]>();
   readonly #recent = new Map<string, number>();
   #unopened: TrackedMessage[] = [];
   #count = 0;
+  #learning = false;
 
   constructor(crypto: Crypto, secrets: Secrets, options: TrackerOptions = {}) {
     this.#crypto = crypto;
     this.#secrets = secrets;
-    this.#options = options;
+    this.options = options;
   }
 
   /** IP fragments that still wait for their company: what is in them cannot be opened. */
@@ -91,13 +94,28 @@ export class Tracker {
     return this.#reassembler.waiting;
   }
 
+  /** True for what learn() is to be given. */
+  isHandshake(packet: CapturedPacket): boolean {
+    const layers = decode(packet.data, packet.iface.link, this.options);
+    const found = datagramOf(packet.data, layers);
+    const type = (found && parseMessage(found.payload, found.length)?.type) ?? 4;
+    return type < 4;
+  }
+
+  /** Takes a handshake message before its turn, so that what is sealed under its keys opens wherever it stands. */
+  learn(packet: CapturedPacket): void {
+    this.#learning = true;
+    this.add(packet);
+    this.#learning = false;
+  }
+
   /** Takes the next packet of the capture. */
   add(packet: CapturedPacket): TrackedPacket {
-    const layers = decode(packet.data, packet.iface.link, this.#options);
+    const layers = decode(packet.data, packet.iface.link, this.options);
     let whole: TrackedPacket["whole"];
     if (fragmentOf(layers)) {
       const bytes = this.#reassembler.add(packet.data, layers);
-      if (bytes) whole = { bytes, layers: decodeIp(bytes, this.#options) };
+      if (bytes) whole = { bytes, layers: decodeIp(bytes, this.options) };
     }
     const found = datagramOf(whole?.bytes ?? packet.data, whole?.layers ?? layers);
     if (!found) return { packet, layers, whole, messages: [], split: false };
@@ -149,8 +167,8 @@ export class Tracker {
   }
 
   #new(): Session | undefined {
-    if (this.sessions.length >= (this.#options.live ? MAX_LIVE_SESSIONS : MAX_SESSIONS)) {
-      if (!this.#options.live) return void this.untracked++;
+    if (this.sessions.length >= (this.options.live ? MAX_LIVE_SESSIONS : MAX_SESSIONS)) {
+      if (!this.options.live) return void this.untracked++;
       this.#forget(this.sessions.shift()!);
     }
     const s = newSession(this.#count++);
@@ -176,7 +194,7 @@ export class Tracker {
     const id = handshakeId(m.message);
     const again = this.#byHandshake.get(id);
     if (again) {
-      again.repeats++;
+      if (!this.#learning && again.initiation!.frame !== m.frame) again.repeats++;
       return again;
     }
     const s = this.#new();
@@ -197,7 +215,7 @@ export class Tracker {
     const candidates = (this.#byIndex.get(m.message.receiver) ?? []).filter((s) => s.initiatorIndex === m.message.receiver);
     const again = candidates.find((s) => s.response && equal(s.response.message.ephemeral, m.message.ephemeral));
     if (again) {
-      again.repeats++;
+      if (!this.#learning && again.response!.frame !== m.frame) again.repeats++;
       return again;
     }
     // A response that authenticates belongs to its initiation whatever the addresses say; without keys the newest with fitting addresses is taken.
@@ -284,7 +302,7 @@ export class Tracker {
     const hasKey = session.keys[way] !== undefined;
     t.failure = !hasKey ? "no key" : m.bytes.length <= DATA_HEADER ? "cut" : "bad tag";
     if (t.failure === "bad tag") c.failed++;
-    if (!this.#options.live) this.#unopened.push(t);
+    if (this.options.keep ?? !this.options.live) this.#unopened.push(t);
   }
 
   /** Sessions that the message may belong to, likeliest first. */

@@ -1,0 +1,44 @@
+// The two passes: what opens is the same however the events are cut into runs, and wherever keys and handshakes stand.
+import { expect, test } from "vitest";
+import { nodeCrypto } from "../crypto/node.ts";
+import { analyse, type EachPacket } from "./analysis.ts";
+import { captures, list, open, textOf } from "./fixtures.cases.ts";
+import { type KeyLog, parseKeyLog } from "./keylog.ts";
+import type { CaptureEvent } from "./packet.ts";
+import type { CaptureFile } from "./reader.ts";
+
+/** A file's events in runs of `size`. */
+const source = (file: CaptureFile, size = 7) => {
+  const events: CaptureEvent[] = file.packets.map((packet) => ({ kind: "packet", packet }));
+  file.secrets.forEach((secrets, i) => events.splice(file.secretsAfter[i]! + i, 0, { kind: "secrets", secrets }));
+  return async function* (): AsyncGenerator<CaptureEvent[]> {
+    for (let i = 0; i < events.length; i += size) yield events.slice(i, i + size);
+  };
+};
+const opened = async (file: CaptureFile, logs: KeyLog[] = [], size?: number): Promise<number> => {
+  let n = 0;
+  const count: EachPacket = (t) => void (n += t.messages.filter((m) => m.opened && m.opened.bytes.length > 0).length);
+  await analyse(source(file, size), { crypto: nodeCrypto, logs }, count);
+  return n;
+};
+
+test("keys and handshakes may stand anywhere in the file", async () => {
+  const keys = [parseKeyLog(textOf("wggo-psk-v4.initiator.keys"))];
+  const file = open("wggo-psk-v4.pcap");
+  for (const size of [1, 3, 1000]) expect(await opened(file, keys, size)).toBe(22);
+  expect(await opened({ ...file, packets: [...file.packets.slice(2), ...file.packets.slice(0, 2)] }, keys)).toBe(22);
+  for (const name of list("dsb-placement/")) expect([name, await opened(open(`dsb-placement/${name}`))]).toEqual([name, 22]);
+});
+
+test("the callback sees each packet once, in order, and can end the analysis", async () => {
+  for (const name of captures()) {
+    const file = open(name);
+    const seen: number[] = [];
+    const analysis = await analyse(source(file), { crypto: nodeCrypto }, (t) => void seen.push(t.packet.number));
+    expect(seen).toEqual(file.packets.map((p) => p.number));
+    expect(analysis.facts.packets).toBe(file.packets.length);
+  }
+  const seen: number[] = [];
+  await analyse(source(open("wggo-psk-v4.pcap")), { crypto: nodeCrypto }, (t) => seen.push(t.packet.number) < 5);
+  expect(seen).toEqual([1, 2, 3, 4, 5]);
+});
