@@ -34,12 +34,13 @@ export function datagramOf(bytes: Uint8Array, layers: readonly Layer[]): Datagra
 
 /**
  * One frame a message, with lengths and checksums as the network card would have made them; undefined when the frame holds no super-datagram.
+ * `segment`: payload bytes of each, as the kernel said (PACKET_VNET_HDR); else they are found by their content.
  * Wireshark and others see one damaged message in a super-datagram, and cannot open any of it.
  */
-export function splitFrame(frame: Uint8Array, link: number): Uint8Array[] | undefined {
+export function splitFrame(frame: Uint8Array, link: number, segment?: number): Uint8Array[] | undefined {
   const d = datagramOf(frame, decode(frame, link));
   if (!d || d.length !== d.payload.length) return undefined;
-  const parts = splitSegments(d.payload);
+  const parts = segment ? everyBytes(d.payload, segment) : splitSegments(d.payload);
   if (parts.length === 1) return undefined;
   const { ip, udp } = d;
   return parts.map((part) => {
@@ -58,6 +59,9 @@ export function splitFrame(frame: Uint8Array, link: number): Uint8Array[] | unde
     return data;
   });
 }
+
+const everyBytes = (payload: Uint8Array, size: number): Uint8Array[] =>
+  Array.from({ length: Math.ceil(payload.length / size) }, (_, i) => payload.subarray(i * size, (i + 1) * size));
 
 /** The remark that a cut-out message carries in a file. */
 export const segmentComment = (i: number, of: number): string => `message ${i + 1} of ${of} of one captured super-datagram (segmentation offload)`;

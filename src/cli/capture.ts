@@ -2,118 +2,267 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { linkName } from "../packet/link.ts";
-import { openPacketSocket } from "../sys/packetsocket.ts";
+import type { SocketStatistics } from "../sys/packetsocket.ts";
 import { type DeviceKeys, onlyDevice, openDeviceKeys } from "./captures/devicekeys.ts";
-import type { CaptureOptions } from "./captures/target.ts";
+import { flow } from "./captures/flow.ts";
 import { Printer } from "./captures/printer.ts";
 import { Recorder } from "./captures/recorder.ts";
+import { type Feed, openInterface, type Tap } from "./captures/tap.ts";
+import type { Target } from "./captures/target.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
-type Options = CaptureOptions & {
+type Options = {
+  interface: string[];
+  write?: string;
   keys?: boolean;
   device?: string;
   count?: number;
   duration?: number;
+  filter?: string;
+  snaplen: number;
+  snaplenData?: number;
+  bufferSize?: number;
+  fileSize?: number;
+  fileSeconds?: number;
+  files?: number;
+  format: string;
+  link?: boolean;
+  bytes?: boolean;
   handshake: boolean;
   quiet?: boolean;
   untilInputEnds?: boolean;
 };
 
+const MAX_SNAP = 262_144;
+/** tcpdump's unit of -C. */
+const MILLION = 1_000_000;
+/** How long a packet waits for those of other interfaces: a ring hands over within 50 ms. */
+const PATIENCE_MS = 300;
+const TICK_MS = 100;
+const several = (text: string, before: string[] = []): string[] => [...before, text];
+
 export async function main(args: string[]): Promise<number> {
   const command = program("tortie capture", "capture packets, with the keys to open them on request", [
     "tortie capture -i ens5 udp port 51820                           print what passes",
     "tortie capture -i ens5 -w /tmp/wire.pcapng udp port 51820       write it, until Ctrl-C",
+    "tortie capture -i ens5 -i wireguard.cali -w both.pcapng         two interfaces in one file, in order of time",
     "tortie capture -i ens5 --keys -w /tmp/open.pcapng wireguard     a file that Wireshark opens decrypted",
     "tortie capture -i ens5 --keys --duration 10                     print outer and inner packets for ten seconds",
+    "tortie capture -i ens5 --snaplen-data 96 -w long.pcapng         handshakes whole, of data the beginning only",
+    "tortie capture -i ens5 -w wire.pcapng -C 100 -W 10              the last 1000 MB, in ten files",
+    "tortie capture -i ens5 -w - | tshark -r -",
     "tortie capture -i any -c 100",
   ])
     .argument("[filter...]", "which packets, in tcpdump's language; `wireguard` is short for WireGuard's messages")
-    .requiredOption("-i, --interface <name>", 'the interface, or "any"')
+    .requiredOption("-i, --interface <name>", 'the interface, or "any"; may be given several times', several)
+    .option("-f, --filter <expression>", "the filter as one word")
     .option("-w, --write <file>", "write a pcapng (mode 0600) instead of printing; - is standard output")
     .option("--keys", "take the running device's keys and force a fresh handshake, so that what is captured can be opened")
     .option("--device <name>", "the WireGuard device whose keys are taken (default: the only one that runs here)")
     .option("--no-handshake", "with --keys: do not force a fresh handshake")
     .option("-c, --count <number>", "stop after so many packets", integer("a count", 1, 2 ** 40))
     .option("--duration <seconds>", "stop after so many seconds", integer("a duration", 1, 10_000_000))
-    .option("-s, --snaplen <bytes>", "bytes kept of a packet", integer("a snap length", 1, 262_144))
-    .option("--format <format>", "pcapng, or pcap (no keys, no counters)", "pcapng")
-    .option("--until-input-ends", "stop when standard input ends: for a program that starts captures, which end with it")
-    .option("-q, --quiet", "print no summary");
-  onAction(command, (filter: string[], options: Options) => capture(filter.join(" "), options));
+    .option("-s, --snaplen <bytes>", "bytes kept of a packet", integer("a snap length", 1, MAX_SNAP), MAX_SNAP)
+    .option("--snaplen-data <bytes>", "bytes kept of a packet with WireGuard data; handshakes stay whole", integer("a snap length", 60, MAX_SNAP))
+    .option("-B, --buffer-size <KiB>", "memory for packets that wait (default: 8192)", integer("a buffer size", 1, 1 << 21))
+    .option("-C, --file-size <MB>", "begin a new file after so many million bytes", integer("a file size", 1, 1_000_000))
+    .option(
+      "-G, --file-seconds <seconds>",
+      "begin a new file after so many seconds; %Y%m%d-%H%M%S in its name is the time",
+      integer("a time", 1, 10_000_000),
+    )
+    .option("-W, --files <number>", "with -C: keep the last so many files; with -G: stop after so many", integer("a number of files", 1, 100_000))
+    .option("--format <format>", "pcapng, or pcap (one interface, no keys, no counters)", "pcapng")
+    .option("-e, --link", "print link addresses and VLANs too")
+    .option("-x, --bytes", "print the bytes too")
+    .option("-n", "no names: addresses and ports are never looked up")
+    .option("--until-input-ends", "stop when standard input ends; a line on it is answered by counters. For programs that start captures")
+    .option("-q, --quiet", "print no summary")
+    .addHelpText(
+      "after",
+      "\nSIGUSR1 prints the counters so far. Files of -C and -G have their name once they are whole; until then .part stands behind it.\n",
+    );
+  onAction(command, (words: string[], options: Options) => capture(words.join(" "), options));
   return runProgram(command, args);
 }
 
-async function capture(filter: string, options: Options): Promise<number> {
-  if (options.format !== "pcapng" && options.format !== "pcap") throw new TortieError(`Cannot write the format "${options.format}": pcapng or pcap`);
-  if (options.keys && options.write !== undefined && options.format === "pcap")
-    throw new TortieError("Cannot put keys into a pcap file: only pcapng holds them");
+function filterOf(words: string, option: string | undefined): string {
+  if (option === undefined || words === "") return option ?? words;
+  throw new TortieError("Cannot take two filters: -f and the words at the end");
+}
+
+async function capture(words: string, options: Options): Promise<number> {
+  const { format, write } = options;
+  const filter = filterOf(words, options.filter);
+  if (format !== "pcapng" && format !== "pcap") throw new TortieError(`Cannot write the format "${format}": pcapng or pcap`);
+  if (options.keys && write !== undefined && format === "pcap") throw new TortieError("Cannot put keys into a pcap file: only pcapng holds them");
+  if (format === "pcap" && options.interface.length > 1)
+    throw new TortieError("Cannot write several interfaces into a pcap file: only pcapng tells them apart");
   const device = options.keys ? (options.device ?? (await onlyDevice())) : undefined;
-  const socket = await openPacketSocket({ interface: options.interface, filter, ...(options.snaplen ? { snapLength: options.snaplen } : {}) });
   const say = (text: string): void => void (options.quiet || process.stderr.write(`${text}\n`));
+  const feeds = await openFeeds(filter, options);
+  const taps = feeds.flatMap((f) => f.taps);
+  const target = await closingOnError(feeds, () => openTarget(taps, options, format));
   const stop = new AbortController();
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const onSignal = (): void => stop.abort();
-  for (const s of signals) process.on(s, onSignal);
-  stop.signal.addEventListener("abort", () => void socket.close(), { once: true });
-  if (options.untilInputEnds) process.stdin.once("end", onSignal).once("error", onSignal).resume();
-  const target = options.write === undefined ? new Printer(socket, options) : new Recorder(socket, options, filter);
-  let keys: DeviceKeys | undefined;
-  let failed: Error | undefined;
-  const timers: NodeJS.Timeout[] = [];
-  try {
-    if (device !== undefined) {
-      keys = await openDeviceKeys(
-        device,
-        (text) => target.keys(text),
-        (why) => void (stop.signal.aborted || say(`No more keys of ${device}: ${why}.`)),
-      );
-    }
-    // The socket takes packets already. Whoever waits for the next line finds the new session in use, so that what follows can be opened.
-    if (keys && options.handshake) {
-      await keys.handshake();
-      for (let i = 0; i < 12 && target.handshakes === 0; i++) await sleep(50);
-      if (target.handshakes > 0) await sleep(150);
-    }
-    say(
-      `listening on ${options.interface}, link-type ${linkName(socket.linkType)}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`,
-    );
-    if (options.duration) timers.push(setTimeout(onSignal, options.duration * 1000));
-    timers.push(
-      setInterval(() => {
-        try {
-          target.tick(Date.now());
-        } catch (e) {
-          failed = e instanceof Error ? e : new Error(messageOf(e));
-          stop.abort();
-        }
-      }, 100),
-    );
-    for await (const batch of socket.packets()) {
-      for (const p of batch) {
-        if (options.count !== undefined && target.count >= options.count) break;
-        target.packet(p, Date.now());
-      }
-      target.batchEnd();
-      if (options.count !== undefined && target.count >= options.count) break;
-    }
-  } finally {
-    for (const t of timers) clearTimeout(t);
-    for (const s of signals) process.removeListener(s, onSignal);
-    if (options.untilInputEnds) process.stdin.destroy();
-    stop.abort();
-    await socket.close();
-    keys?.close();
-    if (!failed) target.end();
-  }
-  if (failed) throw failed;
-  const { received, dropped } = socket.statistics();
-  say(
-    `${target.count} packets captured${options.write && options.write !== "-" ? ` into "${options.write}"` : ""}, ${received} passed the filter, ${dropped} dropped by the kernel`,
+  stop.signal.addEventListener("abort", () => feeds.forEach((f) => void f.close()), { once: true });
+  const release = onSignals(
+    () => stop.abort(),
+    () => say(counters(target, taps)),
   );
+  let keys: DeviceKeys | undefined;
+  let late = 0;
+  try {
+    if (options.untilInputEnds)
+      onInput(
+        () => stop.abort(),
+        () => target.report(),
+      );
+    if (device !== undefined) keys = await takeKeys(device, target, { handshake: options.handshake, stopped: stop.signal, say });
+    const names = feeds.map((f) => f.name).join(", ");
+    const links = [...new Set(taps.map((t) => linkName(t.link)))].join(", ");
+    say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`);
+    late = await record(feeds, target, { stop, count: options.count, duration: options.duration, say });
+  } finally {
+    release();
+    stop.abort();
+    if (options.untilInputEnds) process.stdin.destroy();
+    await Promise.all(feeds.map((f) => f.close()));
+    keys?.close();
+    target.end();
+  }
+  say(counters(target, taps, write));
+  if (late > 0) say(`${late} packets came too late for their place in the order of time.`);
   if (device !== undefined) {
     if (target.handshakes === 0) say(`The keys of no handshake came: the data in it does not open. Does ${device} have peers that answer?`);
-    else
-      say(`Keys of ${target.handshakes} handshakes of ${device} are ${options.write ? "in the file: whoever has it can read the traffic" : "used"}.`);
+    else say(`Keys of ${target.handshakes} handshakes of ${device} are ${write ? "in the file: whoever has it can read the traffic" : "used"}.`);
   }
   return 0;
+}
+
+/** The interfaces asked for. When one cannot be opened, none stays open. Throws TortieError. */
+async function openFeeds(filter: string, options: Options): Promise<Feed[]> {
+  const { snaplen, snaplenData, bufferSize } = options;
+  const feeds: Feed[] = [];
+  return closingOnError(feeds, async () => {
+    for (const name of new Set(options.interface)) {
+      feeds.push(
+        await openInterface({
+          interface: name,
+          filter,
+          snapLength: snaplen,
+          ...(snaplenData === undefined ? {} : { dataSnapLength: snaplenData }),
+          ...(bufferSize === undefined ? {} : { bufferBytes: bufferSize * 1024 }),
+        }),
+      );
+    }
+    return feeds;
+  });
+}
+
+async function closingOnError<T>(feeds: readonly Feed[], make: () => T | Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (e) {
+    await Promise.all(feeds.map((f) => f.close()));
+    throw e;
+  }
+}
+
+function openTarget(taps: readonly Tap[], options: Options, format: "pcap" | "pcapng"): Target {
+  const keys = options.keys === true;
+  if (options.write === undefined) return new Printer(taps, { keys, link: options.link, bytes: options.bytes });
+  const bytes = options.fileSize === undefined ? undefined : options.fileSize * MILLION;
+  const rotation = { bytes, seconds: options.fileSeconds, files: options.files };
+  return new Recorder(taps, { path: options.write, format, keys, rotation, dataSnapLength: options.snaplenData });
+}
+
+/** Until the result is called. */
+function onSignals(end: () => void, tell: () => void): () => void {
+  const ending = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const s of ending) process.on(s, end);
+  process.on("SIGUSR1", tell);
+  return () => {
+    for (const s of ending) process.off(s, end);
+    process.off("SIGUSR1", tell);
+  };
+}
+
+function onInput(end: () => void, tell: () => void): void {
+  process.stdin.once("end", end).once("error", end);
+  process.stdin.on("data", (chunk: Buffer) => {
+    if (chunk.includes(10)) tell();
+  });
+}
+
+type KeyOptions = { handshake: boolean; stopped: AbortSignal; say: (text: string) => void };
+
+async function takeKeys(device: string, target: Target, { handshake, stopped, say }: KeyOptions): Promise<DeviceKeys> {
+  const keys = await openDeviceKeys(
+    device,
+    (text) => target.keys(text),
+    (why) => void (stopped.aborted || say(`No more keys of ${device}: ${why}.`)),
+  );
+  // The socket takes packets already. Whoever waits for the next line finds the new session in use, so that what follows can be opened.
+  if (handshake) {
+    await keys.handshake();
+    for (let i = 0; i < 12 && target.handshakes === 0; i++) await sleep(50);
+    if (target.handshakes > 0) await sleep(150);
+  }
+  return keys;
+}
+
+type RecordOptions = { stop: AbortController; count: number | undefined; duration: number | undefined; say: (text: string) => void };
+
+/** Everything that comes goes to the target, until it is enough. Resolves with the number of packets that came too late for their place. */
+async function record(feeds: readonly Feed[], target: Target, { stop, count = Infinity, duration, say }: RecordOptions): Promise<number> {
+  let failed: { readonly why: unknown } | undefined;
+  const timers = [
+    setInterval(() => {
+      try {
+        target.tick(Date.now());
+        if (target.done) stop.abort();
+      } catch (why) {
+        failed = { why };
+        stop.abort();
+      }
+    }, TICK_MS),
+    ...(duration === undefined ? [] : [setTimeout(() => stop.abort(), duration * 1000)]),
+  ];
+  try {
+    const late = await flow(feeds, {
+      patience: PATIENCE_MS,
+      time: (t) => t.packet.timeNs,
+      out: (batch) => {
+        const now = Date.now();
+        for (const t of batch) {
+          if (target.done || target.count >= count || failed) break;
+          target.packet(t, now);
+        }
+        if (!failed) target.batchEnd();
+        if (target.done || target.count >= count) stop.abort();
+      },
+      broken: (feed, why) => say(`${messageOf(why)}. The others go on without ${feed.name}.`),
+    });
+    if (failed) throw failed.why;
+    return late;
+  } finally {
+    for (const t of timers) clearTimeout(t);
+  }
+}
+
+/** What was counted, for each interface where there are several. */
+function counters(target: Target, taps: readonly Tap[], path?: string): string {
+  const all = taps.map((t) => ({ name: t.name, ...t.statistics() }));
+  const sum = (of: (s: SocketStatistics) => number): number => all.reduce((n, s) => n + of(s), 0);
+  const line = (received: number, dropped: number): string => `${received} passed the filter, ${dropped} dropped by the kernel`;
+  const dropped = sum((s) => s.dropped);
+  const into = path !== undefined && path !== "-" ? ` into "${path}"` : "";
+  return [
+    `${target.count} packets captured${into}, ${line(
+      sum((s) => s.received),
+      dropped,
+    )}`,
+    ...(all.length > 1 ? all.map((s) => `  ${s.name}: ${line(s.received, s.dropped)}`) : []),
+    ...(dropped > 0 ? ["A larger --buffer-size, a narrower filter or --snaplen-data loses fewer."] : []),
+  ].join("\n");
 }

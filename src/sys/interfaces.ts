@@ -31,6 +31,8 @@ export type CapturableInterface = {
   readonly linkType: number;
   readonly up: boolean;
   readonly loopback: boolean;
+  /** 6 bytes, on Ethernet. */
+  readonly mac?: Uint8Array;
 };
 
 /** One interface. Throws SysError (ENODEV) when there is none of this name. */
@@ -43,10 +45,12 @@ export function capturableInterface(name: string): CapturableInterface {
       return new DataView(ifreq.buffer);
     };
     const index = ask(SIOCGIFINDEX).getInt32(VALUE_AT, true);
-    const hardware = ask(SIOCGIFHWADDR).getUint16(VALUE_AT, true);
+    const address = ask(SIOCGIFHWADDR);
+    const hardware = address.getUint16(VALUE_AT, true);
+    const mac = hardware === ETHERNET[0] ? { mac: new Uint8Array(address.buffer).slice(VALUE_AT + 2, VALUE_AT + 8) } : {};
     const flags = ask(SIOCGIFFLAGS).getUint16(VALUE_AT, true);
     const linkType = ETHERNET.includes(hardware) ? EN10MB : IP_ONLY.includes(hardware) ? RAW : LINUX_SLL2;
-    return { name, index, linkType, up: (flags & IFF_UP) !== 0, loopback: (flags & IFF_LOOPBACK) !== 0 };
+    return { name, index, linkType, up: (flags & IFF_UP) !== 0, loopback: (flags & IFF_LOOPBACK) !== 0, ...mac };
   } finally {
     closeSync(fd);
   }

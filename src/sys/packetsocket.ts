@@ -1,5 +1,6 @@
 // Live capture: AF_PACKET sockets (packet(7)) with a ring. Nothing slips in before the filter is in place: the socket is bound last.
 import { closeSync } from "node:fs";
+import { release } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TortieError } from "../base/errors.ts";
 import { compileFilter } from "../capture/filter/index.ts";
@@ -8,8 +9,10 @@ import { address, bind, check, SysError } from "./ffi.ts";
 import { ENODEV } from "./errno.ts";
 import { capturableInterface, type CapturableInterface } from "./interfaces.ts";
 import { readable } from "./poller.ts";
-import { Ring, type RingPacket } from "./ring.ts";
+import { copyBlock, type LivePacket } from "./livepacket.ts";
+import { Ring } from "./ring.ts";
 
+export type { LivePacket } from "./livepacket.ts";
 export { type CapturableInterface, capturableInterfaces } from "./interfaces.ts";
 
 const socket = bind("int socket(int, int, int)");
@@ -27,28 +30,14 @@ const SO_ATTACH_FILTER = 26;
 const SOL_PACKET = 263;
 const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_STATISTICS = 6;
+const PACKET_VNET_HDR = 15;
+const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const ETH_P_ALL = 3;
-/** sockaddr_ll.sll_pkttype */
-const PACKET_OTHERHOST = 3;
-const PACKET_OUTGOING = 4;
 const POLLERR = 8;
 const RETURN = 6;
 const LINUX_SLL2 = 276;
 const PATIENCE = 2000;
-
-/** A packet that was seen on an interface. */
-export type LivePacket = {
-  /** Wall time in nanoseconds since 1970. */
-  readonly timeNs: bigint;
-  /** From the link header on, cut to the snap length. A copy: the receiver's to keep. */
-  readonly data: Uint8Array<ArrayBuffer>;
-  /** Length on the wire. */
-  readonly originalLength: number;
-  /** "other": promiscuous reception of somebody else's packet. */
-  readonly direction: "in" | "out" | "other";
-  readonly interfaceIndex: number;
-};
 
 export type PacketSocketOptions = {
   /** Name of the interface in this process's network namespace; "any": all of them, with link type LINUX_SLL2 (276). */
@@ -59,7 +48,9 @@ export type PacketSocketOptions = {
   wireguardPorts?: readonly number[];
   /** Bytes kept of a packet. @default 262144 */
   snapLength?: number;
-  /** Memory of the ring. @default 8 MiB */
+  /** Bytes kept of a packet that carries WireGuard data; handshakes stay whole. Super-datagrams too: who splits them cuts them. @default snapLength */
+  dataSnapLength?: number;
+  /** Memory of the ring; less is taken when there is not so much. @default 8 MiB */
   bufferBytes?: number;
   /** How long a packet may wait for company before it is handed over. @default 50 */
   retireMs?: number;
@@ -67,13 +58,18 @@ export type PacketSocketOptions = {
   promiscuous?: boolean;
 };
 
+/** Counts of packets: what passed the filter, and what of it was lost because the ring was full. */
+export type SocketStatistics = { readonly received: number; readonly dropped: number };
+
 export interface PacketSocket {
   /** 1 EN10MB, 101 RAW or 276 LINUX_SLL2. */
   readonly linkType: number;
   /** Batches as they come, until close(). To be iterated once. Throws TortieError when the interface is gone. */
   packets(): AsyncIterable<readonly LivePacket[]>;
-  /** Since the start. `received` counts what passed the filter, `dropped` what of it found no room. */
-  statistics(): { readonly received: number; readonly dropped: number };
+  /** Memory of the ring in bytes. */
+  readonly bufferBytes: number;
+  /** Since the start. */
+  statistics(): SocketStatistics;
   /** Ends packets() after what has arrived by now was handed over. */
   close(): Promise<void>;
 }
@@ -104,6 +100,19 @@ function linkAddress(index: number): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
+function turnOn(fd: number, option: number, what: string): void {
+  check(setsockopt(fd, SOL_PACKET, option, new Int32Array([1]), 4), what);
+}
+
+/**
+ * Whether PACKET_VNET_HDR may be asked for. Cooked sockets do not have it; and a kernel that knows no UDP segmentation in that header, which Linux has
+ * since 6.2, drops super-datagrams instead of describing them.
+ */
+function describesSegments(cooked: boolean): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return !cooked && (major > 6 || (major === 6 && minor >= 2));
+}
+
 const ANY: CapturableInterface = { name: "any", index: 0, linkType: LINUX_SLL2, up: true, loopback: false };
 
 /** Starts a capture; needs CAP_NET_RAW. Throws TortieError. */
@@ -116,15 +125,24 @@ export async function openPacketSocket(options: PacketSocketOptions): Promise<Pa
     if (!(e instanceof SysError && e.errno === ENODEV)) throw e;
     throw new TortieError(`Cannot capture on "${options.interface}": there is no such interface here`, { cause: e });
   }
-  const wireguardPorts = options.wireguardPorts ? { wireguardPorts: options.wireguardPorts } : {};
-  const program = filter === "" ? constant(snapLength) : compileFilter(filter, link.linkType, { snapLength, live: true, ...wireguardPorts });
+  const { wireguardPorts, dataSnapLength } = options;
+  const program = compileFilter(filter, link.linkType, {
+    snapLength,
+    live: true,
+    ...(wireguardPorts ? { wireguardPorts } : {}),
+    ...(dataSnapLength === undefined ? {} : { dataSnapLength }),
+  });
   let fd = -1;
   try {
     const cooked = link.linkType === LINUX_SLL2;
     // Protocol 0 receives nothing until bind().
     fd = check(socket(AF_PACKET, (cooked ? SOCK_DGRAM : SOCK_RAW) | NONBLOCK_CLOEXEC, 0), "open a packet socket");
     attach(fd, program);
-    const ring = new Ring(fd, bufferBytes, retireMs);
+    const vnet = describesSegments(cooked);
+    if (vnet) turnOn(fd, PACKET_VNET_HDR, "ask for the segments of super-datagrams");
+    // It shows each packet as it leaves and as it arrives; once is enough, as for libpcap.
+    if (link.loopback) turnOn(fd, PACKET_IGNORE_OUTGOING, "leave outgoing packets out");
+    const ring = new Ring(fd, bufferBytes, retireMs, vnet);
     const local = linkAddress(link.index);
     check(bindSocket(fd, local, local.length), `listen on "${link.name}"`);
     if (options.promiscuous && link.index !== 0) {
@@ -133,7 +151,7 @@ export async function openPacketSocket(options: PacketSocketOptions): Promise<Pa
       new DataView(membership.buffer).setUint16(4, PACKET_MR_PROMISC, true);
       check(setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership, 16), "receive other hosts' packets");
     }
-    return new Capture(fd, ring, link, retireMs);
+    return new Capture({ fd, ring, link, retireMs, snapLength });
   } catch (e) {
     if (fd >= 0) closeSync(fd);
     if (!(e instanceof SysError)) throw e;
@@ -142,15 +160,21 @@ export async function openPacketSocket(options: PacketSocketOptions): Promise<Pa
   }
 }
 
+type Opened = { fd: number; ring: Ring; link: CapturableInterface; retireMs: number; snapLength: number };
+
 class Capture implements PacketSocket {
   readonly linkType: number;
+  readonly bufferBytes: number;
   readonly #fd: number;
   readonly #ring: Ring;
   readonly #link: CapturableInterface;
   readonly #retireMs: number;
+  readonly #snapLength: number;
   readonly #stop = new AbortController();
   #received = 0;
   #dropped = 0;
+  /** Lost packets that a packet has been marked with. */
+  #told = 0;
   /** Out of the ring so far. */
   #taken = 0;
   /** When close() gives up on a block that does not come. */
@@ -160,12 +184,14 @@ class Capture implements PacketSocket {
   readonly #ended: Promise<void>;
   #end: () => void = () => {};
 
-  constructor(fd: number, ring: Ring, link: CapturableInterface, retireMs: number) {
+  constructor({ fd, ring, link, retireMs, snapLength }: Opened) {
     this.linkType = link.linkType;
+    this.bufferBytes = ring.size;
     this.#fd = fd;
     this.#ring = ring;
     this.#link = link;
     this.#retireMs = retireMs;
+    this.#snapLength = snapLength;
     this.#ended = new Promise((resolve) => (this.#end = resolve));
   }
 
@@ -192,34 +218,15 @@ class Capture implements PacketSocket {
   }
 
   #batch(): LivePacket[] | undefined {
-    const packets = this.#ring.take();
-    if (!packets) return undefined;
-    this.#taken += packets.length;
-    const batch: LivePacket[] = [];
-    for (const packet of packets) {
-      const live = this.#copy(packet);
-      if (live) batch.push(live);
-    }
+    const block = this.#ring.take();
+    if (!block) return undefined;
+    this.#taken += block.packets.length;
+    if (block.losing) this.#count();
+    const lost = this.#dropped - this.#told;
+    if (block.packets.length > 0) this.#told = this.#dropped;
+    const batch = copyBlock(block.packets, this.linkType === LINUX_SLL2, this.#snapLength, lost);
     this.#ring.release();
     return batch;
-  }
-
-  #copy(p: RingPacket): LivePacket | undefined {
-    const type = p.address.getUint8(10);
-    // The loopback interface shows each packet as it leaves and as it arrives; once is enough, as for libpcap.
-    if (type === PACKET_OUTGOING && this.#link.loopback) return undefined;
-    const extra = this.linkType === LINUX_SLL2 ? cookedHeader(p.address) : vlanTag(p);
-    const data = new Uint8Array(p.data.length + extra.bytes.length);
-    data.set(p.data.subarray(0, extra.at));
-    data.set(extra.bytes, extra.at);
-    data.set(p.data.subarray(extra.at), extra.at + extra.bytes.length);
-    return {
-      timeNs: p.timeNs,
-      data,
-      originalLength: p.originalLength + extra.bytes.length,
-      direction: type === PACKET_OUTGOING ? "out" : type === PACKET_OTHERHOST ? "other" : "in",
-      interfaceIndex: p.address.getInt32(4, true),
-    };
   }
 
   /** An interface that is down may come up again; one that is gone will not. */
@@ -235,7 +242,7 @@ class Capture implements PacketSocket {
     throw new TortieError(`Cannot go on capturing on "${this.#link.name}": the interface is gone`);
   }
 
-  statistics(): { received: number; dropped: number } {
+  statistics(): SocketStatistics {
     if (this.#open) this.#count();
     return { received: this.#received, dropped: this.#dropped };
   }
@@ -268,25 +275,4 @@ class Capture implements PacketSocket {
     closeSync(this.#fd);
     this.#end();
   }
-}
-
-const NOTHING = { at: 0, bytes: new Uint8Array(0) };
-
-/** The 802.1Q tag, which the kernel took out of the data. */
-function vlanTag(p: RingPacket): { at: number; bytes: Uint8Array } {
-  if (!p.vlan || p.data.length < 12) return NOTHING;
-  const { tpid, tci } = p.vlan;
-  return { at: 12, bytes: new Uint8Array([tpid >> 8, tpid, tci >> 8, tci]) };
-}
-
-/** The LINUX_SLL2 header (www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html) of a sockaddr_ll. */
-function cookedHeader(a: DataView): { at: number; bytes: Uint8Array } {
-  const out = new DataView(new ArrayBuffer(20));
-  out.setUint16(0, a.getUint16(2)); // protocol
-  out.setUint32(4, a.getInt32(4, true)); // interface
-  out.setUint16(8, a.getUint16(8, true)); // ARPHRD_
-  out.setUint8(10, a.getUint8(10)); // packet type
-  out.setUint8(11, a.getUint8(11)); // address length
-  for (let i = 0; i < 8; i++) out.setUint8(12 + i, a.getUint8(12 + i));
-  return { at: 0, bytes: new Uint8Array(out.buffer) };
 }

@@ -115,7 +115,7 @@ describeRoot("live", () => {
     const [file, log] = [join(directory, "live.pcap"), join(directory, "live.log")];
     inside(`${node} ${ours} -i lo udp port 51820 -w ${file} 2>${log} & P=$!\n${listening(log)}\n${node} ${sender} 300\nkill -INT $P\nwait $P`);
     expect(readCapture(readFileSync(file)).packets).toHaveLength(300);
-    expect(readFileSync(log, "utf8")).toMatch(/300 packets captured\n600 packets received by filter\n0 packets dropped by kernel\n$/);
+    expect(readFileSync(log, "utf8")).toMatch(/300 packets captured\n300 packets received by filter\n0 packets dropped by kernel\n$/);
   });
   test("-c stops by itself; lines come at once", () => {
     const log = join(directory, "count.log");

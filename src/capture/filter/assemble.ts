@@ -143,12 +143,17 @@ function place(order: readonly Block[]): Placed[] {
   });
 }
 
+/** Bytes that a program keeps of a packet that passes: "accept", "cut". */
+export type Keep = { readonly accept: number; readonly cut: number };
+
 /** The program of a graph. Throws TortieError when it would be longer than the kernel takes. */
-export function assemble(start: Target, snapLength: number): Program {
-  const accept: Instruction = { code: RETURN, jt: 0, jf: 0, k: snapLength };
-  const reject: Instruction = { code: RETURN, jt: 0, jf: 0, k: 0 };
-  if (typeof start === "string") return [start === "accept" ? accept : reject];
+export function assemble(start: Target, keep: Keep): Program {
+  const ends = { accept: keep.accept, cut: keep.cut, reject: 0 };
+  const give = (k: number): Instruction => ({ code: RETURN, jt: 0, jf: 0, k });
+  if (typeof start === "string") return [give(ends[start])];
   const placed = place(inOrder(start));
+  const cuts = placed.some(({ block }) => block.yes === "cut" || block.no === "cut");
+  const leaves = cuts ? (["accept", "cut", "reject"] as const) : (["accept", "reject"] as const);
   // Sides that are too far for eight bits go over a jump of their own right behind the test.
   const far = placed.map(() => ({ yes: false, no: false }));
   for (;;) {
@@ -158,9 +163,8 @@ export function assemble(start: Target, snapLength: number): Program {
       at.set(p.block, n);
       n += p.code.length + 1 + Number(far[i]!.yes) + Number(far[i]!.no);
     }
-    at.set("accept", n);
-    at.set("reject", n + 1);
-    if (n + 2 > MAX_PROGRAM) throw new TortieError(`Cannot compile the filter: it needs ${n + 2} instructions, more than ${MAX_PROGRAM}`);
+    for (const leaf of leaves) at.set(leaf, n++);
+    if (n > MAX_PROGRAM) throw new TortieError(`Cannot compile the filter: it needs ${n} instructions, more than ${MAX_PROGRAM}`);
     let moved = false;
     const program: Instruction[] = [];
     for (const [i, { code, test, k, block }] of placed.entries()) {
@@ -180,6 +184,6 @@ export function assemble(start: Target, snapLength: number): Program {
         if (f[side] && !moved) program.push({ code: JUMP, jt: 0, jf: 0, k: at.get(block[side])! - (program.length + 1) });
       }
     }
-    if (!moved) return [...program, accept, reject];
+    if (!moved) return [...program, ...leaves.map((leaf) => give(ends[leaf]))];
   }
 }

@@ -1,7 +1,8 @@
 // Conditions into a graph of tests, and what can be known without testing: a graph in which no test repeats what the way to it has already answered.
 import type { Condition, TestOp, Value } from "./condition.ts";
 
-export type Target = Block | "accept" | "reject";
+/** "cut": keep the beginning only. */
+export type Target = Block | "accept" | "cut" | "reject";
 export type Block = { readonly op: TestOp; readonly left: Value; readonly right: Value; readonly key: string; yes: Target; no: Target };
 
 /** The text of a value: equal texts, equal values. */

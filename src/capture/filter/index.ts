@@ -2,7 +2,7 @@
 import { graphOf, threaded } from "./blocks.ts";
 import { assemble } from "./assemble.ts";
 import { runProgram } from "./interpret.ts";
-import { lower } from "./lower.ts";
+import { isData, lower } from "./lower.ts";
 import { parseFilter } from "./parser.ts";
 import { type CompileOptions, FILTER_LINK_TYPES, type Program } from "./types.ts";
 
@@ -26,9 +26,20 @@ const wireguard = (ports: readonly number[]): string =>
 /** Compiles an expression for a link type; "" keeps everything. Throws FilterError, which says where and what was probably meant, or TortieError. */
 export function compileFilter(expression: string, linkType: number, options: CompileOptions = {}): Program {
   const { snapLength = 262_144, live = false, wireguardPorts = [51820] } = options;
-  if (expression.trim() === "") return assemble("accept", snapLength);
-  const filter = parseFilter(expression, () => wireguard(wireguardPorts));
-  return assemble(threaded(graphOf(lower(filter, linkType, live))), snapLength);
+  const cut = Math.min(options.dataSnapLength ?? snapLength, snapLength);
+  const pass = cut === snapLength ? "accept" : graphOf(isData(linkType, live), "cut", "accept");
+  const blank = expression.trim() === "";
+  const graph = blank
+    ? pass
+    : graphOf(
+        lower(
+          parseFilter(expression, () => wireguard(wireguardPorts)),
+          linkType,
+          live,
+        ),
+        pass,
+      );
+  return assemble(threaded(graph), { accept: snapLength, cut });
 }
 
 /** Checks an expression without a capture at hand: throws what compileFilter throws. */

@@ -8,6 +8,7 @@ import { etherType, type Link, linkOf, SKF_AD_VLAN_TAG, SKF_AD_VLAN_TAG_PRESENT,
 import { ETHER_TYPES, IP_PROTOCOLS } from "./names.ts";
 
 const IPV6_HEADER = 40;
+const LONGEST_IPV4_HEADER = 60;
 const IPV6_FRAGMENT = 44;
 const FRAGMENT_OFFSET = 0x1fff;
 const VLAN_TYPES: readonly number[] = [0x8100, 0x88a8, 0x9100];
@@ -17,6 +18,26 @@ const TRANSPORTS: readonly Transport[] = ["tcp", "udp", "sctp"];
 /** Throws TortieError for what the link type has not. */
 export function lower(filter: Filter, linkType: number, live: boolean): Condition {
   return new Lowering(linkType, live).filter(filter);
+}
+
+const WIREGUARD_DATA = 0x04000000;
+/** A longer live packet may be a super-datagram: cut by the kernel, all but its first message would be lost. */
+const ONE_MESSAGE = 1600;
+
+/** The packet carries a WireGuard data message (type 4), and it is safe to look. Live super-datagrams do not count. */
+export function isData(linkType: number, live: boolean): Condition {
+  const link = linkOf(linkType, live);
+  const l3 = link.network;
+  const length: Value = { kind: "length" };
+  const [udp, message] = [IP_PROTOCOLS.udp!, 8];
+  const least: Condition = { kind: "test", op: ">=", left: length, right: constant(l3 + LONGEST_IPV4_HEADER + message + 4) };
+  const single: Condition = live ? not({ kind: "test", op: ">", left: length, right: constant(ONE_MESSAGE) }) : ALWAYS;
+  const first = not(isSet(load(2, l3 + 6), FRAGMENT_OFFSET));
+  const start4 = equals(load(4, l3 + message, l3), WIREGUARD_DATA);
+  const v4 = and(etherType(link, ETHER_TYPES.ip!), equals(load(1, l3 + 9), udp), first, start4);
+  const v6 = and(etherType(link, ETHER_TYPES.ip6!), equals(load(1, l3 + 6), udp), equals(load(4, l3 + IPV6_HEADER + message), WIREGUARD_DATA));
+  // Whatever the header says of its length, nothing is loaded from beyond the end, which would drop the packet.
+  return and(least, single, or(v4, v6));
 }
 
 /** `one` for each end that the direction names. */

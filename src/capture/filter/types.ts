@@ -16,6 +16,8 @@ export const FILTER_LINK_TYPES: { readonly EN10MB: 1; readonly RAW: 101; readonl
 export type CompileOptions = {
   /** Bytes that the program keeps of a packet. @default 262144 */
   snapLength?: number;
+  /** Bytes that the program keeps of a packet that carries one WireGuard data message; handshakes stay whole. @default snapLength */
+  dataSnapLength?: number;
   /** For a live AF_PACKET socket: the VLAN tag is not in the data but in the packet's ancillary data. @default false */
   live?: boolean;
   /** UDP ports that the macro `wireguard` matches besides the message shapes. @default [51820] */

@@ -5,6 +5,7 @@ import { parseMessage } from "../../capture/message.ts";
 import { datagramOf } from "../../capture/split.ts";
 import { decode } from "../../packet/decode.ts";
 import type { LivePacket } from "../../sys/packetsocket.ts";
+import type { Tapped } from "./tap.ts";
 
 /** A packet that waits is let go after so long: it belongs to somebody else's device. */
 const PATIENCE_MS = 1_000;
@@ -12,12 +13,10 @@ const MAX_HELD = 65_536;
 
 export class Hold {
   readonly #known = new Set<string>();
-  readonly #link: number;
-  readonly #pass: (p: LivePacket) => void;
-  readonly #held: { readonly packet: LivePacket; readonly waits: string | undefined; readonly since: number }[] = [];
+  readonly #pass: (t: Tapped) => void;
+  readonly #held: { readonly tapped: Tapped; readonly waits: string | undefined; readonly since: number }[] = [];
 
-  constructor(link: number, pass: (p: LivePacket) => void) {
-    this.#link = link;
+  constructor(pass: (t: Tapped) => void) {
     this.#pass = pass;
   }
 
@@ -28,8 +27,8 @@ export class Hold {
     if (this.#known.size > 4096) this.#known.delete(this.#known.values().next().value!);
   }
 
-  add(packet: LivePacket, now: number): void {
-    this.#held.push({ packet, waits: ephemeralOf(packet, this.#link), since: now });
+  add(tapped: Tapped, now: number): void {
+    this.#held.push({ tapped, waits: ephemeralOf(tapped.packet, tapped.tap.link), since: now });
     this.release(now);
   }
 
@@ -39,7 +38,7 @@ export class Hold {
     for (const h of this.#held) {
       const waits = h.waits !== undefined && !this.#known.has(h.waits) && now - h.since < PATIENCE_MS;
       if (waits && !all && this.#held.length - n <= MAX_HELD) break;
-      this.#pass(h.packet);
+      this.#pass(h.tapped);
       n++;
     }
     this.#held.splice(0, n);

@@ -1,20 +1,29 @@
 // A capture file being written: only its owner may read it, packets are gathered and written in large pieces, "-" is standard output.
-import { closeSync, fchmodSync, fstatSync, openSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
 import { messageOf, TortieError } from "../../base/errors.ts";
 
 const GATHER = 256 << 10;
+const PIPE_FULL_MS = 2;
+
+const codeOf = (e: unknown): string | undefined => (e as NodeJS.ErrnoException).code;
 
 export class OutputFile {
   readonly #path: string;
+  readonly #written: string;
   readonly #fd: number;
   #parts: Uint8Array[] = [];
   #held = 0;
+  /** Bytes that were handed to write(). */
+  size = 0;
+  /** Whoever read standard output is gone: nothing more is written, which is no error. */
+  unread = false;
 
-  /** Makes or empties the file. Throws TortieError. */
-  constructor(path: string) {
+  /** Makes or empties the file. `atomic`: it has its name once it is whole; until then ".part" stands behind it. Throws TortieError. */
+  constructor(path: string, options: { atomic?: boolean } = {}) {
     this.#path = path;
+    this.#written = options.atomic ? `${path}.part` : path;
     try {
-      this.#fd = path === "-" ? 1 : openSync(path, "w", 0o600);
+      this.#fd = path === "-" ? 1 : openSync(this.#written, "w", 0o600);
       // An older file may be readable by others; a device such as /dev/null is left as it is.
       if (path !== "-" && fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, 0o600);
     } catch (e) {
@@ -26,6 +35,7 @@ export class OutputFile {
   readonly write = (bytes: Uint8Array): void => {
     this.#parts.push(bytes);
     this.#held += bytes.length;
+    this.size += bytes.length;
     if (this.#held >= GATHER) this.flush();
   };
 
@@ -35,7 +45,7 @@ export class OutputFile {
     this.#parts = [];
     this.#held = 0;
     try {
-      for (let at = 0; at < all.length;) at += this.#once(all, at);
+      for (let at = 0; at < all.length && !this.unread;) at += this.#once(all, at);
     } catch (e) {
       throw new TortieError(`Cannot write "${this.#path}": ${messageOf(e)}`, { cause: e });
     }
@@ -44,14 +54,23 @@ export class OutputFile {
     try {
       return writeSync(this.#fd, all, at);
     } catch (e) {
+      if (this.#path === "-" && codeOf(e) === "EPIPE") this.unread = true;
+      else if (codeOf(e) !== "EAGAIN") throw e;
       // A pipe whose reader is slow.
-      if ((e as NodeJS.ErrnoException).code === "EAGAIN") return 0;
-      throw e;
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_FULL_MS);
+      return 0;
     }
   }
 
   close(): void {
     this.flush();
-    if (this.#path !== "-") closeSync(this.#fd);
+    if (this.#path === "-") return;
+    closeSync(this.#fd);
+    if (this.#written === this.#path) return;
+    try {
+      renameSync(this.#written, this.#path);
+    } catch (e) {
+      throw new TortieError(`Cannot name the capture "${this.#path}": ${messageOf(e)}; it is in "${this.#written}"`, { cause: e });
+    }
   }
 }

@@ -1,85 +1,164 @@
-// Writes a live capture: keys before the handshakes that they open, super-datagrams cut into messages, counters at the end.
-import { hostname, release } from "node:os";
+// Writes a live capture into one file or several: keys before the handshakes that they open, super-datagrams cut into messages, counters at the end of each.
+import { release } from "node:os";
 import { secretsOf } from "../../capture/keylog.ts";
-import { segmentComment, splitFrame } from "../../capture/split.ts";
-import { type NewPacket, PcapngWriter, PcapWriter } from "../../capture/writer.ts";
-import type { LivePacket, PacketSocket } from "../../sys/packetsocket.ts";
+import { type CaptureWriter, PcapngWriter, PcapWriter } from "../../capture/writer.ts";
+import type { SocketStatistics } from "../../sys/packetsocket.ts";
 import { Hold } from "./hold.ts";
+import { splitter } from "./messages.ts";
 import { OutputFile } from "./output.ts";
-import { type CaptureOptions, readKeyText, type Target } from "./target.ts";
+import { Rotation, type RotationOptions } from "./rotation.ts";
+import type { Tap, Tapped } from "./tap.ts";
+import { readKeyText, type Target } from "./target.ts";
+
+export type RecorderOptions = {
+  path: string;
+  format: "pcap" | "pcapng";
+  /** Key log text will come: packets wait for it. */
+  keys: boolean;
+  rotation: RotationOptions;
+  /** Bytes kept of a packet with WireGuard data. */
+  dataSnapLength?: number | undefined;
+};
+
+/** Bytes that a block has beside its packet, about. */
+const BLOCK_BYTES = 60;
+
+type Source = {
+  readonly tap: Tap;
+  readonly number: number;
+  readonly split: ReturnType<typeof splitter>;
+  /** Packets in this file, and what had been counted when it began. */
+  delivered: number;
+  before: SocketStatistics;
+};
 
 export class Recorder implements Target {
   count = 0;
-  readonly #file: OutputFile;
-  readonly #writer: PcapngWriter | PcapWriter;
-  readonly #socket: PacketSocket;
-  readonly #hold: Hold;
-  readonly #holds: boolean;
   handshakes = 0;
-  readonly #start = BigInt(Date.now()) * 1_000_000n;
-  #iface = 0;
+  done = false;
+  readonly #options: RecorderOptions;
+  readonly #rotation: Rotation;
+  readonly #sources: ReadonlyMap<Tap, Source>;
+  readonly #hold: Hold;
+  #file!: OutputFile;
+  #writer!: CaptureWriter;
+  #start = 0n;
+  /** All keys so far: each file opens by itself. */
+  #keys = "";
 
-  constructor(socket: PacketSocket, options: CaptureOptions, filter: string) {
-    this.#socket = socket;
-    this.#file = new OutputFile(options.write!);
-    if (options.format === "pcap")
-      this.#writer = new PcapWriter(this.#file.write, { link: socket.linkType, ...(options.snaplen ? { snaplen: options.snaplen } : {}) });
-    else {
-      const writer = new PcapngWriter(this.#file.write, { os: `Linux ${release()}` });
-      this.#iface = writer.addInterface({
-        link: socket.linkType,
-        name: options.interface,
-        description: `${hostname()}/${options.interface}`,
-        os: `Linux ${release()}`,
-        ...(options.snaplen ? { snaplen: options.snaplen } : {}),
-        ...(filter ? { filter } : {}),
-      });
+  /** Makes the first file. Throws TortieError. */
+  constructor(taps: readonly Tap[], options: RecorderOptions) {
+    this.#options = options;
+    this.#rotation = new Rotation(options.path, options.rotation);
+    this.#sources = new Map(
+      taps.map((tap, number) => {
+        const split = splitter(tap.link, tap.snaplen, options.dataSnapLength);
+        return [tap, { tap, number, split, delivered: 0, before: { received: 0, dropped: 0 } }];
+      }),
+    );
+    this.#hold = new Hold((t) => this.#split(t));
+    this.#begin(this.#rotation.next(Date.now())!);
+  }
+
+  #begin(path: string): void {
+    this.#file = new OutputFile(path, { atomic: this.#rotation.rotates });
+    this.#start = BigInt(Date.now()) * 1_000_000n;
+    const { write } = this.#file;
+    if (this.#options.format === "pcap") {
+      const { link, snaplen } = [...this.#sources.keys()][0]!;
+      this.#writer = new PcapWriter(write, { link, snaplen });
+    } else {
+      const writer = new PcapngWriter(write, { os: `Linux ${release()}` });
+      for (const tap of this.#sources.keys()) writer.addInterface(tap);
+      if (this.#keys !== "") writer.secrets(secretsOf(this.#keys));
       this.#writer = writer;
     }
     this.#file.flush();
-    this.#hold = new Hold(socket.linkType, (p) => this.#write(p));
-    this.#holds = options.keys === true;
+  }
+
+  #rotate(now: number): void {
+    this.#finish();
+    const path = this.#rotation.next(now);
+    if (path === undefined) this.done = true;
+    else this.#begin(path);
+  }
+
+  /** Counters of this file, and its end. */
+  #finish(): void {
+    this.report();
+    for (const s of this.#sources.values()) {
+      s.delivered = 0;
+      s.before = s.tap.statistics();
+    }
+    this.#file.close();
   }
 
   keys(text: string): void {
     if (this.#writer instanceof PcapngWriter) this.#writer.secrets(secretsOf(text));
+    if (this.#rotation.rotates) this.#keys += text;
     for (const k of readKeyText(text).ephemerals) {
       this.#hold.know(k);
       this.handshakes++;
     }
     this.#hold.release(Date.now());
   }
-  packet(p: LivePacket, now: number): void {
+
+  packet(t: Tapped, now: number): void {
     this.count++;
-    if (this.#holds) this.#hold.add(p, now);
-    else this.#write(p);
+    if (this.#options.keys) this.#hold.add(t, now);
+    else this.#split(t);
   }
-  #write(p: LivePacket): void {
-    const base: Omit<NewPacket, "data"> = p.direction === "other" ? { time: p.timeNs } : { time: p.timeNs, direction: p.direction };
-    const cut = p.data.length < p.originalLength ? undefined : splitFrame(p.data, this.#socket.linkType);
-    if (!cut) return this.#writer.packet(this.#iface, { ...base, data: p.data, originalLength: p.originalLength });
-    for (const [i, data] of cut.entries()) this.#writer.packet(this.#iface, { ...base, data, comments: [segmentComment(i, cut.length)] });
+
+  #split({ tap, packet }: Tapped): void {
+    const source = this.#sources.get(tap)!;
+    for (const message of source.split(packet)) {
+      const p = message.packet;
+      if (this.#rotation.rotates && !this.done && this.#rotation.full(this.#file.size, p.data.length + BLOCK_BYTES, Date.now()))
+        this.#rotate(Date.now());
+      if (this.done) return;
+      this.#writer.packet(source.number, {
+        time: p.timeNs,
+        data: p.data,
+        originalLength: p.originalLength,
+        checksumNotReady: p.checksumNotReady,
+        ...(p.direction === "other" ? {} : { direction: p.direction }),
+        ...(p.dropped > 0 ? { dropped: BigInt(p.dropped) } : {}),
+        ...(message.comment === undefined ? {} : { comments: [message.comment] }),
+      });
+      source.delivered++;
+    }
   }
+
   batchEnd(): void {
-    this.#file.flush();
+    this.#flush();
   }
   tick(now: number): void {
     this.#hold.release(now);
+    // Time goes on also when nothing comes.
+    if (this.#rotation.rotates && !this.done && this.#rotation.full(0, 0, now)) this.#rotate(now);
+    this.#flush();
+  }
+  #flush(): void {
+    if (this.done) return;
+    this.#file.flush();
+    this.done = this.#file.unread;
+  }
+
+  report(): void {
+    if (!(this.#writer instanceof PcapngWriter)) return;
+    const end = BigInt(Date.now()) * 1_000_000n;
+    for (const { tap, number, delivered, before } of this.#sources.values()) {
+      const { received, dropped } = tap.statistics();
+      const accepted = BigInt(received - before.received);
+      const counters = { received: accepted, accepted, osDropped: BigInt(dropped - before.dropped), delivered: BigInt(delivered) };
+      this.#writer.statistics(number, end, { start: this.#start, end, ...counters });
+    }
     this.#file.flush();
   }
+
   end(): void {
+    if (this.done && !this.#file.unread) return; // the last file is closed already
     this.#hold.release(Date.now(), true);
-    if (this.#writer instanceof PcapngWriter) {
-      const { received, dropped } = this.#socket.statistics();
-      const end = BigInt(Date.now()) * 1_000_000n;
-      const counters = {
-        received: BigInt(received + dropped),
-        osDropped: BigInt(dropped),
-        accepted: BigInt(received),
-        delivered: BigInt(this.count),
-      };
-      this.#writer.statistics(this.#iface, end, { start: this.#start, end, ...counters });
-    }
-    this.#file.close();
+    this.#finish();
   }
 }

@@ -1,18 +1,21 @@
-// Where a live capture goes: into a file (recorder.ts) or onto the screen (printer.ts).
+// Where a live capture goes: into files (recorder.ts) or onto the screen (printer.ts).
 import { type KeyLog, KeyLogReader } from "../../capture/keylog.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
-import type { LivePacket } from "../../sys/packetsocket.ts";
-
-export type CaptureOptions = { interface: string; write?: string; keys?: boolean; snaplen?: number; format: string };
+import type { Tapped } from "./tap.ts";
 
 export interface Target {
+  /** Packets that were taken. */
   readonly count: number;
   /** Handshake records that came. */
   readonly handshakes: number;
+  /** Nobody wants more: the reader is gone, or there are files enough. */
+  readonly done: boolean;
   keys(text: string): void;
-  packet(p: LivePacket, now: number): void;
+  packet(t: Tapped, now: number): void;
   batchEnd(): void;
   tick(now: number): void;
+  /** Says what was counted so far, where there is a place for it. */
+  report(): void;
   end(): void;
 }
 
