@@ -58,6 +58,7 @@ describe("LiveDevice", () => {
       moment: () => ({ now: 1_000_000, wall: 1_700_000_000_000 }),
       changed: () => {},
       lookAtLink: () => {},
+      sending: () => {},
     });
   });
   const addPeer = (): UapiPeer => {

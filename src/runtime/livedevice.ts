@@ -30,6 +30,8 @@ export type LiveParts = {
   readonly changed: () => void;
   /** Look at the link now: who asks for a handshake has perhaps just brought it up. */
   readonly lookAtLink: () => void;
+  /** Handshake messages are about to leave. */
+  readonly sending: () => void;
 };
 
 export class LiveDevice implements UapiDevice {
@@ -46,7 +48,8 @@ export class LiveDevice implements UapiDevice {
 
   /** Carries out what the protocol answered, in its order. */
   perform(effects: readonly Effect[]): void {
-    const { sockets, wakeSender, log } = this.#parts;
+    const { sockets, wakeSender, sending, log } = this.#parts;
+    sending();
     for (const effect of effects) {
       switch (effect.kind) {
         case "send":

@@ -16,6 +16,7 @@ import { createTables, Device, initTables, keypairBytes, type Moment, Secrets, s
 import { DataWorkers } from "./dataworkers.ts";
 import { logToFile } from "./keylogfile.ts";
 import { belongings, Predecessor } from "./handover.ts";
+import { JunkFilter } from "./junkfilter.ts";
 import { Link } from "./link.ts";
 import { LiveDevice } from "./livedevice.ts";
 import { Mail, mailbox } from "./mailbox.ts";
@@ -125,7 +126,9 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
 
   const sockets = new Sockets(slab, mails, { gro: (offloads & OFFLOADS["udp-gro"]) !== 0 });
   const wakeSender = (): void => wake(mails[0]![Mail.WAKE]!);
-  const liveDevice = new LiveDevice({ device, sockets, tuns: tun.fds, wakeSender, log, moment, changed: () => ticker.soon(), lookAtLink });
+  const junk = new JunkFilter(device, sockets, log);
+  const sending = (): void => junk.prepare();
+  const liveDevice = new LiveDevice({ device, sockets, tuns: tun.fds, wakeSender, log, moment, changed: () => ticker.soon(), lookAtLink, sending });
   let finish: (why: string) => void;
   let fail: (error: unknown) => void;
   const ended = new Promise<string>((resolve, reject) => {
@@ -153,6 +156,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     const found = gather(Mail.FAULTS);
     if (found !== faults) log.warn("the kernel does not do an offload: it goes on without", { offloads: offloadNames(found) });
     faults = found;
+    junk.look(clock.now());
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
     const loaded = device.loaded(moment());
@@ -200,6 +204,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     segmentation,
     moment,
     log,
+    resting: () => junk.off(),
     listening: () => server.fd,
     given: () => {
       given = true;
@@ -217,7 +222,11 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   log.info("device", { link: tun.name, attached: !made, crypto: crypto.name, packets, threads, segmentation });
   options.ready();
   const why = await Promise.race([ended, server.gone.then(() => "its socket was removed"), options.stop, workers.broken]);
-  const drops = { ...device.drops(), tun_refused: mails.reduce((sum, mail) => sum + mail[Mail.TUN_REFUSED]!, 0) };
+  const drops = {
+    ...device.drops(),
+    tun_refused: mails.reduce((sum, mail) => sum + mail[Mail.TUN_REFUSED]!, 0),
+    socket_dropped: sockets.dropped(),
+  };
   log.debug("packets dropped, by reason", Object.fromEntries(Object.entries(drops).filter(([, n]) => n > 0)));
   log.debug("in use", device.usage());
   return why;

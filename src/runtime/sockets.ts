@@ -1,7 +1,9 @@
 // The control thread's side of the UDP sockets: opening, changing port and mark while the workers use them, and sending handshake messages.
+import type { Program } from "../capture/filter/types.ts";
 import { errno } from "../sys/ffi.ts";
 import { Outgoing } from "../sys/outgoing.ts";
 import type { Slab } from "../sys/slab.ts";
+import { attachFilter, detachFilter, droppedAt } from "../sys/socketfilter.ts";
 import { closeUdp, markUdp, offloadUdp, openUdpGroup, type UdpSockets } from "../sys/udp.ts";
 import { EAGAIN, ENOBUFS } from "../sys/errno.ts";
 import { type Endpoint, ENDPOINT_WORDS, MessageType, writeEndpoint } from "../wireguard/index.ts";
@@ -13,7 +15,11 @@ const HANDSHAKE_TOS = 0x88;
 
 /** One pair for each worker. */
 export type Group = readonly UdpSockets[];
+/** For the sockets of each family. */
+export type Filter = { readonly v4: Program; readonly v6: Program };
 const closeAll = (group: Group): void => group.forEach(closeUdp);
+
+const descriptors = (group: Group): number[] => group.flatMap(({ v4, v6 }) => (v6 < 0 ? [v4] : [v4, v6]));
 
 export class Sockets {
   readonly #slab: Slab;
@@ -27,6 +33,9 @@ export class Sockets {
   readonly #replaced: Group[] = [];
   #mark = 0;
   readonly #gro: boolean;
+  /** Of each open socket: what it had dropped when we last looked. */
+  readonly #droppedAt = new Map<number, number>();
+  #dropped = 0;
 
   /** `slab` hands out the control thread's part of the memory. Each worker has a socket of its own for each family. */
   constructor(slab: Slab, mails: readonly Int32Array[], options: { gro: boolean }) {
@@ -78,6 +87,8 @@ export class Sockets {
       Atomics.store(mail, Mail.UDP6, this.#open[i]?.v6 ?? -1);
     });
     this.#replaced.push(this.#old);
+    this.#countDropped(this.#old);
+    for (const fd of descriptors(this.#old)) this.#droppedAt.delete(fd);
     this.#old = [];
     // A number that is closed too early may be another file's by the time a worker uses it.
     if (announceDescriptors(this.#mails)) this.#replaced.splice(0).forEach(closeAll);
@@ -94,6 +105,28 @@ export class Sockets {
   setMark(mark: number): void {
     for (const sockets of this.#open) markUdp(sockets, mark);
     this.#mark = mark;
+  }
+
+  /** What the kernel hands over of what arrives at the open sockets; undefined: all. Throws SysError; then some may have it. */
+  setFilter(filter: Filter | undefined): void {
+    if (!filter) return descriptors(this.#open).forEach(detachFilter);
+    for (const { v4, v6 } of this.#open) {
+      attachFilter(v4, filter.v4);
+      if (v6 >= 0) attachFilter(v6, filter.v6);
+    }
+  }
+
+  /** Datagrams that the kernel dropped at our sockets so far: the filter's, and what found a queue full. Those it had merged count as one. */
+  dropped(): number {
+    this.#countDropped(this.#open);
+    return this.#dropped;
+  }
+  #countDropped(group: Group): void {
+    for (const fd of descriptors(group)) {
+      const now = droppedAt(fd);
+      this.#dropped += (now - (this.#droppedAt.get(fd) ?? 0)) >>> 0;
+      this.#droppedAt.set(fd, now);
+    }
   }
 
   /** Sends one handshake message. False: the kernel did not take it; the protocol's timers see to that. */

@@ -16,13 +16,15 @@ export type SuccessionParts = {
   readonly segmentation: TunOffloads;
   readonly moment: () => Moment;
   readonly log: Log;
+  /** The workers rest, and what comes now is for whoever goes on. */
+  readonly resting: () => void;
   /** Of the listening control socket. */
   readonly listening: () => number;
   /** The successor has it: from this moment on nothing of the device may be used. */
   readonly given: () => void;
 };
 
-export function succession({ device, liveDevice, mails, tun, segmentation, moment, log, listening, given }: SuccessionParts): HandOverHost {
+export function succession({ device, liveDevice, mails, tun, segmentation, moment, log, resting, listening, given }: SuccessionParts): HandOverHost {
   return {
     greet: (fd) => greet(fd, { network: ownNetwork(), now: moment().now, segmentation }, tun.fds),
     handOver(fd, busy) {
@@ -32,6 +34,8 @@ export function succession({ device, liveDevice, mails, tun, segmentation, momen
       if (!rest(mails)) return refuse(fd, "the data threads of the running device do not come to rest");
       let why: string | undefined = "its state could not be collected";
       try {
+        // A filter of ours knows no session that a successor makes.
+        resting();
         // Handshake messages that wait here reach nobody else.
         do liveDevice.perform(device.receive(moment()));
         while (device.backlog);

@@ -1,5 +1,6 @@
 // Linux errno numbers that our code decides by (asm-generic; the same on x86_64 and aarch64).
 export const EPERM = 1;
+export const ENOENT = 2;
 export const EINTR = 4;
 export const EIO = 5;
 export const EAGAIN = 11;

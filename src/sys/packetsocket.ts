@@ -5,12 +5,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { TortieError } from "../base/errors.ts";
 import { compileFilter } from "../capture/filter/index.ts";
 import type { Program } from "../capture/filter/types.ts";
-import { address, bind, check, SysError } from "./ffi.ts";
+import { bind, check, SysError } from "./ffi.ts";
 import { ENODEV } from "./errno.ts";
 import { capturableInterface, type CapturableInterface } from "./interfaces.ts";
 import { readable } from "./poller.ts";
 import { copyBlock, type LivePacket } from "./livepacket.ts";
 import { Ring } from "./ring.ts";
+import { attachFilter } from "./socketfilter.ts";
 
 export type { LivePacket } from "./livepacket.ts";
 export { type CapturableInterface, capturableInterfaces } from "./interfaces.ts";
@@ -26,7 +27,6 @@ const SOCK_DGRAM = 2;
 const NONBLOCK_CLOEXEC = 0x80800;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
-const SO_ATTACH_FILTER = 26;
 const SOL_PACKET = 263;
 const PACKET_ADD_MEMBERSHIP = 1;
 const PACKET_STATISTICS = 6;
@@ -72,21 +72,6 @@ export interface PacketSocket {
   statistics(): SocketStatistics;
   /** Ends packets() after what has arrived by now was handed over. */
   close(): Promise<void>;
-}
-
-/** struct sock_filter and sock_fprog (linux/filter.h). */
-function attach(fd: number, program: Program): void {
-  const code = new DataView(Buffer.allocUnsafeSlow(program.length * 8).buffer);
-  for (const [i, { code: op, jt, jf, k }] of program.entries()) {
-    code.setUint16(i * 8, op, true);
-    code.setUint8(i * 8 + 2, jt);
-    code.setUint8(i * 8 + 3, jf);
-    code.setUint32(i * 8 + 4, k, true);
-  }
-  const fprog = new DataView(new ArrayBuffer(16));
-  fprog.setUint16(0, program.length, true);
-  fprog.setBigUint64(8, BigInt(address(new Uint8Array(code.buffer))), true);
-  check(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, new Uint8Array(fprog.buffer), 16), "attach the capture filter");
 }
 
 const constant = (k: number): Program => [{ code: RETURN, jt: 0, jf: 0, k }];
@@ -137,7 +122,7 @@ export async function openPacketSocket(options: PacketSocketOptions): Promise<Pa
     const cooked = link.linkType === LINUX_SLL2;
     // Protocol 0 receives nothing until bind().
     fd = check(socket(AF_PACKET, (cooked ? SOCK_DGRAM : SOCK_RAW) | NONBLOCK_CLOEXEC, 0), "open a packet socket");
-    attach(fd, program);
+    attachFilter(fd, program);
     const vnet = describesSegments(cooked);
     if (vnet) turnOn(fd, PACKET_VNET_HDR, "ask for the segments of super-datagrams");
     // It shows each packet as it leaves and as it arrives; once is enough, as for libpcap.
@@ -257,7 +242,7 @@ class Capture implements PacketSocket {
 
   async close(): Promise<void> {
     if (this.#open && !this.#stop.signal.aborted) {
-      attach(this.#fd, constant(0)); // what comes from now on is not asked for
+      attachFilter(this.#fd, constant(0)); // what comes from now on is not asked for
       this.#count();
       this.#patience = Date.now() + this.#retireMs + PATIENCE;
       this.#stop.abort();

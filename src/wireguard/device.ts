@@ -235,6 +235,14 @@ export class Device {
   drops(): Record<DropReason, number> {
     return Object.fromEntries(DROPS.map((name, i) => [name, dropped(this.#t, i) + this.#exchange.drops[i]!])) as Record<DropReason, number>;
   }
+  /** The indices that messages to us may bear, each with its peer; those of handshakes too. */
+  indices(): Iterable<readonly [index: number, peer: Peer]> {
+    return this.#indices;
+  }
+  /** How many indices there have ever been: the same number, no new one. */
+  get indicesMade(): number {
+    return this.#indices.made;
+  }
   /** What is held in the tables, for leak checks. */
   usage(): { peers: number; keypairs: number; indices: number; nodes: number; waiting: number } {
     this.#reclaimer.collect();

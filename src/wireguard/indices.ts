@@ -11,6 +11,8 @@ export class Indices<Owner> {
   readonly #owners = new Map<number, Owner>();
   /** Places in the table that are taken, by handshakes too. */
   readonly #taken: Uint8Array;
+  /** Indices that ever came to be. */
+  made = 0;
 
   constructor(tables: Tables, crypto: Crypto) {
     this.#t = tables;
@@ -26,17 +28,18 @@ export class Indices<Owner> {
       this.#crypto.random(four);
       const index = readU32(four, 0);
       if (this.#taken[this.#place(index)] !== 0) continue;
-      this.#taken[this.#place(index)] = 1;
-      this.#owners.set(index, owner);
+      this.#take(index, owner);
       return index;
     }
   }
   /** An index that is in use already: of a device that was taken over. False: its place is taken. */
   claim(index: number, owner: Owner): boolean {
     if (this.#taken[this.#place(index)] !== 0) return false;
-    this.#taken[this.#place(index)] = 1;
-    this.#owners.set(index, owner);
+    this.#take(index, owner);
     return true;
+  }
+  [Symbol.iterator](): Iterator<readonly [index: number, owner: Owner]> {
+    return this.#owners.entries();
   }
   owner(index: number): Owner | undefined {
     return this.#owners.get(index);
@@ -50,6 +53,11 @@ export class Indices<Owner> {
     if (!this.#owners.delete(index)) return;
     if (Atomics.exchange(this.#t.i32, this.#t.indices + this.#place(index), 0) !== 0) this.#countCoarse(index, -1);
     this.#taken[this.#place(index)] = 0;
+  }
+  #take(index: number, owner: Owner): void {
+    this.#taken[this.#place(index)] = 1;
+    this.#owners.set(index, owner);
+    this.made++;
   }
   // A count that once was full stays so: it only sends the look-up to the table.
   #countCoarse(index: number, by: 1 | -1): void {
