@@ -7,15 +7,18 @@
 // `Analysis` is the same by hand, for who has the events otherwise; a live capture has one pass only and is given keys as they come:
 //
 //   const analysis = new Analysis({ crypto, live: true });
-//   analysis.open(events, each); analysis.addKeys(log, each); … analysis.finish(each);
+//   analysis.open(events, each); analysis.addKeys(log, each); …
+import { fromUtf8 } from "../base/bytes.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
 import { type Facts, FactsCollector } from "./facts.ts";
-import { type KeyLog, KeyLogReader } from "./keylog.ts";
-import { type CapturedPacket, type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
+import { type KeyLog, type KeyLogProblem, KeyLogReader } from "./keylog.ts";
+import type { HandshakeMessage } from "./message.ts";
+import type { BatchOpener } from "./opener.ts";
+import { type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
 import { Secrets } from "./secrets.ts";
-import type { Session } from "./session.ts";
-import { type TrackedPacket, Tracker } from "./tracker.ts";
-import { fromUtf8 } from "../base/bytes.ts";
+import type { Seen, Session } from "./session.ts";
+import type { TrackedPacket } from "./tracked.ts";
+import { type EachPacket, Tracker } from "./tracker.ts";
 
 export type AnalysisOptions = {
   readonly crypto: Crypto;
@@ -25,32 +28,32 @@ export type AnalysisOptions = {
   readonly prepare?: (secrets: Secrets) => void;
   /** One pass over a capture that has no end: the oldest sessions are forgotten, and only so much of what no key opens is kept for keys to come. */
   readonly live?: boolean;
-  /** "count": sessions are followed and counted, no data is opened. @default "open" */
+  /** "count": sessions are followed and counted and no data is opened, for which one pass does. @default "open" */
   readonly data?: "open" | "count";
+  /** Opens data faster than `crypto` does, one message after the other. */
+  readonly opener?: BatchOpener;
   readonly vxlanPorts?: readonly number[];
   readonly genevePorts?: readonly number[];
 };
 
-/**
- * Takes a packet, in the order of the capture. The packet, and what was opened of it, share memory that is used again: what is kept longer than the call
- * is to be copied. `false` ends the analysis.
- */
-export type EachPacket = (t: TrackedPacket) => boolean | void;
-
 /** The events of a capture in runs, as a reader yields them, from the beginning at every call. */
 export type Source = () => AsyncIterable<readonly CaptureEvent[]>;
 
-/** Both passes over a capture. Throws what the source throws. */
+export type { EachPacket } from "./tracker.ts";
+
+/** The passes over a capture: two, or one where that does. Throws what the source throws. */
 export async function analyse(source: Source, options: AnalysisOptions, each?: EachPacket): Promise<Analysis> {
   const analysis = new Analysis(options);
-  for await (const events of source()) analysis.learn(events);
+  if (!options.live && options.data !== "count") for await (const events of source()) analysis.learn(events);
   for await (const events of source()) if (!analysis.open(events, each)) break;
-  analysis.finish(each);
   return analysis;
 }
 
 /** Handshake messages that the first pass keeps; each has at most 148 bytes. */
 const MAX_HANDSHAKES = 131_072;
+/** Packets of a live capture, and their bytes, that are kept for keys that are still to come. */
+const MAX_KEPT = 8192;
+const MAX_KEPT_BYTES = 8 << 20;
 
 export class Analysis {
   readonly secrets: Secrets;
@@ -59,20 +62,23 @@ export class Analysis {
   readonly #facts = new FactsCollector();
   readonly #keys = new KeyLogReader();
   readonly #tracker: Tracker;
-  #handshakes: CapturedPacket[] = [];
-  #pass: 1 | 2 = 1;
-  #stopped = false;
+  readonly #live: boolean;
+  /** Of the first pass, while it lasts; undefined also when there is none. */
+  #handshakes: Seen<HandshakeMessage>[] | undefined;
+  #onlyPass = true;
+  #kept: TrackedPacket[] = [];
+  #keptBytes = 0;
 
   constructor(options: AnalysisOptions) {
     this.secrets = new Secrets(options.crypto);
     this.facts = this.#facts;
+    this.#live = options.live ?? false;
     for (const log of options.logs ?? []) this.secrets.add(log);
     options.prepare?.(this.secrets);
-    this.#tracker = new Tracker(options.crypto, this.secrets, { ...options, keep: false });
-    if (options.live) this.#pass = 2;
+    this.#tracker = new Tracker(options.crypto, this.secrets, { ...options, open: options.data !== "count" });
   }
 
-  /** In the order of their first sight. */
+  /** By their number. */
   get sessions(): readonly Session[] {
     return this.#tracker.sessions;
   }
@@ -80,62 +86,81 @@ export class Analysis {
   get fragments(): number {
     return this.#tracker.fragments;
   }
-  /** Sessions beyond the limit, which are not followed. */
+  /** Messages of sessions beyond the limit, which are not followed. */
   get untracked(): number {
-    return this.#tracker.untracked;
+    return this.#tracker.table.untracked;
   }
   /** What is odd in the key blocks of the capture. */
-  get keyProblems(): KeyLog["problems"] {
+  get keyProblems(): readonly KeyLogProblem[] {
     return this.#keys.log.problems;
   }
 
   /** First pass: keys, names and handshakes. Call for all events before the first open(). */
   learn(events: Iterable<CaptureEvent>): void {
+    this.#onlyPass = false;
+    const handshakes = (this.#handshakes ??= []);
     for (const e of events) {
       this.#facts.add(e);
       if (e.kind === "secrets") this.#secret(e.secrets);
-      else if (e.kind === "packet" && this.#handshakes.length < MAX_HANDSHAKES && this.#tracker.isHandshake(e.packet))
-        this.#handshakes.push({ ...e.packet, data: new Uint8Array(e.packet.data) });
-    }
-  }
-
-  /** Second pass, or the only one of a live capture: each packet to the callback. False when the callback ended it. */
-  open(events: Iterable<CaptureEvent>, each?: EachPacket): boolean {
-    this.#learned();
-    for (const e of events) {
-      if (this.#stopped) break;
-      if (e.kind === "packet") {
-        if (this.#tracker.options.live) this.#facts.add(e);
-        if (each?.(this.#tracker.add(e.packet)) === false) this.#stopped = true;
-      } else if (this.#tracker.options.live) {
-        this.#facts.add(e);
-        if (e.kind === "secrets") this.#secret(e.secrets);
+      else if (e.kind === "packet" && handshakes.length < MAX_HANDSHAKES) {
+        const m = this.#tracker.handshakeIn(e.packet);
+        if (m) handshakes.push(m);
       }
     }
-    return !this.#stopped;
   }
 
-  /** Keys that come while a capture is live; packets that they open, of those that are still kept, go to the callback once more, opened. */
-  addKeys(log: KeyLog, _each?: EachPacket): void {
-    this.secrets.add(log);
-  }
-
-  /** Call after the last packet. */
-  finish(_each?: EachPacket): void {
+  /** Second pass, or the only one: each packet to the callback. False when the callback ended it. */
+  open(events: Iterable<CaptureEvent>, each: EachPacket = ignore): boolean {
     this.#learned();
-    this.#tracker.finish();
+    const take: EachPacket = this.#live ? (t) => this.#keep(t, each) : each;
+    for (const e of events) {
+      if (this.#onlyPass) this.#facts.add(e);
+      if (e.kind === "packet") {
+        if (!this.#tracker.take(e.packet, take)) return false;
+      } else if (this.#onlyPass && e.kind === "secrets") {
+        this.#secret(e.secrets);
+        this.#retry(each);
+      }
+    }
+    return this.#tracker.flush(take);
+  }
+
+  /** Keys that come while a capture is live. Packets that they open, of those that are still kept, go to the callback once more, opened. */
+  addKeys(log: KeyLog, each: EachPacket = ignore): void {
+    this.secrets.add(log);
+    this.#retry(each);
   }
 
   #secret(block: SecretsBlock): void {
-    if (block.type !== SECRETS_WIREGUARD) return;
-    const reader = this.#keys;
-    reader.add(fromUtf8(block.data));
+    if (block.type === SECRETS_WIREGUARD) this.secrets.add(this.#keys.more(fromUtf8(block.data)));
   }
+
   #learned(): void {
-    if (this.#pass === 2) return;
-    this.#pass = 2;
-    this.secrets.add(this.#keys.log);
-    for (const p of this.#handshakes) this.#tracker.learn(p);
-    this.#handshakes = [];
+    if (this.#handshakes) this.#tracker.learn(this.#handshakes);
+    this.#handshakes = undefined;
+  }
+
+  #keep(t: TrackedPacket, each: EachPacket): boolean | void {
+    if (t.messages.some((m) => m.failure === "no key")) {
+      this.#kept.push(t.copy());
+      this.#keptBytes += t.packet.data.length;
+      while (this.#kept.length > MAX_KEPT || this.#keptBytes > MAX_KEPT_BYTES) this.#keptBytes -= this.#kept.shift()!.packet.data.length;
+    }
+    return each(t);
+  }
+  #retry(each: EachPacket): void {
+    this.#tracker.table.reconsider();
+    const kept = this.#kept;
+    this.#kept = [];
+    this.#keptBytes = 0;
+    for (const t of kept) {
+      if (this.#tracker.retry(t)) each(t);
+      else {
+        this.#kept.push(t);
+        this.#keptBytes += t.packet.data.length;
+      }
+    }
   }
 }
+
+const ignore: EachPacket = () => {};

@@ -23,8 +23,8 @@ export function follow(file: CaptureFile, ...logs: string[]): { tracker: Tracker
   if (own) secrets.add(own);
   secrets.add(parseKeyLog(logs.join("")));
   const tracker = new Tracker(nodeCrypto, secrets);
+  tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
   const packets = file.packets.map((p) => tracker.add(p));
-  tracker.finish();
   return { tracker, secrets, packets };
 }
 

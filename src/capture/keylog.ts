@@ -51,10 +51,16 @@ export const emptyKeyLog = (): KeyLog => ({
 /** Bounds what a hostile key block can cost: every ephemeral is a multiplication on the curve. */
 const MAX_KEYS = 16_384;
 
+/** The heading that contrib/extract-handshakes writes before the four lines of a handshake. */
+const HEADING = /^New handshake session:?$/i;
+
 /** Parser of one log, or of several in a row (a pre-shared key belongs to the ephemeral before it, across blocks). */
 export class KeyLogReader {
-  readonly log: KeyLog = emptyKeyLog();
+  log: KeyLog = emptyKeyLog();
   #last: EphemeralEntry | undefined;
+  /** Under a heading: a pre-shared key that came before its ephemeral, as the script of bash 5 writes it. */
+  #early: Uint8Array | undefined;
+  #isGroup = false;
   #line = 0;
   #keys = 0;
 
@@ -65,6 +71,15 @@ export class KeyLogReader {
       if (raw.length > 0) this.#read(raw);
     }
     if (text.endsWith("\n")) this.#line--;
+    this.#endGroup();
+  }
+
+  /** Takes more text; the result is what is new in it. `problems` are those of all. */
+  more(text: string): KeyLog {
+    const { problems } = this.log;
+    this.log = { ...emptyKeyLog(), problems };
+    this.add(text);
+    return this.log;
   }
 
   #problem(ours: KeyLogProblem["ours"], why: string): void {
@@ -74,7 +89,12 @@ export class KeyLogReader {
   #read(raw: string): void {
     if (raw.length > 511) this.#problem("taken", "longer than 511 characters: Wireshark splits such a line and takes neither half");
     const text = raw.replace(/^[ \t]+|[ \t]+$/g, "");
-    if (text === "" || text.startsWith("#") || /^(New handshake session:?|\[(Interface|Peer)\])$/i.test(text)) return;
+    if (text === "" || text.startsWith("#") || /^\[(Interface|Peer)\]$/i.test(text)) return;
+    if (HEADING.test(text)) {
+      this.#endGroup();
+      this.#isGroup = true;
+      return;
+    }
     if (++this.#keys > MAX_KEYS) {
       if (this.#keys === MAX_KEYS + 1) this.#problem("refused", `more than ${MAX_KEYS} keys: the rest is left out`);
       return;
@@ -101,16 +121,39 @@ export class KeyLogReader {
     else if (name === "LOCAL_EPHEMERAL_PRIVATE_KEY") {
       this.#last = { privateKey: key, presharedKeys: [] };
       log.ephemerals.push(this.#last);
-    } else if (this.#last) {
-      this.#last.presharedKeys.unshift(key);
-      this.#last = undefined;
-    } else {
-      log.loosePresharedKeys.push(key);
+      const early = this.#early;
+      this.#early = undefined;
+      if (early) this.#attach(early);
+    } else if (this.#isGroup && !this.#early && !this.#last) {
+      this.#early = key;
       this.#problem(
         "taken",
-        "no LOCAL_EPHEMERAL_PRIVATE_KEY line stands before this PRESHARED_KEY: Wireshark drops it, here it is tried with every handshake",
+        "under its heading this PRESHARED_KEY stands before the LOCAL_EPHEMERAL_PRIVATE_KEY: Wireshark gives it to the handshake before",
       );
-    }
+    } else if (this.#last) this.#attach(key);
+    else this.#loosen(key);
+  }
+  #attach(key: Uint8Array): void {
+    const { ephemerals } = this.log;
+    // The ephemeral may stand in an earlier block, which is read already.
+    if (ephemerals.at(-1) !== this.#last) ephemerals.push({ privateKey: this.#last!.privateKey, presharedKeys: [] });
+    ephemerals.at(-1)!.presharedKeys.unshift(key);
+    this.#last = undefined;
+  }
+  #loosen(key: Uint8Array): void {
+    this.log.loosePresharedKeys.push(key);
+    this.#problem(
+      "taken",
+      "no LOCAL_EPHEMERAL_PRIVATE_KEY line stands before this PRESHARED_KEY: Wireshark drops it, here it is tried with every handshake",
+    );
+  }
+  /** A heading, or the end of the text, separates handshakes: no key is carried over it. */
+  #endGroup(): void {
+    if (!this.#isGroup) return;
+    if (this.#early) this.log.loosePresharedKeys.push(this.#early);
+    this.#early = undefined;
+    this.#last = undefined;
+    this.#isGroup = false;
   }
 
   #session(index: number, value: string): void {

@@ -1,6 +1,5 @@
 // Recognises WireGuard messages among UDP payloads, as Wireshark's heuristic does (section 2.7), and reads their fields. Layouts: wireguard/messages.ts.
 // Lengths are those on the wire; the bytes may be fewer, because captures cut packets.
-import { equal } from "../base/bytes.ts";
 import { Cookie, Data, DATA_OVERHEAD, Initiation, KEEPALIVE_LENGTH, MAC_LENGTH, MessageType, readU32, Response } from "../wireguard/messages.ts";
 
 type Common = {
@@ -12,7 +11,46 @@ type Common = {
 export type InitiationMessage = Common & { readonly type: 1; readonly sender: number; readonly ephemeral: Uint8Array };
 export type ResponseMessage = Common & { readonly type: 2; readonly sender: number; readonly receiver: number; readonly ephemeral: Uint8Array };
 export type CookieMessage = Common & { readonly type: 3; readonly receiver: number };
-export type DataMessage = Common & { readonly type: 4; readonly receiver: number; readonly counter: bigint };
+/** Data messages are most of a capture: their fields are read when they are asked for. */
+export class DataMessage implements Common {
+  readonly type = 4;
+  readonly length: number;
+  readonly receiver: number;
+  readonly #frame: Uint8Array;
+  readonly #at: number;
+  readonly #end: number;
+
+  /** `at` to `end`: what `frame` holds of the message, of which the header is whole. `length`: bytes on the wire. */
+  constructor(frame: Uint8Array, at: number, end: number, length: number) {
+    this.#frame = frame;
+    this.#at = at;
+    this.#end = end;
+    this.length = length;
+    this.receiver = readU32(frame, at + Data.RECEIVER);
+  }
+  /** The same message in a copy of its frame. */
+  in(frame: Uint8Array): DataMessage {
+    return new DataMessage(frame, this.#at, this.#end, this.length);
+  }
+  get captured(): number {
+    return this.#end - this.#at;
+  }
+  get bytes(): Uint8Array {
+    return this.#frame.subarray(this.#at, this.#end);
+  }
+  get counter(): bigint {
+    return BigInt(readU32(this.#frame, this.#at + Data.COUNTER)) | (BigInt(readU32(this.#frame, this.#at + Data.COUNTER + 4)) << 32n);
+  }
+  /** The counter as a number: exact up to 2^53. */
+  get count(): number {
+    return readU32(this.#frame, this.#at + Data.COUNTER) + readU32(this.#frame, this.#at + Data.COUNTER + 4) * 4_294_967_296;
+  }
+  /** A word of the tag that tells messages with one counter apart; 0 when the tag was cut off. */
+  get mark(): number {
+    return this.captured === this.length ? readU32(this.#frame, this.#end - 4) : 0;
+  }
+}
+export type HandshakeMessage = InitiationMessage | ResponseMessage | CookieMessage;
 export type WireGuardMessage = InitiationMessage | ResponseMessage | CookieMessage | DataMessage;
 
 /** The names that Wireshark gives. */
@@ -24,10 +62,16 @@ export const MESSAGE_NAMES: Readonly<Record<1 | 2 | 3 | 4, string>> = {
 };
 
 /** A message, or undefined when the payload is none. `length`: bytes on the wire, when fewer were captured. */
-export function parseMessage(bytes: Uint8Array, length: number = bytes.length): WireGuardMessage | undefined {
-  if (bytes.length < 16) return undefined;
-  const type = bytes[0]!;
-  const reserved = bytes[1]! | bytes[2]! | bytes[3]!;
+export const parseMessage = (bytes: Uint8Array, length: number = bytes.length): WireGuardMessage | undefined =>
+  messageIn(bytes, 0, bytes.length, length);
+
+/** parseMessage() of the payload that stands in `frame` from `at` to `end`. */
+export function messageIn(frame: Uint8Array, at: number, end: number, length: number): WireGuardMessage | undefined {
+  if (end - at < 16) return undefined;
+  const type = frame[at]!;
+  const reserved = frame[at + 1]! | frame[at + 2]! | frame[at + 3]!;
+  if (type === MessageType.DATA) return length >= KEEPALIVE_LENGTH && reserved === 0 ? new DataMessage(frame, at, end, length) : undefined;
+  const bytes = frame.subarray(at, end);
   if (type === MessageType.INITIATION && length === Initiation.LENGTH && bytes.length >= Initiation.STATIC)
     return { type: 1, bytes, length, sender: readU32(bytes, Initiation.SENDER), ephemeral: bytes.subarray(Initiation.EPHEMERAL, Initiation.STATIC) };
   if (type === MessageType.RESPONSE && length === Response.LENGTH && bytes.length >= Response.EMPTY) {
@@ -36,10 +80,6 @@ export function parseMessage(bytes: Uint8Array, length: number = bytes.length): 
   }
   if (type === MessageType.COOKIE && length === Cookie.LENGTH && reserved === 0)
     return { type: 3, bytes, length, receiver: readU32(bytes, Cookie.RECEIVER) };
-  if (type === MessageType.DATA && length >= KEEPALIVE_LENGTH && reserved === 0) {
-    const counter = BigInt(readU32(bytes, Data.COUNTER)) | (BigInt(readU32(bytes, Data.COUNTER + 4)) << 32n);
-    return { type: 4, bytes, length, receiver: readU32(bytes, Data.RECEIVER), counter };
-  }
   return undefined;
 }
 
@@ -72,28 +112,46 @@ export function infoOf(m: WireGuardMessage): string {
 }
 
 /**
- * The messages in one captured "datagram": more than one when the sender left the cutting to the network card (UDP_SEGMENT) and the capture saw it
- * before. The next message is where the same eight bytes of type and receiver stand again, with the next counter (section 5.4). An equal counter is
- * taken too: it is a fault of the sender that is worth to be seen, and eight equal bytes are no accident.
+ * The size of the messages in one captured "datagram" when it holds several, because the sender left the cutting to the network card (UDP_SEGMENT) and
+ * the capture saw it before; 0 when it holds one. The next message is where the same eight bytes of type and receiver stand again, with the next counter
+ * (section 5.4). An equal counter is taken too: it is a fault of the sender that is worth to be seen, and eight equal bytes are no accident.
+ *
+ * Messages are padded to 16 bytes, unless that would exceed the tunnel's MTU: other sizes are looked for only where a full message can end.
  */
-export function splitSegments(bytes: Uint8Array): Uint8Array[] {
-  if (bytes.length < 2 * KEEPALIVE_LENGTH || bytes[0] !== MessageType.DATA) return [bytes];
-  const head = bytes.subarray(0, 8);
-  const follows = (at: number, before: number): boolean => {
-    if (at + KEEPALIVE_LENGTH > bytes.length || !equal(bytes.subarray(at, at + 8), head)) return false;
-    const step = counterAt(bytes, at) - counterAt(bytes, before);
-    return step === 1n || step === 0n;
-  };
-  let size = 0;
-  for (let at = KEEPALIVE_LENGTH; at + KEEPALIVE_LENGTH <= bytes.length && size === 0; at++) {
-    if (bytes[at] === MessageType.DATA && bytes[at + 4] === bytes[4] && follows(at, 0)) size = at;
+export function segmentSize(b: Uint8Array, at: number, end: number): number {
+  const length = end - at;
+  if (length < 2 * KEEPALIVE_LENGTH || b[at] !== MessageType.DATA) return 0;
+  const first = b[at + 4]!;
+  const last = length - KEEPALIVE_LENGTH;
+  const full = length > LARGEST_FRAME ? SMALLEST_MTU + DATA_OVERHEAD : USUAL_MTU + DATA_OVERHEAD;
+  for (let size = KEEPALIVE_LENGTH; size <= last; size += size >= full ? 1 : PADDING) {
+    if (b[at + size] === MessageType.DATA && b[at + size + 4] === first && follows(b, at, at + size) && isRegular(b, at, end, size)) return size;
   }
-  if (size === 0) return [bytes];
-  const parts: Uint8Array[] = [];
-  let at = 0;
-  for (; follows(at + size, at); at += size) parts.push(bytes.subarray(at, at + size));
-  const rest = bytes.subarray(at);
-  // All but the last have the same size; anything else is no super-datagram.
-  return rest.length > size ? [bytes] : [...parts, rest];
+  return 0;
+}
+const PADDING = 16;
+/** Least MTUs of IPv4 and IPv6, and what fits an Ethernet frame; all multiples of 16, as the loop above needs it. */
+const SMALLEST_MTU = 576;
+const USUAL_MTU = 1280;
+const LARGEST_FRAME = 1500 - 28;
+
+/** The same type and receiver stand at `next` as at `at`, and the next counter. */
+function follows(b: Uint8Array, at: number, next: number): boolean {
+  for (let i = 0; i < 8; i++) if (b[at + i] !== b[next + i]) return false;
+  const step = counterAt(b, next) - counterAt(b, at);
+  return step === 1n || step === 0n;
+}
+/** All but the last have the same size; anything else is no super-datagram. */
+function isRegular(b: Uint8Array, at: number, end: number, size: number): boolean {
+  let from = at;
+  while (from + size + KEEPALIVE_LENGTH <= end && follows(b, from, from + size)) from += size;
+  return end - from <= size;
 }
 const counterAt = (b: Uint8Array, at: number): bigint => BigInt(readU32(b, at + 8)) | (BigInt(readU32(b, at + 12)) << 32n);
+
+/** The messages in one captured "datagram"; see segmentSize(). */
+export function splitSegments(bytes: Uint8Array): Uint8Array[] {
+  const size = segmentSize(bytes, 0, bytes.length);
+  if (size === 0) return [bytes];
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+}

@@ -62,8 +62,8 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const secrets = secretsFrom(file.secrets, log ? [log] : []);
   await addNames(secrets, options);
   const tracker = new Tracker(nodeCrypto, secrets);
+  tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
   const packets = file.packets.map((p) => tracker.add(p));
-  tracker.finish();
   const problems = (log?.problems ?? []).map((p) => ({ ...p, file: options.keys! }));
   const result = { path, keys: options.keys, file, tracker, secrets, problems };
   const totals = totalsOf(tracker.sessions);

@@ -58,8 +58,8 @@ async function inspect(path: string, options: Options): Promise<number> {
   const secrets = secretsFrom(file.secrets, logs);
   await addNames(secrets, options);
   const tracker = new Tracker(nodeCrypto, secrets);
+  tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
   const all = file.packets.map((p) => tracker.add(p));
-  tracker.finish();
   const first = file.packets.find((p) => p.time !== undefined)?.time;
   const shown = all.filter(
     (t) => (options.frame === undefined || t.packet.number === options.frame) && (!filter || filter(lookupOf(t, secrets, first))),

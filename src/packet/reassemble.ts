@@ -19,9 +19,10 @@ const MAX_PIECES = 128;
 
 /** The innermost fragment among a frame's layers, or undefined when the frame is none. `index` is where its IP layer stands. */
 export function fragmentOf(layers: readonly Layer[]): (Piece & { readonly index: number }) | undefined {
-  for (let i = layers.length - 1; i >= 0; i--) {
+  // What an ICMP error quotes is no fragment on its way.
+  const quote = layers.findIndex((l) => l.kind === "quote");
+  for (let i = (quote < 0 ? layers.length : quote) - 1; i >= 0; i--) {
     const l = layers[i]!;
-    if (l.kind === "quote") return undefined;
     if (l.kind === "ipv4" && (l.moreFragments || l.fragmentOffset > 0)) {
       return { ...piece(l, l.id, l.protocol, l.fragmentOffset, l.moreFragments, l.at + l.length), index: i };
     }

@@ -28,8 +28,8 @@ function inspect(bytes: Uint8Array, salvage: boolean): void {
   const file = readCapture(bytes, { salvage });
   const secrets = secretsFrom(file.secrets, []);
   const tracker = new Tracker(nodeCrypto, secrets);
+  tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
   const packets = file.packets.map((p) => tracker.add(p));
-  tracker.finish();
   for (const p of packets) {
     linesOf(p);
     const d = dissect(p, secrets, undefined);

@@ -1,0 +1,50 @@
+// Opening data messages, several at a time where there is something faster than one by one.
+import type { Crypto } from "../wireguard/crypto.ts";
+import { DATA_HEADER, DATA_OVERHEAD } from "../wireguard/messages.ts";
+import type { DataMessage } from "./message.ts";
+import { looksLikeIp, Opened } from "./opened.ts";
+import { openData, openPrefix } from "./replay.ts";
+
+/** Opens batches of whole messages. src/crypto has one in native memory. */
+export interface BatchOpener {
+  /** Messages of a batch, and bytes of a message, at most. */
+  readonly capacity: number;
+  readonly longest: number;
+  /** Adds a message to the batch: `bytes` from its header to its tag. */
+  add(key: Uint8Array, bytes: Uint8Array): void;
+  /** Opens what was added. */
+  run(): void;
+  /** The text of the `i`th message of the last run(), undefined when its tag is wrong. Good until the next add(). */
+  text(i: number): Uint8Array | undefined;
+}
+
+/** One message with one key: whole and authenticated, or as much of it as was captured. undefined: the key is not this message's. */
+export function openMessage(crypto: Crypto, key: Uint8Array, m: DataMessage): Opened | undefined {
+  const sealed = m.bytes.subarray(DATA_HEADER);
+  const total = m.length - DATA_OVERHEAD;
+  if (m.captured === m.length) {
+    const plain = openData(crypto, key, m.counter, sealed);
+    return plain && new Opened(plain, total, true);
+  }
+  if (sealed.length === 0) return undefined;
+  const plain = openPrefix(crypto, key, m.counter, sealed.subarray(0, total));
+  return looksLikeIp(plain, total) ? new Opened(plain, total, false) : undefined;
+}
+
+/** BatchOpener without batches, on any Crypto. */
+export function oneByOne(crypto: Crypto): BatchOpener {
+  let texts: (Uint8Array | undefined)[] = [];
+  let done = true;
+  return {
+    capacity: 64,
+    longest: 65_535,
+    add(key, bytes) {
+      if (done) texts = [];
+      done = false;
+      const counter = new DataView(bytes.buffer, bytes.byteOffset, DATA_HEADER).getBigUint64(8, true);
+      texts.push(openData(crypto, key, counter, bytes.subarray(DATA_HEADER)));
+    },
+    run: () => void (done = true),
+    text: (i) => texts[i],
+  };
+}

@@ -1,0 +1,136 @@
+// What the counters of data messages tell of a direction without any key: loss, order, copies, replays (section 8.1).
+import { LINK_SLL2 } from "../packet/link.ts";
+import { DATA_OVERHEAD, readU32 } from "../wireguard/messages.ts";
+import { type DataMessage, isKeepalive } from "./message.ts";
+import type { CapturedPacket } from "./packet.ts";
+import { type DirectionCounts, MAX_ROAMINGS, type Session, type Way } from "./session.ts";
+import type { TrackedMessage } from "./tracked.ts";
+
+/** Counters that a receiver remembers: what is farther behind the highest, it refuses (RFC 6479 as WireGuard has it: 8192 bits less one word). */
+export const REPLAY_WINDOW = 8128;
+/** A session's end, ns after its handshake (REJECT_AFTER_TIME). */
+export const REJECT_AFTER_NS = 180_000_000_000n;
+
+export type Sight = "new" | "copy" | "replay" | "conflict";
+
+/** Slots of the table of latest messages; a copy is recognised while its first sight has not been written over. */
+const SLOTS = 1 << 16;
+/** The same message at the same place within a moment is a copy that the capture made: a bridge's two ends, a merged file. */
+const MOMENT_NS = 1_000_000n;
+
+/** The latest messages, in a table of fixed size. */
+export class Sightings {
+  readonly #direction = new Uint32Array(SLOTS);
+  readonly #counter = new Float64Array(SLOTS).fill(-1);
+  readonly #mark = new Uint32Array(SLOTS);
+  readonly #place = new Uint32Array(SLOTS);
+  readonly #time = new BigInt64Array(SLOTS);
+
+  /**
+   * `direction`: a number of its own for each direction of each session. `mark`: a word of the tag, 0 when that was cut off. `place`: tells capture points
+   * and endpoints apart.
+   */
+  see(direction: number, counter: number, mark: number, place: number, time: bigint): Sight {
+    const at = (Math.imul(counter | 0, 0x9e3779b1) ^ Math.imul(direction, 0x85ebca6b)) >>> 16;
+    if (this.#direction[at] === direction && this.#counter[at] === counter) {
+      if (mark !== 0 && this.#mark[at] !== 0 && mark !== this.#mark[at]) return "conflict";
+      if (place !== this.#place[at]) return "copy";
+      const since = time - this.#time[at]!;
+      return since < MOMENT_NS && since > -MOMENT_NS ? "copy" : "replay";
+    }
+    this.#direction[at] = direction;
+    this.#counter[at] = counter;
+    this.#mark[at] = mark;
+    this.#place[at] = place;
+    this.#time[at] = time;
+    return "new";
+  }
+}
+
+/** Enters a message that is seen for the first time. */
+export function noteOrder(c: DirectionCounts, counter: number, frame: number): void {
+  const { highest } = c;
+  if (highest === undefined) c.lowest = c.highest = counter;
+  else if (counter > highest) {
+    if (counter > highest + 1) {
+      c.gaps++;
+      const counters = counter - highest - 1;
+      if (counters > (c.widestGap?.counters ?? 0)) c.widestGap = { counters, frame };
+    }
+    c.highest = counter;
+  } else {
+    const behind = highest - counter;
+    c.reordered++;
+    if (behind > c.reorderDistance) c.reorderDistance = behind;
+    if (behind > REPLAY_WINDOW) c.late++;
+    if (counter < c.lowest!) c.lowest = counter;
+  }
+}
+
+/** Enters data messages, as they come and as far as they opened, into the counts of their sessions. */
+export class Traffic {
+  readonly #sightings = new Sightings();
+
+  /** A message whose session, opened and failure are settled. */
+  note(t: TrackedMessage, m: DataMessage, session: Session, way: Way, packet: CapturedPacket): void {
+    const c = session.counts[way];
+    const { number: frame, time } = packet;
+    const keepalive = isKeepalive(m);
+    if (keepalive) c.keepalives++;
+    else c.transport++;
+    c.bytes += m.length - DATA_OVERHEAD;
+    c.firstFrame ??= frame;
+    c.lastFrame = frame;
+    if (time !== undefined) noteTime(c, session, time, keepalive);
+    // Whoever forges messages must not spoil the order of those that are none.
+    if (t.failure === "bad tag") return void c.failed++;
+    if (t.opened) noteOpened(c, t.opened.authenticated, keepalive);
+    const counter = m.count;
+    const sight = this.#sightings.see(session.number * 2 + (way === "toResponder" ? 0 : 1), counter, m.mark, placeOf(packet, t), time ?? 0n);
+    if (sight === "copy") c.duplicates++;
+    else if (sight === "replay") c.replays++;
+    else if (sight === "conflict") c.conflicts++;
+    else {
+      const isHighest = c.highest === undefined || counter > c.highest;
+      noteOrder(c, counter, frame);
+      if (isHighest) noteSource(t, session, way, packet);
+    }
+  }
+}
+
+export function noteOpened(c: DirectionCounts, authenticated: boolean, keepalive: boolean): void {
+  if (keepalive) return;
+  if (authenticated) c.decrypted++;
+  else c.unauthenticated++;
+}
+
+function noteTime(c: DirectionCounts, session: Session, time: bigint, keepalive: boolean): void {
+  c.firstTime ??= time;
+  c.lastTime = time;
+  if (keepalive) {
+    c.firstKeepalive ??= time;
+    c.lastKeepalive = time;
+  }
+  const stood = session.response?.time;
+  if (stood !== undefined && time - stood > REJECT_AFTER_NS) c.stale++;
+}
+
+/** Roaming: whoever sends the newest message is where it came from. */
+function noteSource(t: TrackedMessage, session: Session, way: Way, packet: CapturedPacket): void {
+  const side = way === "toResponder" ? "initiator" : "responder";
+  const from = session[side];
+  if (from && t.ends.isFrom(from)) return;
+  const to = { ip: new Uint8Array(t.src.ip), port: t.src.port };
+  session[side] = to;
+  if (!from) return;
+  session.roamed++;
+  const proven = t.opened?.authenticated ?? false;
+  if (session.roamings.length < MAX_ROAMINGS) session.roamings.push({ side, frame: packet.number, time: packet.time, from, to, proven });
+}
+
+/** Tells capture points apart, and who sent: two taps at a NAT see one message with two sources. */
+function placeOf(packet: CapturedPacket, t: TrackedMessage): number {
+  const ifindex = packet.iface.link === LINK_SLL2 && packet.data.length >= 8 ? readU32(packet.data, 4) : 0;
+  const direction = packet.direction === undefined ? 0 : packet.direction === "in" ? 1 : 2;
+  return (Math.imul(packet.iface.id * 4 + direction, 0x9e3779b1) ^ Math.imul(ifindex, 0x85ebca6b) ^ t.ends.mark) >>> 0;
+}
