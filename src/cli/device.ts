@@ -101,14 +101,14 @@ export async function main(args: string[]): Promise<number> {
     "tortie device -f wg0                stay in the foreground",
     "tortie device --take-over wg0       after an upgrade: the new program goes on where the one that runs stops",
     "rm /var/run/wireguard/wg0.sock      stop it (so does: ip link del wg0)",
-    "tortie device --threads 2 wg0       two data threads, for machines with processors to spare",
+    "tortie device --threads 2 wg0       up to two data threads: the second has work while one processor is not enough",
     "LOG_LEVEL=verbose tortie device -f wg0",
     "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-uso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
     "WG_KEYLOGFILE=wg.keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
   ])
     .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")
     .option("-f, --foreground", "do not go to the background (also with WG_PROCESS_FOREGROUND=1)")
-    .option("--threads <n>", "data threads, each with a queue of the link (also TORTIE_THREADS)")
+    .option("--threads <n>", "most data threads, each with a queue of the link (also TORTIE_THREADS)")
     .option("--take-over", "take over from the device of this name that runs: its link, sockets and sessions, without losing a packet")
     .argument("<interface>", "name of the link; a persistent TUN of that name is used and left, else one is made");
   onAction(command, (name: string, options: { foreground?: boolean; threads?: string; takeOver?: boolean }) => {

@@ -29,6 +29,8 @@ export const Mail = {
   /** C: 1: rest between two rounds, until it is 0 again; D: 1 while it does, and notifies. */
   REST: 14,
   RESTING: 15,
+  /** D, before it is ready: the clock of its processor time (sys/threadclock.ts). */
+  CLOCK: 16,
   WORDS: 64,
 } as const;
 

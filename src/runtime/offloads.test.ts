@@ -13,7 +13,7 @@ describe("offloads that are switched off", () => {
   });
   test("an unknown word is refused, with what there is", () => {
     expect(() => offloadsWithout("tun-gro,toString")).toThrow(
-      'Cannot switch off "toString": there is tun-tso, tun-gro, udp-gso, udp-gro, tun-uso, call-lists, and all',
+      'Cannot switch off "toString": there is tun-tso, tun-gro, udp-gso, udp-gro, tun-uso, call-lists, parking, and all',
     );
   });
   test.for([

@@ -16,10 +16,12 @@ export const OFFLOADS = {
   "tun-uso": 16,
   /** Not the kernel's but ours: many calls of the cipher are made as one (sys/calllist.ts). */
   "call-lists": 32,
+  /** Ours: of several data workers only the first is given packets while it has time to spare (spread.ts). */
+  parking: 64,
 } as const;
 export type Offload = keyof typeof OFFLOADS;
 
-export const ALL_OFFLOADS = 63;
+export const ALL_OFFLOADS = 127;
 
 /** Bits of what is on when the named ones are off: "tun-gro,udp-gso", or "all". Throws TortieError. */
 export function offloadsWithout(words: string): number {

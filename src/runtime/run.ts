@@ -10,7 +10,7 @@ import { addressesOf, release as releaseMemory, share } from "../sys/memory.ts";
 import { forbidDumps, keepFromDumps, lockMemory, overwriteFreed } from "../sys/protect.ts";
 import { Routes } from "../sys/routes.ts";
 import { Slab } from "../sys/slab.ts";
-import { describeTun, offloadTun, openTun } from "../sys/tun.ts";
+import { describeTun, offloadTun, openTun, queueInUse } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
 import { createTables, Device, initTables, keypairBytes, type Moment, Secrets, secretsSize } from "../wireguard/index.ts";
 import { DataWorkers } from "./dataworkers.ts";
@@ -24,6 +24,7 @@ import { ALL_OFFLOADS, corruptOffloads, offloadNames, OFFLOADS } from "./offload
 import { plan } from "./plan.ts";
 import { watchRoutes } from "./routewatch.ts";
 import { Sockets } from "./sockets.ts";
+import { Spread } from "./spread.ts";
 import { succession } from "./succession.ts";
 import { type Pace, Ticker } from "./ticker.ts";
 import { Undo } from "./undo.ts";
@@ -143,6 +144,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     liveDevice.setMtu(state.mtu);
     liveDevice.setUp(state.up);
   }
+  let spread: Spread | undefined;
   let rounds = 0;
   let faults = 0;
   /** Words of all mailboxes, put together. */
@@ -159,6 +161,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     junk.look(clock.now());
     liveDevice.perform(device.receive(moment()));
     liveDevice.perform(device.tick(moment()));
+    spread?.look();
     const loaded = device.loaded(moment());
     if (device.backlog && !loaded) ticker.now();
     if (!liveDevice.up) return liveDevice.waitsForPort || link.away ? "quiet" : "none";
@@ -172,6 +175,9 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
   undo.push(() => ticker.stop());
   // Who finds the control socket may bring the link up at once: from then on packets must not be missed.
   const packets = await workers.ready;
+  const parking = (offloads & OFFLOADS.parking) !== 0;
+  if (threads > 1) spread = new Spread({ mails, tuns: tun.fds, sockets, log, parking, clock });
+  if (parking && !predecessor) spread?.give(false);
   let given = false;
   undo.push(() => (given ? sockets.abandon() : sockets.close()));
   const routes = new Routes();
@@ -191,6 +197,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     fd = fds[0]!;
     device.restore(state.device, moment());
     liveDevice.adopt(belongings(state, fds));
+    spread?.give(!parking || tun.fds.slice(1).some(queueInUse));
   });
   if (predecessor) {
     liveDevice.goOn();

@@ -4,7 +4,7 @@ import { errno } from "../sys/ffi.ts";
 import { Outgoing } from "../sys/outgoing.ts";
 import type { Slab } from "../sys/slab.ts";
 import { attachFilter, detachFilter, droppedAt } from "../sys/socketfilter.ts";
-import { closeUdp, markUdp, offloadUdp, openUdpGroup, type UdpSockets } from "../sys/udp.ts";
+import { closeUdp, gatherUdp, markUdp, offloadUdp, openUdpGroup, type UdpSockets } from "../sys/udp.ts";
 import { EAGAIN, ENOBUFS } from "../sys/errno.ts";
 import { type Endpoint, ENDPOINT_WORDS, MessageType, writeEndpoint } from "../wireguard/index.ts";
 import { announceDescriptors, Mail } from "./mailbox.ts";
@@ -32,6 +32,7 @@ export class Sockets {
   /** A worker may still use them. */
   readonly #replaced: Group[] = [];
   #mark = 0;
+  #gathered = false;
   readonly #gro: boolean;
   /** Of each open socket: what it had dropped when we last looked. */
   readonly #droppedAt = new Map<number, number>();
@@ -55,6 +56,7 @@ export class Sockets {
         offloadUdp(sockets, { segment: true, gro: this.#gro });
         if (this.#mark !== 0) markUdp(sockets, this.#mark);
       }
+      gatherUdp(fresh, this.#gathered);
     } catch (thrown) {
       closeAll(fresh);
       throw thrown;
@@ -99,6 +101,12 @@ export class Sockets {
     this.#old = this.#open;
     this.#open = [];
     this.publish([]);
+  }
+
+  /** All that comes is the first worker's, or each gets its share; now and for sockets opened later. False: the kernel refused. */
+  gather(first: boolean): boolean {
+    this.#gathered = first;
+    return gatherUdp(this.#open, first);
   }
 
   /** SO_MARK, now and for sockets opened later; 0: none. Throws SysError. */

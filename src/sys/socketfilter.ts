@@ -9,16 +9,17 @@ const getsockopt = bind("int getsockopt(int, int, int, void *, void *)");
 const SOL_SOCKET = 1;
 const SO_ATTACH_FILTER = 26;
 const SO_DETACH_FILTER = 27;
+const SO_ATTACH_REUSEPORT_CBPF = 51;
 const SO_MEMINFO = 55;
 /** SK_MEMINFO_VARS and SK_MEMINFO_DROPS (linux/sock_diag.h). */
 const MEMINFO_WORDS = 9;
 const DROPS = 8;
 /** struct sock_filter and struct sock_fprog. */
 const INSTRUCTION = 8;
+const RETURN = 6;
 const FPROG = 16;
 
-/** Puts a program in the place of the one that the socket has, if any: no packet meets none. Throws SysError (ENOMEM: too long for net.core.optmem_max). */
-export function attachFilter(fd: number, program: Program): void {
+function attach(fd: number, option: number, program: Program): number {
   // In one piece, so that the instructions live as long as what points at them.
   const bytes = Buffer.allocUnsafeSlow(FPROG + program.length * INSTRUCTION);
   const view = new DataView(bytes.buffer);
@@ -31,8 +32,17 @@ export function attachFilter(fd: number, program: Program): void {
     view.setUint8(at + 3, jf);
     view.setUint32(at + 4, k, true);
   }
-  check(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, bytes, FPROG), "attach a filter to a socket");
+  return setsockopt(fd, SOL_SOCKET, option, bytes, FPROG);
 }
+
+/** Puts a program in the place of the one that the socket has, if any: no packet meets none. Throws SysError (ENOMEM: too long for net.core.optmem_max). */
+export function attachFilter(fd: number, program: Program): void {
+  check(attach(fd, SO_ATTACH_FILTER, program), "attach a filter to a socket");
+}
+
+/** Of the sockets that share a port, which one gets what comes, by the order they were opened in; a number that none has: the kernel's choice. */
+export const chooseSocket = (fd: number, number: number): boolean =>
+  attach(fd, SO_ATTACH_REUSEPORT_CBPF, [{ code: RETURN, jt: 0, jf: 0, k: number }]) === 0;
 
 /** Also where there is none. Throws SysError. */
 export function detachFilter(fd: number): void {

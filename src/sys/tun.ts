@@ -14,9 +14,12 @@ const TUNSETIFF = 0x400454ca;
 const TUNGETIFF = 0x800454d2;
 const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETVNETHDRSZ = 0x400454d8;
+const TUNSETQUEUE = 0x400454d9;
 const TUNGETDEVNETNS = 0x54e3;
 const IFF_TUN = 1;
 const IFF_MULTI_QUEUE = 0x100;
+const IFF_ATTACH_QUEUE = 0x200;
+const IFF_DETACH_QUEUE = 0x400;
 const IFF_PERSIST = 0x800;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
@@ -136,6 +139,23 @@ export function offloadTun(fd: number, wanted: TunOffloads = { tcp: true, udp: t
   if (!tcp) set(0);
   // Either of the two alone is refused.
   return { tcp, udp: tcp && wanted.udp && set(TUN_F_CSUM | TUN_F_TSO | TUN_F_USO) };
+}
+
+/**
+ * Whether the kernel gives this queue of several its share of the flows. What is written to a queue that has none still arrives. While only one queue has
+ * flows, the kernel need not look for a packet's. False when the kernel refuses, or it is so already. What lies in a
+ * queue when it gets none any more is lost.
+ */
+export function useQueue(fd: number, on: boolean): boolean {
+  const request = nameRequest("");
+  new DataView(request.buffer).setUint16(FLAGS_AT, on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE, true);
+  return ioctl(fd, TUNSETQUEUE, request) === 0;
+}
+
+/** Whether it gives this queue packets. */
+export function queueInUse(fd: number): boolean {
+  const request = nameRequest("");
+  return ioctl(fd, TUNGETIFF, request) === 0 && (new DataView(request.buffer).getUint16(FLAGS_AT, true) & IFF_DETACH_QUEUE) === 0;
 }
 
 /** The link's name now: it may have been renamed. undefined when it was deleted. */

@@ -5,6 +5,7 @@ import { TortieError } from "../base/errors.ts";
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } from "./errno.ts";
 import { bind, check, SysError } from "./ffi.ts";
 import { IP_PKTINFO, SOL_IP, SOL_IPV6, SOL_UDP, UDP_GRO, UDP_SEGMENT } from "./msghdr.ts";
+import { chooseSocket } from "./socketfilter.ts";
 
 const socket = bind("int socket(int, int, int)");
 const bindSocket = bind("int bind(int, void *, unsigned int)");
@@ -105,6 +106,14 @@ export function openUdpGroup(port: number, n: number): readonly UdpSockets[] {
     for (const sockets of all) closeUdp(sockets);
     throw thrown;
   }
+}
+
+/** Has all datagrams for a group come to its first pair, or each pair get its share of the senders, as from the start. False: the kernel refused. */
+export function gatherUdp(group: readonly UdpSockets[], first: boolean): boolean {
+  const [one] = group;
+  if (one === undefined || group.length < 2) return true;
+  // What one is told goes for all of the group.
+  return [one.v4, one.v6].every((fd) => fd < 0 || chooseSocket(fd, first ? 0 : group.length));
 }
 
 /**

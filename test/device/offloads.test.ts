@@ -111,7 +111,11 @@ describeRoot("offloads", () => {
   });
   describeWith(["wg", "ping"], "the same bytes arrive", () => {
     const without = [...Object.keys(OFFLOADS), "all"].map((word) => ({ name: `without ${word}`, env: { TORTIE_WITHOUT: word } }));
-    const cases = [{ name: "all on", env: {} }, ...without, { name: "two data threads", env: { TORTIE_THREADS: "2" } }];
+    const threads = ["", "parking"].map((word) => ({
+      name: `two data threads without "${word}"`,
+      env: { TORTIE_THREADS: "2", TORTIE_WITHOUT: word },
+    }));
+    const cases = [{ name: "all on", env: {} }, ...without, ...threads];
     describe.each(cases)("$name", ({ env }) => {
       test.for([4, 6] as const)("IPv%s outside", async (outer) => {
         const t = await tunnel({ env, outer });

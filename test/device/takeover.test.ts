@@ -14,6 +14,7 @@ const current = find("wireguard-go");
 const peers = [
   { name: "ours", program: "tortie", env: {} },
   { name: "ours, with two data threads each", program: "tortie", env: { TORTIE_THREADS: "2" } },
+  { name: "ours, with two data threads each that both have packets", program: "tortie", env: { TORTIE_THREADS: "2", TORTIE_WITHOUT: "parking" } },
   ...(existsSync(DEBIAN) ? [{ name: "Debian's wireguard-go", program: DEBIAN }] : []),
   ...(current && current !== DEBIAN ? [{ name: "the current wireguard-go", program: current }] : []),
 ];

@@ -8,7 +8,7 @@ import { Inbox } from "../../src/sys/inbox.ts";
 import { release, share } from "../../src/sys/memory.ts";
 import { Outgoing } from "../../src/sys/outgoing.ts";
 import { Slab } from "../../src/sys/slab.ts";
-import { describeTun, offloadTun, openTun, type Tun, VNET_HEADER } from "../../src/sys/tun.ts";
+import { describeTun, offloadTun, openTun, queueInUse, type Tun, useQueue, VNET_HEADER } from "../../src/sys/tun.ts";
 import { closeUdp, offloadUdp, openUdp, type UdpSockets } from "../../src/sys/udp.ts";
 import { ENDPOINT_WORDS, writeEndpoint } from "../../src/wireguard/endpoint.ts";
 import { Namespace } from "./namespace.ts";
@@ -119,6 +119,43 @@ test("flows are spread over queues", () => {
       for (const [q, n] of got.entries()) counts[q]! += n;
     }
     expect(counts.every((n) => n > 0)).toBe(true);
+    close(tun);
+  });
+});
+
+test("queues that are not used have no flow, until they are again; what is written to them arrives", () => {
+  ns.run(() => {
+    const tun = openTun("t4", 3);
+    const others = tun.fds.slice(1);
+    up("t4", ["10.9.0.1/24"]);
+    /** Packets of 40 flows that each queue got. */
+    const spread = (): number[] => {
+      tun.fds.forEach(packets);
+      for (let i = 0; i < 40; i++) {
+        const sockets = openUdp(0);
+        send(sockets, 9);
+        closeUdp(sockets);
+      }
+      return tun.fds.map((fd) => packets(fd).length);
+    };
+    for (let round = 0; round < 3; round++) {
+      expect(spread().every((n) => n > 0)).toBe(true);
+      expect(others.map((fd) => useQueue(fd, false))).toEqual([true, true]);
+      expect(spread()).toEqual([80, 0, 0]);
+      expect(tun.fds.map(queueInUse)).toEqual([true, false, false]);
+      expect(useQueue(others[0]!, false)).toBe(false);
+      expect(others.map((fd) => describeTun(fd).name)).toEqual(["t4", "t4"]);
+
+      const to = openUdp(0);
+      const datagram = slab.u8.subarray(packet, packet + VNET_HEADER + 29);
+      datagram.fill(0);
+      datagram.set([0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0x66, 0xbc, 10, 9, 0, 2, 10, 9, 0, 1, 0, 9, to.port >>> 8, to.port & 255, 0, 9], VNET_HEADER);
+      gather.put(0, packet, datagram.length);
+      expect(gather.write(others[1]!, 1)).toBe(datagram.length);
+      expect(inbox.receive(to.v4, 4, false)).toBe(1);
+      closeUdp(to);
+      expect(others.map((fd) => useQueue(fd, true))).toEqual([true, true]);
+    }
     close(tun);
   });
 });

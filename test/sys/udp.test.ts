@@ -8,7 +8,7 @@ import { release, share } from "../../src/sys/memory.ts";
 import { LONGEST4, SEGMENTS } from "../../src/sys/msghdr.ts";
 import { Outgoing } from "../../src/sys/outgoing.ts";
 import { Slab } from "../../src/sys/slab.ts";
-import { closeUdp, offloadUdp, openUdp, openUdpGroup, type UdpSockets } from "../../src/sys/udp.ts";
+import { closeUdp, gatherUdp, offloadUdp, openUdp, openUdpGroup, type UdpSockets } from "../../src/sys/udp.ts";
 import { type Endpoint, ENDPOINT_WORDS, readEndpoint, writeEndpoint } from "../../src/wireguard/endpoint.ts";
 
 const setsockopt = bind("int setsockopt(int, int, int, void *, unsigned int)");
@@ -284,6 +284,29 @@ describe("openUdpGroup()", () => {
       const ports = [...seen.values()].flatMap((s) => [...s]);
       expect(new Set(ports).size).toBe(ports.length);
     }
+  });
+
+  test("all come to the first while it is to have them", () => {
+    const group = opened(openUdpGroup(0, 3));
+    /** Datagrams of 40 senders that each socket got. */
+    const counts = (family: Family): number[] => {
+      for (let i = 0; i < 40; i++) {
+        const from = openUdp(0);
+        outgoing.clear();
+        start({ ip: LOOPBACK[family], port: group[0]!.port });
+        message([4], 0);
+        expect(outgoing.send(from[family], 0, 1)).toBe(1);
+        closeUdp(from);
+      }
+      return group.map((sockets) => receive(sockets[family], false).length);
+    };
+    for (let round = 0; round < 2; round++)
+      for (const family of FAMILIES) {
+        expect(gatherUdp(group, true)).toBe(true);
+        expect(counts(family)).toEqual([40, 0, 0]);
+        expect(gatherUdp(group, false)).toBe(true);
+        expect(counts(family).every((n) => n > 0)).toBe(true);
+      }
   });
 
   test.for([1, 2])("a port that someone else has is taken, even if that one would share it (%i sockets)", (n) => {
