@@ -1,11 +1,14 @@
 // tortie device: a userspace WireGuard device, started and stopped as wireguard-go is. The command line, environment and exit codes are its.
 import { fstatSync } from "node:fs";
 import { resolve } from "node:path";
+import { utf8 } from "../base/bytes.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
+import type { KeylogFileOptions } from "../runtime/keylogfile.ts";
 import { FIRST_DESCRIPTOR, reportFailure, reportReady, startInBackground } from "../sys/background.ts";
 import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, type LogLevel } from "./log.ts";
-import { onAction, program, runProgram } from "./program.ts";
+import { duration, onAction, program, runProgram } from "./program.ts";
+import { parseKey } from "./wg/key.ts";
 
 /** LOG_LEVEL as wireguard-go reads it; "debug" is its older word for verbose. */
 const LEVELS: Readonly<Record<string, LogLevel>> = { silent: "silent", error: "error", info: "info", verbose: "debug", debug: "debug" };
@@ -40,6 +43,26 @@ function threadsOf(text: string | undefined): number {
   return Number(text);
 }
 
+/** The file under the name that wireguard-go's proposal uses, or boringtun's; for how long, and whose handshakes, are ours. */
+function keylogOf(env: NodeJS.ProcessEnv): KeylogFileOptions | undefined {
+  const path = env.WG_KEYLOGFILE || env.WGKEYLOGFILE;
+  if (!path) return undefined;
+  const peers = (env.WG_KEYLOG_PEERS ?? "").split(/[\s,]+/).filter(Boolean);
+  return {
+    path,
+    seconds: env.WG_KEYLOG_FOR ? duration("WG_KEYLOG_FOR")(env.WG_KEYLOG_FOR) : undefined,
+    peers: peers.map((key) => parseKey(utf8(key), false)),
+  };
+}
+
+/** Loud, also where the log is silent. Whoever starts us as a daemon reads the same in the log. */
+function sayKeylog(name: string): void {
+  const keylog = process.env.WG_PROCESS_FOREGROUND === "1" ? undefined : keylogOf(process.env);
+  if (!keylog) return;
+  const limit = keylog.seconds === undefined ? `until "tortie keylog -i ${name} --off"` : `for ${keylog.seconds} s`;
+  process.stderr.write(`KEY LOG ON: the keys of ${name} go to "${keylog.path}", ${limit}. Whoever has them reads the traffic.\n`);
+}
+
 type Words = { readonly threads: string | undefined; readonly takeOver: boolean };
 
 async function foreground(name: string, { threads, takeOver }: Words): Promise<number> {
@@ -61,7 +84,7 @@ async function foreground(name: string, { threads, takeOver }: Words): Promise<n
       tunFd: descriptor("WG_TUN_FD"),
       uapiFd: descriptor("WG_UAPI_FD"),
       takeOver,
-      keylogFile: process.env.WG_KEYLOGFILE ?? process.env.WGKEYLOGFILE,
+      keylog: keylogOf(process.env),
       ready: () => {
         reportReady();
         adviseOnNode(log);
@@ -104,7 +127,8 @@ export async function main(args: string[]): Promise<number> {
     "tortie device --threads 2 wg0       up to two data threads: the second has work while one processor is not enough",
     "LOG_LEVEL=verbose tortie device -f wg0",
     "TORTIE_WITHOUT=tun-gro,udp-gso tortie device wg0   without these offloads (tun-tso, tun-uso, tun-gro, udp-gso, udp-gro, all): for kernels with faults",
-    "WG_KEYLOGFILE=wg.keys tortie device wg0   write session keys for Wireshark: whoever reads them reads the traffic",
+    "WG_KEYLOGFILE=wg.keys WG_KEYLOG_FOR=10m tortie device wg0   write the keys of handshakes for Wireshark: whoever reads them reads the traffic",
+    "WG_KEYLOG_PEERS=KEY,KEY …           only those of handshakes with these peers; tortie keylog switches it on and off while the device runs",
   ])
     .version(`tortie-device v${VERSION}`, "-V, --version", "print the version")
     .option("-f, --foreground", "do not go to the background (also with WG_PROCESS_FOREGROUND=1)")
@@ -112,6 +136,7 @@ export async function main(args: string[]): Promise<number> {
     .option("--take-over", "take over from the device of this name that runs: its link, sockets and sessions, without losing a packet")
     .argument("<interface>", "name of the link; a persistent TUN of that name is used and left, else one is made");
   onAction(command, (name: string, options: { foreground?: boolean; threads?: string; takeOver?: boolean }) => {
+    sayKeylog(name);
     const words = { threads: options.threads ?? process.env.TORTIE_THREADS, takeOver: options.takeOver === true };
     return options.foreground === true || process.env.WG_PROCESS_FOREGROUND === "1" ? foreground(name, words) : background(name, words);
   });

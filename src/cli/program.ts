@@ -62,3 +62,15 @@ export const integer =
     if (!(n >= min && n <= max)) throw new TortieError(`Cannot use "${text}" as ${what}: it must be a whole number from ${min} to ${max}`);
     return n;
   };
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** An option's value as seconds: "30s", "10m", "2h", "90"; for commander's argParser. Throws TortieError. */
+export const duration =
+  (what: string): ((text: string) => number) =>
+  (text) => {
+    const [, number, unit] = /^([0-9]{1,6})([smhd]?)$/.exec(text) ?? [];
+    const seconds = Number(number) * (UNITS[unit ?? "x"] ?? NaN);
+    if (!(seconds > 0)) throw new TortieError(`Cannot use "${text}" as ${what}: it must be like 30s, 10m or 2h`);
+    return seconds;
+  };

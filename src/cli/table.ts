@@ -33,6 +33,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "capture", group: "Captures", summary: "capture packets, with the keys to open them on request", load: () => import("./capture.ts") },
   { name: "inspect", group: "Captures", summary: "what is in a capture file", load: () => import("./inspect.ts") },
   { name: "decrypt", group: "Captures", summary: "open a capture, or say why it does not open", load: () => import("./decrypt.ts") },
+  {
+    name: "keylog",
+    group: "Captures",
+    summary: "the keys of handshakes, of our device or of the kernel's WireGuard",
+    load: () => import("./keylog.ts"),
+  },
   verb("get", "print resources"),
   verb("patch", "change fields of a resource"),
   verb("apply", "create or update from a file"),

@@ -34,7 +34,8 @@ export async function startDevice(options: DeviceOptions): Promise<RunningDevice
   const stop = new Promise<string>((resolve) => (end = resolve));
   let ready!: () => void;
   const started = new Promise<void>((resolve) => (ready = resolve));
-  const ended = runDevice({ name, log, keylogFile, takeOver, ready, stop });
+  const keylog = keylogFile === undefined ? undefined : { path: keylogFile };
+  const ended = runDevice({ name, log, keylog, takeOver, ready, stop });
   ended.catch(() => {}); // whoever waits for it hears of it
   await Promise.race([started, ended]);
   try {

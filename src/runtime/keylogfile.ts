@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { wipe } from "../base/bytes.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { KeylogSink } from "./keylog.ts";
+import type { UapiDevice } from "../uapi/types.ts";
 
 export interface KeylogFile {
   /** The lines of one record. Throws when the disk is full: the caller goes on without. */
@@ -28,19 +28,40 @@ export function openKeylogFile(path: string): KeylogFile {
   return { write: (lines) => void writeSync(fd, lines), close: () => closeSync(fd) };
 }
 
-/** Writes the key log of `device` to the file at `path`. The result ends it. Throws TortieError. */
-export function logToFile(path: string, device: { keylog(write: KeylogSink): () => void }, log: Log): () => void {
+export type KeylogFileOptions = {
+  readonly path: string;
+  /** It ends by itself. @default never */
+  readonly seconds?: number | undefined;
+  /** Public keys of the peers whose handshakes are logged. @default all */
+  readonly peers?: readonly Uint8Array[] | undefined;
+};
+
+/** Writes the key log of `device` to a file. The result ends it. Throws TortieError. */
+export function logToFile({ path, seconds, peers }: KeylogFileOptions, device: Pick<UapiDevice, "keylog">, log: Log): () => void {
   const file = openKeylogFile(path);
-  const stop = device.keylog((lines) => {
-    try {
-      file.write(lines);
-    } catch (thrown) {
-      log.error("the key log could not be written", { path, why: messageOf(thrown) });
-    }
-    wipe(lines);
-  });
-  return () => {
-    stop();
+  let over = false;
+  const close = (): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
     file.close();
   };
+  const stop = device.keylog({
+    peers,
+    write: (lines) => {
+      try {
+        file.write(lines);
+      } catch (thrown) {
+        log.error("the key log could not be written", { path, why: messageOf(thrown) });
+      }
+      wipe(lines);
+    },
+    ended: close,
+  });
+  const end = (): void => {
+    stop();
+    close();
+  };
+  const timer = seconds === undefined ? undefined : setTimeout(end, seconds * 1000).unref();
+  return end;
 }

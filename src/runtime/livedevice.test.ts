@@ -215,18 +215,33 @@ describe("LiveDevice", () => {
     live.setUp(true);
     const heard: string[] = [];
     const sentBefore: number[] = [];
-    const stop = live.keylog((lines) => {
-      heard.push(fromUtf8(lines));
-      sentBefore.push(sockets.sent.length);
+    const stop = live.keylog({
+      write: (lines) => {
+        heard.push(fromUtf8(lines));
+        sentBefore.push(sockets.sent.length);
+      },
     });
+    expect(live.state().keylog).toEqual({ readers: 1, records: 0 });
     void live.handshake([]);
     const own = `LOCAL_STATIC_PRIVATE_KEY = ${toBase64(live.state().privateKey!)}\nREMOTE_STATIC_PUBLIC_KEY = ${toBase64(PEER)}\n`;
     expect(heard[0]).toBe(own);
     expect(heard[1]!.startsWith(`${own}LOCAL_EPHEMERAL_PRIVATE_KEY = `)).toBe(true);
     expect(sentBefore).toEqual([0, 0]);
+    expect(live.state().keylog).toEqual({ readers: 1, records: 1 });
     stop();
+    expect(live.state().keylog).toBeUndefined();
     void live.handshake([]);
     expect(heard.length).toBe(2);
     expect(sockets.sent.length).toBe(2);
+  });
+
+  test("endKeylogs() ends them all, and tells them", () => {
+    identify();
+    const told: string[] = [];
+    for (const name of ["a", "b"]) live.keylog({ write: () => {}, ended: () => told.push(name) });
+    live.endKeylogs();
+    live.endKeylogs();
+    expect(told).toEqual(["a", "b"]);
+    expect(live.state().keylog).toBeUndefined();
   });
 });

@@ -6,9 +6,9 @@ import type { Log } from "../base/log.ts";
 import { SysError } from "../sys/ffi.ts";
 import type { Routes } from "../sys/routes.ts";
 import { VNET_HEADER } from "../sys/tun.ts";
-import { Errno, type DeviceState, type Outcome, type PeerState, type UapiDevice, type UapiPeer } from "../uapi/types.ts";
+import { Errno, type DeviceState, type KeylogListener, type Outcome, type PeerState, type UapiDevice, type UapiPeer } from "../uapi/types.ts";
 import type { Device, Effect, Moment, Peer } from "../wireguard/index.ts";
-import { Keylog, type KeylogSink, staticLines } from "./keylog.ts";
+import { Keylog, sessionLines } from "./keylog.ts";
 import { ENOSPC, LivePeer, peerState } from "./livepeer.ts";
 import type { Group, Sockets } from "./sockets.ts";
 
@@ -174,7 +174,9 @@ export class LiveDevice implements UapiDevice {
   }
 
   state(): DeviceState {
-    return { privateKey: this.#parts.device.privateKey(), listenPort: this.#port, fwmark: this.#mark, peers: this.#peerStates() };
+    const { readers, records } = this.#keylog;
+    const state = { privateKey: this.#parts.device.privateKey(), listenPort: this.#port, fwmark: this.#mark, peers: this.#peerStates() };
+    return readers > 0 ? { ...state, keylog: { readers, records } } : state;
   }
 
   // Each state is good until the next one is asked for.
@@ -234,7 +236,7 @@ export class LiveDevice implements UapiDevice {
     if (updateOnly) return undefined;
     const made = device.addPeer(publicKey);
     if (made === "full") return ENOSPC;
-    if (made && this.#keylog.wanted) this.#keylog.write(staticLines(undefined, [made.publicKey]));
+    if (made) this.#keylog.statics(undefined, [made.publicKey]);
     return made && new LivePeer(this.#parts, made, true, (e) => this.#do(e));
   }
 
@@ -248,31 +250,64 @@ export class LiveDevice implements UapiDevice {
     return Errno.OK;
   }
 
-  keylog(write: KeylogSink): () => void {
+  keylog(listener: KeylogListener): () => void {
     const { device, log } = this.#parts;
-    const stop = this.#keylog.add(write);
+    const remove = this.#keylog.add(listener);
     device.keylog = true;
-    log.warn("session keys are being handed out: whoever has them reads this device's traffic");
-    write(this.#static());
+    const peers = listener.peers?.length ?? 0;
+    log.warn("KEY LOG ON: keys are being handed out; whoever has them reads this device's traffic", {
+      event: "keylog-on",
+      readers: this.#keylog.readers,
+      ...(peers > 0 ? { peers } : {}),
+      ...(listener.existing ? { existing: true } : {}),
+    });
+    this.#writeStatic();
+    if (listener.existing) this.#writeSessions(listener);
     return () => {
-      stop();
-      device.keylog = this.#keylog.wanted;
-      log.info("a key log reader is gone", { still: this.#keylog.wanted });
+      if (remove()) this.#keylogEnded();
     };
   }
-
-  #static(): Uint8Array {
-    const { device } = this.#parts;
-    const key = device.privateKey();
-    const lines = staticLines(
-      key,
-      [...device.peers()].map((p) => p.publicKey),
-    );
-    wipe(key);
-    return lines;
+  endKeylogs(): void {
+    if (!this.#keylog.wanted) return;
+    this.#keylog.end();
+    this.#keylogEnded();
   }
 
+  #keylogEnded(): void {
+    const { device, log } = this.#parts;
+    const { readers, records, wanted } = this.#keylog;
+    device.keylog = wanted;
+    log.warn(wanted ? "a key log ended, others go on" : "KEY LOG OFF", { event: "keylog-off", readers, handshakes: records });
+  }
+
+  /** To all who listen: static keys told twice do no harm. */
   #writeStatic(): void {
-    this.#keylog.write(this.#static());
+    const { device } = this.#parts;
+    const key = device.privateKey();
+    this.#keylog.statics(
+      key,
+      Array.from(device.peers(), (p) => p.publicKey),
+    );
+    wipe(key);
+  }
+
+  /** The keys of the sessions that exist; their handshakes are over. */
+  #writeSessions(listener: KeylogListener): void {
+    const { device } = this.#parts;
+    const { peers = [] } = listener;
+    const wanted = peers.length === 0 ? [...device.peers()] : peers.flatMap((key) => device.peer(key) ?? []);
+    for (const peer of wanted) {
+      const sessions = device.sessionKeys(peer);
+      if (sessions.length > 0)
+        listener.write(
+          sessionLines(
+            sessions.flatMap((s) => [
+              { receiver: s.remote, key: s.send },
+              { receiver: s.local, key: s.receive },
+            ]),
+          ),
+        );
+      for (const s of sessions) wipe(s.send, s.receive);
+    }
   }
 }

@@ -14,7 +14,7 @@ import { describeTun, offloadTun, openTun, queueInUse } from "../sys/tun.ts";
 import { serveUapi } from "../uapi/server.ts";
 import { createTables, Device, initTables, keypairBytes, type Moment, Secrets, secretsSize } from "../wireguard/index.ts";
 import { DataWorkers } from "./dataworkers.ts";
-import { logToFile } from "./keylogfile.ts";
+import { type KeylogFileOptions, logToFile } from "./keylogfile.ts";
 import { belongings, Predecessor } from "./handover.ts";
 import { JunkFilter } from "./junkfilter.ts";
 import { Link } from "./link.ts";
@@ -47,8 +47,8 @@ export type RunOptions = {
   readonly uapiFd?: number | undefined;
   /** Take over the running device of this name, with its link, sockets and sessions, instead of making one. @default false */
   readonly takeOver?: boolean | undefined;
-  /** File that gets the session keys. */
-  readonly keylogFile?: string | undefined;
+  /** File that gets the keys of handshakes, from before the first packet on. */
+  readonly keylog?: KeylogFileOptions | undefined;
   /** Called once, when the control socket listens. */
   readonly ready: () => void;
   /** Ends the device; the value says why. */
@@ -189,7 +189,7 @@ async function live(options: RunOptions, undo: Undo): Promise<string> {
     await watched;
     routes.close();
   });
-  if (options.keylogFile) undo.push(logToFile(options.keylogFile, liveDevice, log));
+  if (options.keylog) undo.push(logToFile(options.keylog, liveDevice, log));
   let fd = options.uapiFd;
   // From here to goOn() nobody reads the link and the sockets: what comes waits in their queues.
   const asked = clock.now();

@@ -1,7 +1,7 @@
 // One set or tortie_handshake operation, line by line, on a device. Not transactional: what came before a bad line stays (as in wireguard-go); the
 // lines after it are read and ignored, so that the connection stays in step.
 import { wipe } from "../base/bytes.ts";
-import { Errno, type Outcome, type UapiDevice, type UapiPeer } from "./types.ts";
+import { Errno, type KeylogRequest, type Outcome, type UapiDevice, type UapiPeer } from "./types.ts";
 import { KEY_LENGTH } from "./types.ts";
 import { ascii, decodeKey, parseAllowedIp, parseKey, parseNumber, parseUapiEndpoint } from "./values.ts";
 
@@ -177,3 +177,31 @@ export class HandshakeOperation extends Operation {
     return failed === OK ? this.#device.handshake(this.#keys) : failed;
   }
 }
+
+/** What stands behind tortie_keylog=1: `public_key` lines, `for=SECONDS`, `existing=true`. It does nothing: the request is for whoever streams then. */
+export class KeylogOperation extends Operation {
+  readonly #peers: Uint8Array[] = [];
+  #seconds: number | undefined;
+  #existing = false;
+
+  get request(): KeylogRequest {
+    return { peers: this.#peers, seconds: this.#seconds, existing: this.#existing };
+  }
+  protected step(pair: Pair | undefined): Outcome {
+    if (!pair) return EPROTO;
+    if (pair.name === "for") this.#seconds = number(pair.value, MAX_SECONDS) || undefined;
+    else if (pair.name === "existing") this.#existing = isTrue(pair.value);
+    else {
+      const key = pair.name === "public_key" ? parseKey(pair.value) : undefined;
+      if (!key || this.#peers.length === MAX_NAMED) return EINVAL;
+      this.#peers.push(key);
+      return OK;
+    }
+    return this.#seconds !== undefined || this.#existing ? OK : EINVAL;
+  }
+  protected finish(failed: number): Outcome {
+    return failed;
+  }
+}
+/** What a timer can wait. */
+const MAX_SECONDS = 2_000_000;

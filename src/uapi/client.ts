@@ -2,8 +2,8 @@
 import { lstat, opendir, unlink } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { TortieError } from "../base/errors.ts";
-import { encodeHandshake, encodeSet, LineTooLong, Lines, ReplyReader } from "./codec.ts";
-import { type DeviceConfig, type DeviceState, Errno, type PeerState } from "./types.ts";
+import { encodeHandshake, encodeKeylog, encodeSet, LineTooLong, Lines, ReplyReader } from "./codec.ts";
+import { type DeviceConfig, type DeviceState, Errno, type KeylogRequest, type PeerState } from "./types.ts";
 
 /** Where devices have their sockets (wg(8): RUNSTATEDIR "/wireguard"). */
 export const SOCKET_DIRECTORY = "/var/run/wireguard";
@@ -16,8 +16,10 @@ export interface UapiConnection {
   set(config: DeviceConfig): Promise<void>;
   /** Fresh handshake initiations now; to all peers when none are named. */
   handshake(publicKeys?: readonly Uint8Array[]): Promise<void>;
-  /** Turns the connection into a stream of key log text; ends when `signal` aborts or the device goes. No other operation may follow. */
-  keylog(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Turns the connection into a stream of key log text; ends when `signal` aborts, the time is over or the device goes. No other operation may follow. */
+  keylog(signal?: AbortSignal, request?: KeylogRequest): AsyncIterable<Uint8Array>;
+  /** Ends all key logs of the device: those of other connections and the one into its file. */
+  endKeylogs(): Promise<void>;
   /** Resolves when the connection is gone, whoever closed it: a client that keeps one open notices the device's death. */
   readonly closed: Promise<void>;
   close(): void;
@@ -120,14 +122,18 @@ class Connection implements UapiConnection {
     return this.#command("start a handshake", [encodeHandshake(publicKeys)]);
   }
 
-  async *keylog(signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  endKeylogs(): Promise<void> {
+    return this.#command("end the key logs", [Buffer.from("tortie_keylog=0\n\n")]);
+  }
+
+  async *keylog(signal?: AbortSignal, request: KeylogRequest = {}): AsyncIterable<Uint8Array> {
     const stop = (): void => this.close();
     if (signal?.aborted) return stop();
     signal?.addEventListener("abort", stop, { once: true });
     try {
       await this.#turn;
       this.#socket.removeAllListeners("data");
-      this.#socket.write("tortie_keylog=1\n\n");
+      this.#socket.write(encodeKeylog(request));
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) yield chunk;
     } catch (e) {
       if (!this.#socket.destroyed) throw e;

@@ -1,7 +1,7 @@
 // What is sent: requests by a client, the answer to get by a device. Generators of chunks, so that 130,560 allowed IPs never stand in one piece. A chunk is
 // good until the next one is asked for; then it is wiped and used again.
 import { utf8 } from "../base/bytes.ts";
-import type { DeviceConfig, DeviceState, PeerConfig, PeerState } from "./types.ts";
+import type { DeviceConfig, DeviceState, KeylogRequest, PeerConfig, PeerState } from "./types.ts";
 import { formatUapiEndpoint } from "./values.ts";
 import { field, LineWriter } from "./writer.ts";
 
@@ -51,6 +51,8 @@ export function* encodeState(state: DeviceState): Chunks {
   if (state.privateKey) w.key(PRIVATE_KEY, state.privateKey);
   if (state.listenPort !== 0) w.number(LISTEN_PORT, state.listenPort);
   if (state.fwmark !== 0) w.number(FWMARK, state.fwmark);
+  // wg(8) passes over what it does not know.
+  if (state.keylog) w.text(`tortie_keylog=${state.keylog.readers}\ntortie_keylog_records=${state.keylog.records}`);
   for (const p of state.peers) yield* peerState(w, p);
   w.text("errno=0\n");
   yield* chunk(w);
@@ -89,6 +91,17 @@ export function encodeHandshake(publicKeys: readonly Uint8Array[]): Uint8Array<A
   const w = new LineWriter();
   w.text("tortie_handshake=1");
   for (const key of publicKeys) w.key(PUBLIC_KEY, key);
+  w.text("");
+  return w.take();
+}
+
+/** tortie_keylog: the key log as a stream from now on. */
+export function encodeKeylog({ peers = [], seconds, existing }: KeylogRequest): Uint8Array<ArrayBuffer> {
+  const w = new LineWriter();
+  w.text("tortie_keylog=1");
+  for (const key of peers) w.key(PUBLIC_KEY, key);
+  if (seconds !== undefined) w.text(`for=${seconds}`);
+  if (existing) w.text("existing=true");
   w.text("");
   return w.take();
 }

@@ -2,7 +2,7 @@
 import { toHex } from "../base/bytes.ts";
 import { type Cidr, formatCidr } from "../base/cidr.ts";
 import { newPeer, type PeerDraft } from "./draft.ts";
-import { type DeviceState, type Endpoint, Errno, type UapiDevice, type UapiPeer } from "./types.ts";
+import { type DeviceState, type Endpoint, Errno, type KeylogListener, type UapiDevice, type UapiPeer } from "./types.ts";
 
 export class MemoryDevice implements UapiDevice {
   privateKey: Uint8Array | undefined;
@@ -11,7 +11,7 @@ export class MemoryDevice implements UapiDevice {
   readonly peers: Map<string, PeerDraft> = new Map();
   /** What was called, one line each, keys and all. */
   readonly calls: string[] = [];
-  readonly #keylogs = new Set<(lines: Uint8Array) => void>();
+  readonly #keylogs = new Set<KeylogListener>();
   readonly #ownPublicKey: Uint8Array | undefined;
 
   /** `ownPublicKey`: lines of a peer of this key are ignored. */
@@ -56,17 +56,23 @@ export class MemoryDevice implements UapiDevice {
     this.calls.push(["handshake", ...publicKeys.map(toHex)].join(" "));
     return publicKeys.every((k) => this.peers.has(toHex(k))) ? Errno.OK : Errno.ENOENT;
   }
-  keylog(write: (lines: Uint8Array) => void): () => void {
-    this.calls.push("keylog");
-    this.#keylogs.add(write);
+  keylog(listener: KeylogListener): () => void {
+    this.calls.push(["keylog", ...(listener.peers ?? []).map(toHex), ...(listener.existing ? ["existing"] : [])].join(" "));
+    this.#keylogs.add(listener);
     return () => {
-      this.calls.push("keylog end");
-      this.#keylogs.delete(write);
+      if (this.#keylogs.delete(listener)) this.calls.push("keylog end");
     };
+  }
+  endKeylogs(): void {
+    for (const listener of this.#keylogs) {
+      this.#keylogs.delete(listener);
+      this.calls.push("keylog ended");
+      listener.ended?.();
+    }
   }
   /** Hands a copy of these lines to every key log reader. */
   log(lines: Uint8Array): void {
-    for (const write of this.#keylogs) write(lines.slice());
+    for (const listener of this.#keylogs) listener.write(lines.slice());
   }
 
   #session(id: string, peer: PeerDraft, created: boolean): UapiPeer {

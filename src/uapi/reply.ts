@@ -62,6 +62,10 @@ function takeDevice(state: StateDraft, name: string, value: Uint8Array): boolean
       return put(parseNumber(ascii(value), 0xffff), (v) => (state.listenPort = v));
     case "fwmark":
       return put(parseNumber(ascii(value), 0xffffffff), (v) => (state.fwmark = v));
+    case "tortie_keylog":
+      return put(parseNumber(ascii(value), 0xffff), (readers) => (state.keylog = { readers, records: state.keylog?.records ?? 0 }));
+    case "tortie_keylog_records":
+      return put(parseNumber(ascii(value), Number.MAX_SAFE_INTEGER), (records) => (state.keylog = { readers: state.keylog?.readers ?? 0, records }));
     default:
       return true;
   }

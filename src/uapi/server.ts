@@ -5,9 +5,9 @@ import { watch } from "node:fs";
 import { dirname } from "node:path";
 import { wipe } from "../base/bytes.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { encodeState, HandshakeOperation, Lines, type Operation, SetOperation } from "./codec.ts";
+import { encodeState, HandshakeOperation, KeylogOperation, Lines, type Operation, SetOperation } from "./codec.ts";
 import { ascii } from "./values.ts";
-import { Errno, type UapiDevice } from "./types.ts";
+import { Errno, type KeylogRequest, type UapiDevice } from "./types.ts";
 
 /** A reader of the key log that is this far behind is cut off. */
 const MAX_UNREAD = 1 << 20;
@@ -174,15 +174,25 @@ async function get(socket: Socket, device: UapiDevice): Promise<void> {
   }
 }
 
-function keylog(socket: Socket, device: UapiDevice): void {
-  const stop = device.keylog((lines) => {
-    if (socket.destroyed || socket.writableLength > MAX_UNREAD) {
-      wipe(lines);
-      return void socket.destroy();
-    }
-    socket.write(lines, () => wipe(lines));
+function keylog(socket: Socket, device: UapiDevice, { peers, existing, seconds }: KeylogRequest): void {
+  const stop = device.keylog({
+    peers,
+    existing,
+    write: (lines) => {
+      if (socket.destroyed || socket.writableLength > MAX_UNREAD) {
+        wipe(lines);
+        return void socket.destroy();
+      }
+      socket.write(lines, () => wipe(lines));
+    },
+    ended: () => socket.destroySoon(),
   });
-  socket.once("close", stop);
+  // The device keeps the time: a reader that hangs does not prolong it.
+  const timer = seconds === undefined ? undefined : setTimeout(() => (stop(), socket.destroySoon()), seconds * 1000);
+  socket.once("close", () => {
+    clearTimeout(timer);
+    stop();
+  });
 }
 
 type Service = {
@@ -193,7 +203,8 @@ type Service = {
 };
 /** Which request a connection is in the middle of. */
 type Phase =
-  | { readonly kind: "idle" | "get" | "keylog" | "greet" | "hand over" }
+  | { readonly kind: "idle" | "get" | "stream" | "end streams" | "greet" | "hand over" }
+  | { readonly kind: "keylog"; readonly operation: KeylogOperation }
   | { readonly kind: "operation"; readonly operation: Operation; readonly sign: 1 | -1 };
 const IDLE: Phase = { kind: "idle" };
 
@@ -206,7 +217,8 @@ function begin(line: Uint8Array, { device, host }: Service): Phase | undefined {
   if (first === "set=1") return { kind: "operation", operation: new SetOperation(device), sign: -1 };
   if (first === "tortie_handshake=1") return { kind: "operation", operation: new HandshakeOperation(device), sign: -1 };
   if (first === "get=1") return { kind: "get" };
-  if (first === "tortie_keylog=1") return { kind: "keylog" };
+  if (first === "tortie_keylog=1") return { kind: "keylog", operation: new KeylogOperation() };
+  if (first === "tortie_keylog=0") return { kind: "end streams" };
   if (host && first === "tortie_takeover=1") return { kind: "greet" };
   if (host && first === "tortie_takeover=now") return { kind: "hand over" };
   return undefined;
@@ -225,6 +237,10 @@ async function next(phase: Phase, line: Uint8Array, socket: Socket, service: Ser
     await answer(socket, errno === 0 ? 0 : phase.sign * errno);
     return IDLE;
   }
+  if (phase.kind === "keylog" && line.length > 0) {
+    await phase.operation.line(line);
+    return phase;
+  }
   if (line.length > 0) {
     await answer(socket, Errno.EINVAL);
     return undefined;
@@ -236,9 +252,21 @@ async function next(phase: Phase, line: Uint8Array, socket: Socket, service: Ser
     socket.destroy();
     return undefined;
   }
-  if (phase.kind === "get") await get(socket, device);
-  else keylog(socket, device);
-  return phase.kind === "get" ? IDLE : phase;
+  if (phase.kind === "keylog") {
+    const errno = await phase.operation.end();
+    if (errno === 0) keylog(socket, device, phase.operation.request);
+    else await answer(socket, -errno);
+    return errno === 0 ? { kind: "stream" } : undefined;
+  }
+  if (phase.kind === "stream") {
+    await answer(socket, Errno.EINVAL);
+    return undefined;
+  }
+  if (phase.kind === "end streams") {
+    device.endKeylogs();
+    await answer(socket, Errno.OK);
+  } else await get(socket, device);
+  return IDLE;
 }
 
 /** `spoke` is told of everything that comes, and whether the client only reads from then on. */
@@ -259,7 +287,7 @@ async function converse(socket: Socket, service: Service, spoke: (reads: boolean
         else service.changing.delete(socket);
         if (socket.destroyed) return;
       }
-      spoke(phase.kind === "keylog");
+      spoke(phase.kind === "stream");
     }
   } finally {
     // The client went away in the middle: what was applied stays, and the last peer gets its done().

@@ -47,6 +47,8 @@ export type DeviceState = {
   /** The real port after bind; 0: none. */
   readonly listenPort: number;
   readonly fwmark: number;
+  /** While its keys are handed out: to how many, and those of how many handshakes so far. */
+  readonly keylog?: { readonly readers: number; readonly records: number } | undefined;
   /** In the order in which they were added. */
   readonly peers: Iterable<PeerState>;
 };
@@ -95,11 +97,29 @@ export interface UapiDevice {
   /** Sends a fresh handshake initiation now to these peers; [] = to all that have an endpoint. An unknown key: ENOENT. */
   handshake(publicKeys: readonly Uint8Array[]): Outcome;
   /**
-   * Subscribes to the key log (Wireshark's grammar). `write` gets whole lines as bytes, first (before this returns) those of all static keys, then a
-   * record for each handshake before its message is sent. The callee of `write` owns the bytes and wipes them. The result unsubscribes.
+   * Subscribes to the key log (Wireshark's grammar): first (before this returns) come all static keys, then a record for each handshake before its message
+   * is sent. The result unsubscribes.
    */
-  keylog(write: (lines: Uint8Array) => void): () => void;
+  keylog(listener: KeylogListener): () => void;
+  /** Ends all subscriptions, whoever made them. */
+  endKeylogs(): void;
 }
+
+export type KeylogListener = {
+  /** Gets whole lines, as bytes of its own, which it wipes after use. */
+  write(lines: Uint8Array): void;
+  /** Public keys of the peers whose handshakes it may hear of. @default all */
+  readonly peers?: readonly Uint8Array[] | undefined;
+  /** It also wants the keys of the sessions that exist, at the beginning. @default false */
+  readonly existing?: boolean | undefined;
+  /** Called when the subscription was ended by others. */
+  ended?(): void;
+};
+/** What a client asks for when it subscribes. */
+export type KeylogRequest = Pick<KeylogListener, "peers" | "existing"> & {
+  /** It ends by itself. @default never */
+  readonly seconds?: number | undefined;
+};
 
 export type PeerConfig = {
   readonly publicKey: Uint8Array;

@@ -11,7 +11,7 @@ import { type HandOverParts, NAMES, peerSnapshot, restorePeer } from "./handover
 import type { DeviceSnapshot } from "./snapshot.ts";
 import { type Endpoint, ENDPOINT_WORDS, writeEndpoint } from "./endpoint.ts";
 import { Exchange } from "./exchange.ts";
-import { Keypairs } from "./keypairs.ts";
+import { Keypairs, type SessionKeys } from "./keypairs.ts";
 import { clamp } from "./noise.ts";
 import { note } from "./noted.ts";
 import { type Peer, PeerState } from "./peer.ts";
@@ -99,6 +99,10 @@ export class Device {
     return this.#exchange.take();
   }
 
+  /** Copies of the keys of all sessions with a peer, for a key log; the caller wipes them. */
+  sessionKeys(peer: Peer): SessionKeys[] {
+    return this.#keypairs.keys((peer as PeerState).slot);
+  }
   /** In the order in which they were added. */
   peers(): Iterable<Peer> {
     return this.#peers.values();

@@ -4,7 +4,11 @@ import type { TransportKeys } from "./handshake.ts";
 import { lockKeypairs, unlockKeypairs } from "./lock.ts";
 import type { Indices } from "./indices.ts";
 import type { Reclaimer } from "./reclaim.ts";
+import { keep } from "./secret.ts";
 import { Keypair, keypairOf, Row, rowOf, stamp, type Tables, Usable } from "./tables.ts";
+
+/** Keys of a session with the receiver indices of its messages: `remote` stands in those that are sent, `local` in those that come. */
+export type SessionKeys = { readonly remote: number; readonly send: Uint8Array; readonly local: number; readonly receive: Uint8Array };
 
 export class Keypairs {
   readonly #t: Tables;
@@ -76,6 +80,20 @@ export class Keypairs {
     this.#liveOf(peer).add(slot);
     Atomics.store(this.#t.i32, rowOf(this.#t, peer) + word, slot + 1);
     return true;
+  }
+  /** Copies of the keys of a peer's sessions, which the caller wipes. */
+  keys(peer: number): SessionKeys[] {
+    const t = this.#t;
+    return Array.from(this.#live.get(peer) ?? [], (slot) => {
+      const k = keypairOf(t, slot);
+      const copy = (word: number): Uint8Array => keep(t.u8.subarray(4 * (k + word), 4 * (k + word) + 32));
+      return {
+        remote: t.u32[k + Keypair.REMOTE]!,
+        send: copy(Keypair.SEND_KEY),
+        local: t.u32[k + Keypair.LOCAL]!,
+        receive: copy(Keypair.RECEIVE_KEY),
+      };
+    });
   }
   /** Frees what the peer's row no longer names. */
   sweep(peer: number): void {

@@ -1,11 +1,13 @@
 // A machine with a kernel of its own: Debian's, with its WireGuard module, in QEMU under software emulation (scripts/guest makes it, scripts/guest-init is
 // its first process). It boots in some seconds, so one serves many tests. Its eth0 ends in a bridge of a namespace of its own, to which hosts are joined.
 // Scripts go in and answers come out through QEMU's standard input and output, so that nothing is left when either side dies.
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Host, type Spawned } from "../device/host.ts";
 import { find, peersDirectory } from "../peers.ts";
+import { writeArchive } from "./archive.ts";
+import { programFiles, wantedFile } from "./program.ts";
 import { rootOf } from "../../src/sys/ns.ts";
 
 const image = (name: string): string => join(peersDirectory, "../guest", name);
@@ -37,10 +39,18 @@ export class Guest {
     });
   }
 
-  /** Boots one; resolves when it runs scripts. */
-  static async boot(): Promise<Guest> {
+  /** Boots one; resolves when it runs scripts. `program`: with this program and Node (program.ts), for which it gets more memory. */
+  static async boot(options: { readonly program?: boolean } = {}): Promise<Guest> {
     const outside = await Host.create();
     try {
+      let initramfs = image("initramfs");
+      if (options.program) {
+        // In the private memory of that namespace, gone with it. The kernel unpacks archives that stand one behind the other.
+        const path = `${rootOf(outside.pid)}/run/initramfs`;
+        copyFileSync(initramfs, path);
+        writeArchive(path, programFiles(), wantedFile, "a");
+        initramfs = "/run/initramfs";
+      }
       await outside.sh(`set -e
 ip link add br0 mtu ${MAX_MTU} type bridge
 ip tuntap add tap0 mode tap
@@ -50,7 +60,7 @@ ip addr add 192.0.2.9/24 dev br0`);
       const qemu = outside.spawn(
         [
           QEMU!,
-          ...words("-accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial file:/run/console -append"),
+          ...words(`-accel tcg -cpu max -m ${options.program ? 768 : 256} -nodefaults -display none -no-reboot -serial file:/run/console -append`),
           // On a busy machine an emulated timer may not tick while the kernel waits for it to.
           "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check",
           ...words("-chardev stdio,id=control,signal=off -device virtio-serial-pci -device virtserialport,chardev=control,name=control"),
@@ -59,7 +69,7 @@ ip addr add 192.0.2.9/24 dev br0`);
           "-kernel",
           image("vmlinuz"),
           "-initrd",
-          image("initramfs"),
+          initramfs,
         ],
         {},
         "pipe",

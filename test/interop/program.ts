@@ -1,0 +1,35 @@
+// This program, with the Node that runs it, as files for a guest: `node /tortie/dist/cli/main.js` works there as it does here.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import type { Contents } from "./archive.ts";
+
+const root = new URL("../..", import.meta.url).pathname;
+
+type Package = { readonly dependencies?: object; readonly optionalDependencies?: object };
+
+/** Packages that `folder` needs to run, by name, as far as they are installed. The store's is left out: the API server stays outside. */
+function packages(folder: string, found: Map<string, string>): Map<string, string> {
+  const { dependencies = {}, optionalDependencies = {} } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as Package;
+  for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+    const path = `${root}node_modules/${name}`;
+    if (name === "lmdb" || found.has(name) || !existsSync(path)) continue;
+    found.set(name, path);
+    packages(path, found);
+  }
+  return found;
+}
+
+/** What a guest must hold. */
+export function programFiles(): Contents {
+  const files = new Map([
+    ["/usr/bin/node", realpathSync(process.execPath)],
+    ["/tortie/package.json", `${root}package.json`],
+    ["/tortie/dist", `${root}dist`],
+  ]);
+  for (const [, library] of execFileSync("ldd", [process.execPath], { encoding: "utf8" }).matchAll(/(\/\S+) \(0x/g)) files.set(library!, library!);
+  for (const [name, path] of packages(root, new Map())) files.set(`/tortie/node_modules/${name}`, path);
+  return files;
+}
+
+/** Sources, types and maps stay here. */
+export const wantedFile = (path: string): boolean => !/\.(d\.[cm]?ts|map|md|[cm]?ts|h|cc|c|cpp)$/.test(path);
