@@ -1,10 +1,14 @@
-// One command in a pod: found by the pid that holds the pod's namespaces, entered with nsenter, its end told as a Kubernetes Status.
+// One command in a pod (found by the pid that holds the pod's namespaces, entered with nsenter), or a capture on the node; its end told as a Kubernetes
+// Status.
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { argumentsOf } from "../api/nodecapture.ts";
 import { messageOf } from "../base/errors.ts";
 import { fromUtf8 } from "../base/bytes.ts";
+import type { Endpoint } from "../client/kubeconfig.ts";
 import { enter } from "../sys/ns.ts";
-import { type Session, startSession } from "../sys/session.ts";
-import type { ExecOrder } from "./open.ts";
+import { type Session, type SessionOptions, startSession } from "../sys/session.ts";
+import type { ExecOrder, Order } from "./open.ts";
 import { podPidFile } from "./paths.ts";
 
 type Status = {
@@ -62,27 +66,52 @@ function podPid(order: ExecOrder): number | undefined {
   }
 }
 
+function inPod(order: ExecOrder): SessionOptions | string {
+  const { namespace, pod, command, tty } = order;
+  const pid = podPid(order);
+  if (pid === undefined) return `pod "${namespace}/${pod}" does not run on this node`;
+  const env = { PATH: process.env.PATH ?? PATH, HOME: "/root", HOSTNAME: pod, ...(tty ? { TERM: "xterm" } : {}) };
+  return { argv: [...enter(pid, ["net", "mount", "uts"]), ...command], env, tty };
+}
+
+/** How this program is run again, and which packets are its own, as an expression of filters. */
+export type Self = { readonly tortie: readonly string[]; readonly traffic: string | undefined };
+
+/** The packets to and from the API server: a capture that holds its own way home grows for ever. */
+export function trafficTo(endpoint: Pick<Endpoint, "url" | "socketPath">): string | undefined {
+  if (endpoint.socketPath !== undefined) return undefined;
+  const { hostname, port, protocol } = new URL(endpoint.url);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const ports = `tcp port ${port || (protocol === "https:" ? 443 : 80)}`;
+  return isIP(host) === 0 ? ports : `host ${host} and ${ports}`;
+}
+
 export class Execution {
-  readonly #order: ExecOrder;
+  readonly #order: Order;
+  readonly #self: Self;
   readonly #events: ExecutionEvents;
+  readonly #pipes: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean; readonly tty: boolean };
   #session: Session | undefined;
 
-  constructor(order: ExecOrder, events: ExecutionEvents) {
+  constructor(order: Order, self: Self, events: ExecutionEvents) {
     this.#order = order;
+    this.#self = self;
     this.#events = events;
+    this.#pipes = order.type === "exec" ? order : { stdin: true, stdout: true, stderr: true, tty: false };
   }
 
   start(): void {
-    const { namespace, pod, command, tty } = this.#order;
-    const pid = podPid(this.#order);
-    if (pid === undefined) return this.#events.ended(failure(`pod "${namespace}/${pod}" does not run on this node`));
-    const env = { PATH: process.env.PATH ?? PATH, HOME: "/root", HOSTNAME: pod, ...(tty ? { TERM: "xterm" } : {}) };
+    const order = this.#order;
+    const env = { PATH: process.env.PATH ?? PATH, HOME: "/root" };
+    const session =
+      order.type === "exec" ? inPod(order) : { argv: [...this.#self.tortie, ...argumentsOf(order, this.#self.traffic)], env, tty: false };
+    if (typeof session === "string") return this.#events.ended(failure(session));
     try {
-      this.#session = startSession({ argv: [...enter(pid, ["net", "mount", "uts"]), ...command], env, tty });
+      this.#session = startSession(session);
     } catch (thrown) {
       return this.#events.ended(failure(messageOf(thrown)));
     }
-    if (!this.#order.stdin && !tty) this.#session.end();
+    if (!this.#pipes.stdin && !this.#pipes.tty) this.#session.end();
     void this.#run(this.#session);
   }
 
@@ -104,7 +133,7 @@ export class Execution {
   }
 
   async #forward(from: NodeJS.ReadableStream, channel: 1 | 2): Promise<void> {
-    const wanted = channel === 1 ? this.#order.stdout : this.#order.stderr;
+    const wanted = channel === 1 ? this.#pipes.stdout : this.#pipes.stderr;
     try {
       for await (const chunk of from) if (wanted) await this.#events.output(channel, chunk as Buffer);
     } catch {

@@ -1,6 +1,9 @@
 // What a server may ask of an agent on the stream. Pure; nothing of it is trusted to be well formed.
+import { captureOf, type NodeCapture } from "../api/nodecapture.ts";
 
+/** One command in a pod. */
 export type ExecOrder = {
+  readonly type: "exec";
   readonly namespace: string;
   readonly pod: string;
   readonly command: readonly string[];
@@ -10,11 +13,15 @@ export type ExecOrder = {
   readonly stderr: boolean;
 };
 
+/** A capture on the node itself. */
+export type CaptureOrder = NodeCapture & { readonly type: "capture" };
+export type Order = ExecOrder | CaptureOrder;
+
 /** A DNS subdomain name: it becomes part of a path. */
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /** The order, or the reason why it is none. */
-export function parseOpen(text: string): ExecOrder | string {
+export function parseOpen(text: string): Order | string {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -22,13 +29,18 @@ export function parseOpen(text: string): ExecOrder | string {
     return "the order is not JSON";
   }
   if (typeof value !== "object" || value === null) return "the order is not an object";
+  if ("type" in value && value.type === "capture") {
+    const capture = captureOf(value);
+    return typeof capture === "string" ? capture : { type: "capture", ...capture };
+  }
   const { type, namespace, pod, command, tty, stdin, stdout, stderr } = value as Record<string, unknown>;
-  if (type !== "exec") return "this node knows no order but exec";
+  if (type !== "exec") return "this node knows no order but exec and capture";
   if (typeof namespace !== "string" || !NAME.test(namespace)) return "namespace: not a name";
   if (typeof pod !== "string" || !NAME.test(pod)) return "pod: not a name";
   if (!Array.isArray(command) || command.length === 0 || !command.every((w) => typeof w === "string" && !w.includes("\0")))
     return "command: not a list of words";
   return {
+    type,
     namespace,
     pod,
     command: command as string[],

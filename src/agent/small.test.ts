@@ -9,7 +9,8 @@ import { firstFound } from "./autodetect.ts";
 import { seconds, tableIndex, wireguardMark } from "./calc/config.ts";
 import { loadKey, makeKey, publicKeyOf, removeKey, saveKey } from "./drivers/key.ts";
 import { Ledger } from "./drivers/ledger.ts";
-import { exitStatus } from "./exec.ts";
+import { exitStatus, trafficTo } from "./exec.ts";
+import { argumentsOf, askedOf, captureOf, queryOfCapture } from "../api/nodecapture.ts";
 import { parseOpen } from "./open.ts";
 import { tunnelHandle, vxlanMac } from "./tunnels.ts";
 
@@ -23,6 +24,7 @@ describe("parseOpen()", () => {
   const good = { type: "exec", namespace: "default", pod: "pod1", command: ["sh"], tty: true, stdin: true };
   test("takes what the server sends", () =>
     expect(parseOpen(JSON.stringify(good))).toEqual({
+      type: "exec",
       namespace: "default",
       pod: "pod1",
       command: ["sh"],
@@ -44,6 +46,35 @@ describe("parseOpen()", () => {
     JSON.stringify({ ...good, command: "sh" }),
     JSON.stringify({ ...good, command: ["a\0b"] }),
   ])("refuses %s", (text) => expect(parseOpen(text)).toBeTypeOf("string"));
+});
+
+describe("a capture on a node", () => {
+  const good = { interfaces: ["eth0", "any"], filter: "udp port 51820", snaplenData: 96 };
+  test("goes the whole way: query, order, arguments", () => {
+    const asked = captureOf(askedOf(new URLSearchParams(queryOfCapture(good))));
+    expect(asked).toEqual(good);
+    expect(parseOpen(JSON.stringify({ type: "capture", ...good }))).toEqual({ type: "capture", ...good });
+    expect(argumentsOf(good, trafficTo({ url: "https://10.0.0.1:6443" })).join(" ")).toBe(
+      "capture -i eth0 -i any --snaplen-data 96 -w - --quiet --until-input-ends --filter (udp port 51820) and not (host 10.0.0.1 and tcp port 6443)",
+    );
+  });
+  test.for([
+    {},
+    { interfaces: [] },
+    { interfaces: ["-w"] },
+    { interfaces: ["a b"] },
+    { interfaces: ["../x"] },
+    { interfaces: ["abcdefghijklmnop"] },
+    { interfaces: Array.from({ length: 33 }, () => "a") },
+    { filter: "\0" },
+    { filter: "x".repeat(5000) },
+    { snaplen: 0 },
+    { snaplen: "96" },
+    { bufferSize: 1e9 },
+    { snaplenData: 1.5 },
+  ])("refuses %j", (bad) =>
+    expect(parseOpen(JSON.stringify({ type: "capture", ...(Object.keys(bad).length > 0 ? good : {}), ...bad }))).toBeTypeOf("string"),
+  );
 });
 
 describe("key files", () => {

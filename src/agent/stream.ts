@@ -1,5 +1,5 @@
 // The one connection by which the server reaches this node: a WebSocket that the agent opens and keeps open. Frames: u32 big-endian stream id, u8 channel,
-// payload. Channel numbers are those of v5.channel.k8s.io, and 254 opens a stream. One stream is one command in a pod.
+// payload. Channel numbers are those of v5.channel.k8s.io, and 254 opens a stream. One stream is one command in a pod, or one capture on the node.
 import { setTimeout as sleep } from "node:timers/promises";
 import type WebSocket from "ws";
 import { type Backoff, delay } from "../base/backoff.ts";
@@ -9,7 +9,7 @@ import type { Log } from "../base/log.ts";
 import type { Endpoint } from "../client/kubeconfig.ts";
 import { openWebSocket } from "../client/node.ts";
 import { pause } from "../client/pause.ts";
-import { Execution } from "./exec.ts";
+import { Execution, type Self, trafficTo } from "./exec.ts";
 import { parseOpen } from "./open.ts";
 
 export const STREAM_PROTOCOL = "v1.stream.tortie.io";
@@ -35,23 +35,31 @@ export function frame(stream: number, channel: number, payload: Uint8Array): Buf
   return out;
 }
 
-export class Stream {
-  readonly #options: { endpoint: Endpoint; node: string; log: Log };
+export type StreamOptions = {
+  endpoint: Endpoint;
+  node: string;
+  log: Log;
+  /** Program and arguments that run this program's commands. */
+  tortie: readonly string[];
+};
 
-  constructor(options: { endpoint: Endpoint; node: string; log: Log }) {
+export class Stream {
+  readonly #options: StreamOptions;
+
+  constructor(options: StreamOptions) {
     this.#options = options;
   }
 
   /** Keeps the connection until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { endpoint, node, log } = this.#options;
+    const { endpoint, node, log, tortie } = this.#options;
     const path = `/apis/tortie.io/v1/nodes/${encodeURIComponent(node)}/stream`;
     for (let failures = 0; !signal.aborted;) {
       const began = performance.now();
       try {
         const socket = await openWebSocket(endpoint, path, STREAM_PROTOCOL, signal);
         log.debug("stream to the server is open");
-        await serve(socket, log, signal);
+        await serve(socket, { tortie, traffic: trafficTo(endpoint) }, log, signal);
       } catch (thrown) {
         if (signal.aborted) return;
         log.debug("no stream to the server, trying again", { error: messageOf(thrown) });
@@ -63,7 +71,7 @@ export class Stream {
 }
 
 /** Answers what comes on one connection, until it ends; then everything that ran for it is ended too. */
-function serve(socket: WebSocket, log: Log, signal: AbortSignal): Promise<void> {
+function serve(socket: WebSocket, self: Self, log: Log, signal: AbortSignal): Promise<void> {
   const running = new Map<number, Execution>();
   const send = (id: number, channel: number, payload: Uint8Array): Promise<void> =>
     new Promise((resolve) => (socket.readyState === socket.OPEN ? socket.send(frame(id, channel, payload), () => resolve()) : resolve()));
@@ -75,8 +83,9 @@ function serve(socket: WebSocket, log: Log, signal: AbortSignal): Promise<void> 
     if (running.size >= STREAM_LIMIT) return refuse(`this node runs ${STREAM_LIMIT} commands already`);
     const order = parseOpen(fromUtf8(payload));
     if (typeof order === "string") return refuse(order);
-    log.info("running a command in a pod", { namespace: order.namespace, pod: order.pod, tty: order.tty });
-    const execution = new Execution(order, {
+    if (order.type === "exec") log.info("running a command in a pod", { namespace: order.namespace, pod: order.pod, tty: order.tty });
+    else log.info("capturing packets", { interfaces: order.interfaces, filter: order.filter });
+    const execution = new Execution(order, self, {
       output: (channel, data) => send(id, channel, data),
       ended: (status) => {
         running.delete(id);

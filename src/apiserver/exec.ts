@@ -1,4 +1,4 @@
-// One exec: kubectl's WebSocket on one side, a stream of the pod's agent on the other. Bytes are passed on as they come; whoever reads too slowly makes
+// One exec, or one capture: the client's WebSocket on one side, a stream of the node's agent on the other. Bytes are passed on as they come; whoever reads too slowly makes
 // the other side wait.
 import type { WebSocket } from "ws";
 import { unavailable } from "../api/status.ts";
@@ -38,7 +38,7 @@ export function bridge(client: WebSocket, open: (listener: Listener) => Stream |
     lost() {
       if (over) return;
       finish("the agent went away");
-      status(JSON.stringify(unavailable("the agent of the pod's node went away").status));
+      status(JSON.stringify(unavailable("the agent of the node went away").status));
     },
   });
   function hold(from: Stream): void {
@@ -58,7 +58,7 @@ export function bridge(client: WebSocket, open: (listener: Listener) => Stream |
   }
   if (!stream) {
     finish("the agent went away");
-    return status(JSON.stringify(unavailable("the agent of the pod's node went away").status));
+    return status(JSON.stringify(unavailable("the agent of the node went away").status));
   }
   client.on("message", (data: Buffer, binary: boolean) => {
     const channel = data[0];

@@ -1,6 +1,7 @@
 // The agents' streams: one WebSocket that each agent opens and keeps (subprotocol v1.stream.tortie.io). Frames, both ways: u32 BE stream id, u8 channel,
 // payload. Channels are those of v5.channel.k8s.io (0 stdin, 1 stdout, 2 stderr, 3 final Status, 4 resize, 255 close of a channel), and 254: open.
 import type { WebSocket } from "ws";
+import type { NodeCapture } from "../api/nodecapture.ts";
 import type { Log } from "../base/log.ts";
 
 export const STREAM_PROTOCOL = "v1.stream.tortie.io";
@@ -18,6 +19,9 @@ export type OpenExec = {
   stdout: boolean;
   stderr: boolean;
 };
+
+export type OpenCapture = NodeCapture & { type: "capture" };
+export type Open = OpenExec | OpenCapture;
 
 /** Receives the frames of one stream. */
 export interface Listener {
@@ -75,7 +79,7 @@ class Agent {
     this.#listeners.clear();
   }
 
-  open(exec: OpenExec, listener: Listener): Stream {
+  open(order: Open, listener: Listener): Stream {
     const id = this.#next;
     this.#next = this.#next >= 0xffffffff ? 1 : this.#next + 1;
     this.#listeners.set(id, listener);
@@ -86,7 +90,7 @@ class Agent {
       header[4] = channel;
       socket.send(Buffer.concat([header, payload]), { binary: true });
     };
-    send(CHANNEL.open, Buffer.from(JSON.stringify(exec)));
+    send(CHANNEL.open, Buffer.from(JSON.stringify(order)));
     return {
       send,
       close: () => {
@@ -135,8 +139,8 @@ export class Streams {
   }
 
   /** Undefined when the node's agent is not connected. */
-  open(node: string, exec: OpenExec, listener: Listener): Stream | undefined {
-    return this.#agents.get(node)?.open(exec, listener);
+  open(node: string, order: Open, listener: Listener): Stream | undefined {
+    return this.#agents.get(node)?.open(order, listener);
   }
 
   close(): void {

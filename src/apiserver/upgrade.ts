@@ -1,10 +1,13 @@
-// Requests that become WebSockets: an agent's stream, and kubectl's exec into a pod (GET …/pods/NAME/exec, subprotocol v5.channel.k8s.io).
+// Requests that become WebSockets: an agent's stream, kubectl's exec into a pod (GET …/pods/NAME/exec, subprotocol v5.channel.k8s.io),
+// and captures on a node (GET /apis/tortie.io/v1/nodes/NAME/capture, the same subprotocol).
 // Every refusal is an HTTP answer with a Status, which kubectl shows.
 import type { IncomingMessage, Server } from "node:http";
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocketServer } from "ws";
 import type { Kind } from "../api/kind.ts";
+import { NODE } from "../api/node.ts";
+import { askedOf, captureOf } from "../api/nodecapture.ts";
 import type { Pod } from "../api/pod.ts";
 import { POD } from "../api/pod.ts";
 import { ApiError, badRequest, conflict, notFound, unauthorized, unavailable } from "../api/status.ts";
@@ -17,7 +20,7 @@ import { targetOf } from "./http.ts";
 import { refuseImpersonation } from "./impersonation.ts";
 import type { Registry } from "./registry.ts";
 import { flag, parsePath, type ResourcePath, type User } from "./request.ts";
-import { type OpenExec, STREAM_PROTOCOL, type Streams } from "./streams.ts";
+import { type Open, type OpenExec, STREAM_PROTOCOL, type Streams } from "./streams.ts";
 
 export type UpgradeOptions = {
   readonly registry: Registry;
@@ -52,6 +55,8 @@ async function route(upgrade: Upgrade, options: UpgradeOptions): Promise<void> {
     return agentStream(upgrade, options, asked);
   if (asked?.group === "" && asked.plural === "pods" && asked.subresource === "exec" && asked.name !== "")
     return exec(upgrade, options, asked, query);
+  if (asked?.group === "tortie.io" && asked.plural === "nodes" && asked.subresource === "capture" && asked.name !== "")
+    return capture(upgrade, options, asked, query);
   throw badRequest("this path cannot be upgraded");
 }
 
@@ -93,17 +98,42 @@ async function exec(
     stderr: flag(query, "stderr") && !flag(query, "tty"),
   };
   if (open.command.length === 0) throw badRequest("you must specify at least one command");
+  await connect(
+    { message, socket, head, user },
+    { streams, audit },
+    { verb: "exec", node, order: open, said: { command: open.command, tty: open.tty } },
+  );
+}
+
+/** Everybody's packets pass a node: only who may do everything may see them. */
+async function capture(upgrade: Upgrade, options: UpgradeOptions, asked: ResourcePath, query: URLSearchParams): Promise<void> {
+  const { group, plural: resource, subresource, namespace, name } = asked;
+  const refused = authorize(upgrade.user, { verb: "create", group, resource, subresource, namespace, name });
+  if (refused) throw refused;
+  if (!(await options.registry.find(NODE, "", name))) throw notFound(NODE, name);
+  const order = captureOf(askedOf(query));
+  if (typeof order === "string") throw badRequest(order);
+  if (!options.streams.has(name)) throw unavailable(`the agent of node ${JSON.stringify(name)} is not connected to this server`);
+  await connect(upgrade, options, { verb: "capture", node: name, order: { type: "capture", ...order }, said: { ...order } });
+}
+
+type Connection = { readonly verb: string; readonly node: string; readonly order: Open; readonly said: object };
+
+/** Joins the client to the node's agent, and writes down that, and how it ended. */
+async function connect({ message, socket, head, user }: Upgrade, options: Pick<UpgradeOptions, "streams" | "audit">, c: Connection): Promise<void> {
+  const { verb, node, order } = c;
   if ((message.headers.upgrade ?? "").toLowerCase() !== "websocket" || !offered(message).includes(EXEC_PROTOCOL))
-    throw badRequest(`exec needs kubectl 1.30 or newer: this server speaks WebSocket (${EXEC_PROTOCOL}), not ${message.headers.upgrade ?? "SPDY"}`);
+    throw badRequest(
+      `${verb} needs kubectl 1.30 or newer: this server speaks WebSocket (${EXEC_PROTOCOL}), not ${message.headers.upgrade ?? "SPDY"}`,
+    );
   const sockets = await webSockets();
-  const path = targetOf(message).path;
-  const line = { path, user: user.name, source: message.socket.remoteAddress ?? "unix", node, command: open.command, tty: open.tty };
-  audit({ verb: "exec", code: 101, ...line });
+  const line = { path: targetOf(message).path, user: user.name, source: message.socket.remoteAddress ?? "unix", node, ...c.said };
+  options.audit({ verb, code: 101, ...line });
   sockets.handleUpgrade(message, socket, head, (ws) =>
     bridge(
       ws,
-      (listener) => streams.open(node, open, listener),
-      (result) => audit({ verb: "exec", ended: true, ...line, result }),
+      (listener) => options.streams.open(node, order, listener),
+      (result) => options.audit({ verb, ended: true, ...line, result }),
     ),
   );
 }

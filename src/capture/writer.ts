@@ -17,6 +17,7 @@ export type NewInterface = {
   os?: string;
   mac?: Uint8Array;
   ips?: readonly { ip: Ip; prefix: number }[];
+  comments?: readonly string[];
 };
 export type NewPacket = {
   /** Nanoseconds since 1970. */
@@ -66,7 +67,7 @@ export class PcapngWriter implements CaptureWriter {
     const v = new DataView(body.buffer);
     v.setUint16(0, i.link, true);
     v.setUint32(4, i.snaplen ?? 262_144, true);
-    const options: Option[] = [...textOption(2, i.name), ...textOption(3, i.description)];
+    const options: Option[] = [...(i.comments ?? []).flatMap((c) => textOption(1, c)), ...textOption(2, i.name), ...textOption(3, i.description)];
     for (const { ip, prefix } of i.ips ?? []) {
       if (ip.length === 4) {
         const mask = new Uint8Array(4);

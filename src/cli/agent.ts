@@ -49,14 +49,9 @@ async function start(options: Options): Promise<number> {
       stop.abort();
       setTimeout(() => process.exit(0), STOP_MS).unref();
     });
-  const deviceCommand = options.deviceCommand?.split(" ").filter((w) => w !== "") ?? [
-    process.execPath,
-    ...process.execArgv,
-    process.argv[1]!,
-    "device",
-    "--foreground",
-  ];
-  const stream = new Stream({ endpoint, node, log });
+  const tortie = [process.execPath, ...process.execArgv, process.argv[1]!];
+  const deviceCommand = options.deviceCommand?.split(" ").filter((w) => w !== "") ?? [...tortie, "device", "--foreground"];
+  const stream = new Stream({ endpoint, node, log, tortie });
   const streaming = stream.run(stop.signal).catch((thrown: unknown) => log.error("the stream to the server ended", { error: messageOf(thrown) }));
   try {
     await new Agent({ node, client, log, deviceCommand }).run(stop.signal);

@@ -1,6 +1,7 @@
 // `tortie capture -i IF`: captures packets, on request with the keys that open them, in a file that Wireshark opens decrypted.
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../base/errors.ts";
+import { checkFilter } from "../capture/filter/index.ts";
 import { linkName } from "../packet/link.ts";
 import type { SocketStatistics } from "../sys/packetsocket.ts";
 import { type DeviceKeys, onlyDevice, openDeviceKeys } from "./captures/devicekeys.ts";
@@ -13,6 +14,9 @@ import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = {
   interface: string[];
+  node?: string[];
+  allNodes?: boolean;
+  kubeconfig?: string;
   write?: string;
   keys?: boolean;
   device?: string;
@@ -36,8 +40,9 @@ type Options = {
 const MAX_SNAP = 262_144;
 /** tcpdump's unit of -C. */
 const MILLION = 1_000_000;
-/** How long a packet waits for those of other interfaces: a ring hands over within 50 ms. */
+/** How long a packet waits for those of other interfaces: a ring hands over within 50 ms; the way from a node is longer. */
 const PATIENCE_MS = 300;
+const NODES_PATIENCE_MS = 1_500;
 const TICK_MS = 100;
 const several = (text: string, before: string[] = []): string[] => [...before, text];
 
@@ -52,9 +57,14 @@ export async function main(args: string[]): Promise<number> {
     "tortie capture -i ens5 -w wire.pcapng -C 100 -W 10              the last 1000 MB, in ten files",
     "tortie capture -i ens5 -w - | tshark -r -",
     "tortie capture -i any -c 100",
+    "tortie capture --all-nodes -i ens5 -w cluster.pcapng wireguard  every node's side, in order of time",
+    "tortie capture --node k8s-w1 --node k8s-w2 -i ens5 -i wireguard.cali -w two.pcapng",
   ])
     .argument("[filter...]", "which packets, in tcpdump's language; `wireguard` is short for WireGuard's messages")
     .requiredOption("-i, --interface <name>", 'the interface, or "any"; may be given several times', several)
+    .option("--node <name>", "capture on this node of the cluster, through its agent; may be given several times", several)
+    .option("--all-nodes", "capture on every node of the cluster")
+    .option("--kubeconfig <file>", "with --node, --all-nodes: where the API is")
     .option("-f, --filter <expression>", "the filter as one word")
     .option("-w, --write <file>", "write a pcapng (mode 0600) instead of printing; - is standard output")
     .option("--keys", "take the running device's keys and force a fresh handshake, so that what is captured can be opened")
@@ -98,9 +108,18 @@ async function capture(words: string, options: Options): Promise<number> {
   if (options.keys && write !== undefined && format === "pcap") throw new TortieError("Cannot put keys into a pcap file: only pcapng holds them");
   if (format === "pcap" && options.interface.length > 1)
     throw new TortieError("Cannot write several interfaces into a pcap file: only pcapng tells them apart");
+  const onNodes = options.allNodes === true || options.node !== undefined;
+  if (onNodes && options.keys) {
+    throw new TortieError("Cannot take keys from other nodes: they do not leave the node that they are of", {
+      hint: "Capture with --keys on that node itself, or open this capture with the nodes' key logs later.",
+    });
+  }
   const device = options.keys ? (options.device ?? (await onlyDevice())) : undefined;
   const say = (text: string): void => void (options.quiet || process.stderr.write(`${text}\n`));
-  const feeds = await openFeeds(filter, options);
+  const source = onNodes
+    ? { feeds: await openNodes(filter, options, say), patience: NODES_PATIENCE_MS }
+    : { feeds: await openFeeds(filter, options), patience: PATIENCE_MS };
+  const { feeds } = source;
   const taps = feeds.flatMap((f) => f.taps);
   const target = await closingOnError(feeds, () => openTarget(taps, options, format));
   const stop = new AbortController();
@@ -121,7 +140,7 @@ async function capture(words: string, options: Options): Promise<number> {
     const names = feeds.map((f) => f.name).join(", ");
     const links = [...new Set(taps.map((t) => linkName(t.link)))].join(", ");
     say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`);
-    late = await record(feeds, target, { stop, count: options.count, duration: options.duration, say });
+    late = await record(feeds, target, { stop, patience: source.patience, count: options.count, duration: options.duration, say });
   } finally {
     release();
     stop.abort();
@@ -137,6 +156,29 @@ async function capture(words: string, options: Options): Promise<number> {
     else say(`Keys of ${target.handshakes} handshakes of ${device} are ${write ? "in the file: whoever has it can read the traffic" : "used"}.`);
   }
   return 0;
+}
+
+/** The nodes asked for, those that cannot be captured on said aloud as long as others can. Throws TortieError. */
+async function openNodes(filter: string, options: Options, say: (text: string) => void): Promise<Feed[]> {
+  const [{ connect }, { openNode }, { NODE }] = await Promise.all([import("./connect.ts"), import("./captures/nodes.ts"), import("../api/node.ts")]);
+  // Errors point into what was typed, not into what the nodes make of it.
+  checkFilter(filter);
+  const client = await connect({ kubeconfig: options.kubeconfig });
+  const { snaplen, snaplenData, bufferSize } = options;
+  const numbers = { ...(snaplenData === undefined ? {} : { snaplenData }), ...(bufferSize === undefined ? {} : { bufferSize }) };
+  const capture = { interfaces: [...new Set(options.interface)], filter, snaplen, ...numbers };
+  const names = options.allNodes ? (await client.list(NODE)).items.map((n) => n.metadata.name) : [...new Set(options.node)];
+  const opened = await Promise.allSettled(names.map((name) => openNode(client.transport, name, capture)));
+  const feeds = opened.flatMap((o) => (o.status === "fulfilled" ? [o.value] : []));
+  const [refused] = opened.flatMap((o) => (o.status === "rejected" ? [o.reason as Error] : []));
+  return closingOnError(feeds, () => {
+    // Whoever names nodes wants these; whoever wants all wants those that there are.
+    if (refused !== undefined && (feeds.length === 0 || !options.allNodes)) throw refused;
+    for (const o of opened) if (o.status === "rejected") say(`${messageOf(o.reason)}. The others are captured without it.`);
+    for (const f of feeds) if (f.remark !== undefined) say(f.remark);
+    if (feeds.length === 0) throw new TortieError("Cannot capture on all nodes: the cluster has none");
+    return feeds;
+  });
 }
 
 /** The interfaces asked for. When one cannot be opened, none stays open. Throws TortieError. */
@@ -211,10 +253,16 @@ async function takeKeys(device: string, target: Target, { handshake, stopped, sa
   return keys;
 }
 
-type RecordOptions = { stop: AbortController; count: number | undefined; duration: number | undefined; say: (text: string) => void };
+type RecordOptions = {
+  stop: AbortController;
+  patience: number;
+  count: number | undefined;
+  duration: number | undefined;
+  say: (text: string) => void;
+};
 
 /** Everything that comes goes to the target, until it is enough. Resolves with the number of packets that came too late for their place. */
-async function record(feeds: readonly Feed[], target: Target, { stop, count = Infinity, duration, say }: RecordOptions): Promise<number> {
+async function record(feeds: readonly Feed[], target: Target, { stop, patience, count = Infinity, duration, say }: RecordOptions): Promise<number> {
   let failed: { readonly why: unknown } | undefined;
   const timers = [
     setInterval(() => {
@@ -230,7 +278,7 @@ async function record(feeds: readonly Feed[], target: Target, { stop, count = In
   ];
   try {
     const late = await flow(feeds, {
-      patience: PATIENCE_MS,
+      patience,
       time: (t) => t.packet.timeNs,
       out: (batch) => {
         const now = Date.now();

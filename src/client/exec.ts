@@ -1,5 +1,6 @@
-// exec in a pod over a WebSocket: subprotocol v5.channel.k8s.io, as kubectl >= 1.30 speaks it. First byte of a message = channel.
+// exec in a pod, and captures on a node, over a WebSocket: subprotocol v5.channel.k8s.io, as kubectl >= 1.30 speaks it. First byte of a message = channel.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/ and KEP-4006.
+import { type NodeCapture, queryOfCapture } from "../api/nodecapture.ts";
 import { concat, fromUtf8, utf8 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 import { apiErrorOfStatus, type Status } from "./error.ts";
@@ -15,20 +16,22 @@ const BUFFER_LIMIT = 1 << 20;
 const CHUNK = 32 << 10;
 
 export type TerminalSize = { width: number; height: number };
-export type ExecOptions = {
+type Pipes = {
+  /** Read to its end, then closed at the other side. Without it the program has no stdin. */
+  stdin?: AsyncIterable<Uint8Array>;
+  stdout: (data: Uint8Array) => void | Promise<void>;
+  stderr: (data: Uint8Array) => void | Promise<void>;
+  signal?: AbortSignal;
+};
+export type ExecOptions = Pipes & {
   namespace: string;
   pod: string;
   container?: string;
   command: readonly string[];
   /** One terminal: stderr comes with stdout. @default false */
   tty?: boolean;
-  /** Read to its end, then closed at the other side. Without it the program has no stdin. */
-  stdin?: AsyncIterable<Uint8Array>;
-  stdout: (data: Uint8Array) => void | Promise<void>;
-  stderr: (data: Uint8Array) => void | Promise<void>;
   /** The terminal's size, now and whenever it changes. */
   sizes?: AsyncIterable<TerminalSize>;
-  signal?: AbortSignal;
 };
 
 function exitCodeOf(status: Partial<Status>): number {
@@ -40,7 +43,7 @@ function exitCodeOf(status: Partial<Status>): number {
 
 /** Runs a command in a pod; gives its exit code. Throws ApiError (no such pod, not allowed, not started), TortieError (connection). */
 export async function exec(transport: Transport, options: ExecOptions): Promise<number> {
-  const { tty = false, stdin, sizes } = options;
+  const { tty = false, stdin } = options;
   const flags = {
     container: options.container,
     stdin: stdin ? true : undefined,
@@ -50,6 +53,20 @@ export async function exec(transport: Transport, options: ExecOptions): Promise<
   };
   const query = `${queryOf(flags)}&${options.command.map((c) => `command=${encodeURIComponent(c)}`).join("&")}`;
   const path = `/api/v1/namespaces/${encodeURIComponent(options.namespace)}/pods/${encodeURIComponent(options.pod)}/exec${query}`;
+  return run(transport, path, options, `the command in pod "${options.pod}"`);
+}
+
+/**
+ * Captures on a node: stdout is a pcapng stream. It ends when stdin does; a line on stdin is answered by the counters. Gives the exit code of the capture.
+ * Throws as exec().
+ */
+export function captureOnNode(transport: Transport, node: string, capture: NodeCapture, pipes: Pipes): Promise<number> {
+  const path = `/apis/tortie.io/v1/nodes/${encodeURIComponent(node)}/capture?${queryOfCapture(capture)}`;
+  return run(transport, path, pipes, `the capture on node "${node}"`);
+}
+
+async function run(transport: Transport, path: string, options: Pipes & Pick<ExecOptions, "sizes">, what: string): Promise<number> {
+  const { stdin, sizes } = options;
   const socket = await transport.webSocket(path, EXEC_PROTOCOL, options.signal);
   const over = new AbortController();
   let status: Partial<Status> | undefined;
@@ -69,7 +86,7 @@ export async function exec(transport: Transport, options: ExecOptions): Promise<
           return reject(thrown);
         }
         const words = reason ? `: ${reason}` : ` (close code ${code})`;
-        reject(new TortieError(`Cannot go on with the command in pod "${options.pod}": the connection ended before it did${words}`));
+        reject(new TortieError(`Cannot go on with ${what}: the connection ended before it did${words}`));
       },
     });
   });

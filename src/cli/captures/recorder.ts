@@ -109,7 +109,7 @@ export class Recorder implements Target {
     else this.#split(t);
   }
 
-  #split({ tap, packet }: Tapped): void {
+  #split({ tap, packet, comments = [] }: Tapped): void {
     const source = this.#sources.get(tap)!;
     for (const message of source.split(packet)) {
       const p = message.packet;
@@ -123,7 +123,7 @@ export class Recorder implements Target {
         checksumNotReady: p.checksumNotReady,
         ...(p.direction === "other" ? {} : { direction: p.direction }),
         ...(p.dropped > 0 ? { dropped: BigInt(p.dropped) } : {}),
-        ...(message.comment === undefined ? {} : { comments: [message.comment] }),
+        comments: message.comment === undefined ? comments : [...comments, message.comment],
       });
       source.delivered++;
     }

@@ -11,10 +11,13 @@ export type Tap = Required<Pick<NewInterface, "link" | "snaplen" | "name">> &
     /** Since the start. */
     statistics(): SocketStatistics;
   };
-export type Tapped = { readonly tap: Tap; readonly packet: LivePacket };
+/** A packet of a tap; `comments` as they are to stand in a file. */
+export type Tapped = { readonly tap: Tap; readonly packet: LivePacket; readonly comments?: readonly string[] };
 
 export interface Feed {
   readonly name: string;
+  /** Something about it that a person should know. */
+  readonly remark?: string | undefined;
   readonly taps: readonly Tap[];
   /** Batches as they come, until close() or the end. To be iterated once. Throws TortieError when it breaks off. */
   batches(): AsyncIterable<readonly Tapped[]>;

@@ -1,0 +1,144 @@
+// Captures on several nodes at once, through their agents: one file, in order of time, whose parts say where they are from and what was lost.
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type CaptureFile, readCapture } from "../../src/capture/reader.ts";
+import { enterMember, environment, nodeOf, podOf } from "../../src/lab/enter.ts";
+import { allHandshaken } from "../../src/lab/exercise/devices.ts";
+import { type LabHandle, startLab } from "../../src/lab/handle.ts";
+import { run } from "../../src/sys/exec.ts";
+import { describeRoot, TORTIE } from "../peers.ts";
+import { mark, until } from "./processes.ts";
+
+describeRoot("capture on nodes", () => {
+  let handle: LabHandle;
+  const directory = mkdtempSync(join(tmpdir(), "tortie-nodes-"));
+  const within = async (argv: readonly [string, ...string[]], ...command: string[]): Promise<string> => {
+    const [file, ...args] = [...argv, ...command];
+    return (await run(file, args, { env: environment(process.env, { own: true }) })).stdout;
+  };
+  const on = (node: string, ...command: string[]): Promise<string> => within(enterMember(handle.lab, nodeOf(handle.lab, node)), ...command);
+  const inPod = (pod: string, ...command: string[]): Promise<string> => within(enterMember(handle.lab, podOf(handle.lab, pod)), ...command);
+  const address = (pod: string): string => handle.lab.pods.find((p) => p.name === pod)!.address;
+
+  const start = (...args: string[]) => {
+    const marked = mark({ TORTIE_LAB: String(handle.init.pid) });
+    const child = spawn(process.execPath, [TORTIE, "capture", ...args], { env: marked.env });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    const code = new Promise<number | null>((resolve) => child.once("close", resolve));
+    return {
+      child,
+      code,
+      output: () => text,
+      listening: () => until(`it listens: ${text}`, () => /^listening on/m.test(text), 30_000),
+    };
+  };
+  const stopped = async (capture: ReturnType<typeof start>, path: string): Promise<CaptureFile> => {
+    // What the nodes have seen is on its way.
+    await new Promise((r) => setTimeout(r, 300));
+    capture.child.kill("SIGINT");
+    expect(await capture.code, capture.output()).toBe(0);
+    return readCapture(readFileSync(path));
+  };
+
+  beforeAll(async () => {
+    handle = await startLab({ main: TORTIE, outlives: false });
+    await on("k8s-m", "calicoctl", "patch", "felixconfiguration", "default", "-p", JSON.stringify({ spec: { wireguardEnabled: true } }));
+    expect(await allHandshaken(handle.lab, 20_000)).toBeDefined();
+  });
+  afterAll(async () => {
+    await handle?.stop();
+    rmSync(directory, { recursive: true });
+  });
+
+  test("all nodes into one file, in order of time: a ping is seen on its whole way", async () => {
+    const path = join(directory, "all.pcapng");
+    const capture = start("--all-nodes", "-i", "ens5", "-i", "wireguard.cali", "-w", path, "icmp or udp port 51820");
+    await capture.listening();
+    await inPod("pod1", "ping", "-c", "3", "-i", "0.2", address("pod2"));
+    const file = await stopped(capture, path);
+
+    const names = file.interfaces.map((i) => i.name);
+    expect(names.map(String).toSorted()).toEqual(handle.lab.nodes.flatMap((n) => [`${n.name}/ens5`, `${n.name}/wireguard.cali`]).toSorted());
+    expect(file.interfaces.every((i) => /^the clock of k8s-\w+ was [\d.]+ ms (ahead of|behind)/.test(i.comments[0]!))).toBe(true);
+    const times = file.packets.map((p) => p.time!);
+    expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
+    expect(capture.output()).not.toMatch(/too late/);
+    const way = file.packets.filter((p) => /k8s-w[12]/.test(p.iface.name!)).map((p) => p.iface.name!);
+    const [w1, w2] = ["k8s-w1", "k8s-w2"];
+    const there = [`${w1}/wireguard.cali`, `${w1}/ens5`, `${w2}/ens5`, `${w2}/wireguard.cali`];
+    expect(way.slice(way.indexOf(there[0]!)).slice(0, 8)).toEqual([...there, ...there.toReversed()]);
+    for (const s of file.statistics) {
+      const taken = file.packets.filter((p) => p.iface.id === s.iface.id).length;
+      expect(s).toMatchObject({ osDropped: 0n, accepted: BigInt(taken), delivered: BigInt(taken) });
+    }
+    expect(file.statistics).toHaveLength(8);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test("its own way home is not in it", async () => {
+    const path = join(directory, "home.pcapng");
+    const capture = start("--node", "k8s-w1", "-i", "ens5", "--duration", "3", "-w", path);
+    await capture.listening();
+    expect(await capture.code, capture.output()).toBe(0);
+    const file = readCapture(readFileSync(path));
+    expect(file.interfaces[0]!.filter).toBe("not (host 192.168.10.1 and tcp port 6443)");
+    expect(file.packets.filter((p) => p.originalLength > 600)).toEqual([]);
+  });
+
+  test("a node whose agent goes away is said aloud; the others go on", async () => {
+    const path = join(directory, "gone.pcapng");
+    const capture = start("--node", "k8s-w1", "--node", "k8s-w2", "-i", "wireguard.cali", "-w", path, "icmp");
+    await capture.listening();
+    await inPod("pod1", "ping", "-c", "2", "-i", "0.2", address("pod2"));
+    await new Promise((r) => setTimeout(r, 1_500));
+    const agent = await on("k8s-w2", "pgrep", "-f", "agent --node k8s-w2");
+    await on("k8s-w2", "kill", "-KILL", ...agent.trim().split("\n"));
+    await until(
+      `it is said: ${capture.output()}`,
+      () => capture.output().includes('Cannot go on capturing on node "k8s-w2": the agent of the node went away'),
+      30_000,
+    );
+    await inPod("pod1", "ping", "-c", "2", "-i", "0.2", address("pod2"));
+    const file = await stopped(capture, path);
+    const count = (node: string): number => file.packets.filter((p) => p.iface.name === `${node}/wireguard.cali`).length;
+    expect([count("k8s-w1"), count("k8s-w2")]).toEqual([8, 4]);
+    // What the node had counted when it was last heard of.
+    expect(file.statistics.find((s) => s.iface.name === "k8s-w2/wireguard.cali")).toMatchObject({ accepted: 4n, osDropped: 0n });
+  });
+
+  test("nothing stays on a node when this end is killed", async () => {
+    const running = (): Promise<string> => on("k8s-w1", "sh", "-c", "pgrep -fc '[c]apture -i lo' || true");
+    const capture = start("--node", "k8s-w1", "-i", "lo", "-w", join(directory, "killed.pcapng"));
+    await capture.listening();
+    expect(Number(await running())).toBeGreaterThan(0);
+    capture.child.kill("SIGKILL");
+    await until("the node's capture ends", async () => Number(await running()) === 0, 30_000);
+  });
+
+  describe("refusals in words", () => {
+    test.for<[string[], RegExp]>([
+      [["--node", "k8s-w1", "-i", "eth9"], /Cannot capture on node "k8s-w1": Cannot capture on "eth9": there is no such interface/],
+      [["--node", "k8s-w9", "-i", "ens5"], /Cannot capture on node "k8s-w9": nodes "k8s-w9" not found/],
+      [["--node", "k8s-w1", "-i", "ens5", "udp", "51820"], /did you mean `udp port 51820`/],
+      [["--node", "k8s-w1", "-i", "ens5", "--keys"], /they do not leave the node/],
+    ])("%j", async ([args, words]) => {
+      const capture = start(...args);
+      expect(await capture.code).toBe(1);
+      expect(capture.output()).toMatch(words);
+    });
+    test("a node may not see another's packets, nor its own through the API", async () => {
+      const kubeconfig = "/var/lib/tortie/agent.kubeconfig";
+      const refused = await on(
+        "k8s-w2",
+        "sh",
+        "-c",
+        `${process.execPath} ${TORTIE} capture --node k8s-w1 -i ens5 --kubeconfig ${kubeconfig} 2>&1 || true`,
+      );
+      expect(refused).toMatch(/User "system:node:k8s-w2" cannot create resource "nodes\/capture" in API group "tortie.io"/);
+    });
+  });
+});
