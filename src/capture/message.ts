@@ -16,38 +16,38 @@ export class DataMessage implements Common {
   readonly type = 4;
   readonly length: number;
   readonly receiver: number;
-  readonly #frame: Uint8Array;
-  readonly #at: number;
-  readonly #end: number;
+  readonly frame: Uint8Array;
+  readonly at: number;
+  readonly end: number;
 
   /** `at` to `end`: what `frame` holds of the message, of which the header is whole. `length`: bytes on the wire. */
   constructor(frame: Uint8Array, at: number, end: number, length: number) {
-    this.#frame = frame;
-    this.#at = at;
-    this.#end = end;
+    this.frame = frame;
+    this.at = at;
+    this.end = end;
     this.length = length;
     this.receiver = readU32(frame, at + Data.RECEIVER);
   }
   /** The same message in a copy of its frame. */
   in(frame: Uint8Array): DataMessage {
-    return new DataMessage(frame, this.#at, this.#end, this.length);
+    return new DataMessage(frame, this.at, this.end, this.length);
   }
   get captured(): number {
-    return this.#end - this.#at;
+    return this.end - this.at;
   }
   get bytes(): Uint8Array {
-    return this.#frame.subarray(this.#at, this.#end);
+    return this.frame.subarray(this.at, this.end);
   }
   get counter(): bigint {
-    return BigInt(readU32(this.#frame, this.#at + Data.COUNTER)) | (BigInt(readU32(this.#frame, this.#at + Data.COUNTER + 4)) << 32n);
+    return BigInt(readU32(this.frame, this.at + Data.COUNTER)) | (BigInt(readU32(this.frame, this.at + Data.COUNTER + 4)) << 32n);
   }
   /** The counter as a number: exact up to 2^53. */
   get count(): number {
-    return readU32(this.#frame, this.#at + Data.COUNTER) + readU32(this.#frame, this.#at + Data.COUNTER + 4) * 4_294_967_296;
+    return readU32(this.frame, this.at + Data.COUNTER) + readU32(this.frame, this.at + Data.COUNTER + 4) * 4_294_967_296;
   }
   /** A word of the tag that tells messages with one counter apart; 0 when the tag was cut off. */
   get mark(): number {
-    return this.captured === this.length ? readU32(this.#frame, this.#end - 4) : 0;
+    return this.captured === this.length ? readU32(this.frame, this.end - 4) : 0;
   }
 }
 export type HandshakeMessage = InitiationMessage | ResponseMessage | CookieMessage;

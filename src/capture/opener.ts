@@ -10,8 +10,8 @@ export interface BatchOpener {
   /** Messages of a batch, and bytes of a message, at most. */
   readonly capacity: number;
   readonly longest: number;
-  /** Adds a message to the batch: `bytes` from its header to its tag. */
-  add(key: Uint8Array, bytes: Uint8Array): void;
+  /** Adds a message to the batch: the bytes of `frame` from `at`, its header, to `end`, past its tag. */
+  add(key: Uint8Array, frame: Uint8Array, at: number, end: number): void;
   /** Opens what was added. */
   run(): void;
   /** The text of the `i`th message of the last run(), undefined when its tag is wrong. Good until the next add(). */
@@ -38,11 +38,11 @@ export function oneByOne(crypto: Crypto): BatchOpener {
   return {
     capacity: 64,
     longest: 65_535,
-    add(key, bytes) {
+    add(key, frame, at, end) {
       if (done) texts = [];
       done = false;
-      const counter = new DataView(bytes.buffer, bytes.byteOffset, DATA_HEADER).getBigUint64(8, true);
-      texts.push(openData(crypto, key, counter, bytes.subarray(DATA_HEADER)));
+      const counter = new DataView(frame.buffer, frame.byteOffset + at, DATA_HEADER).getBigUint64(8, true);
+      texts.push(openData(crypto, key, counter, frame.subarray(at + DATA_HEADER, end)));
     },
     run: () => void (done = true),
     text: (i) => texts[i],

@@ -204,7 +204,7 @@ export class Tracker {
     if (this.#options.open === false || m.captured < m.length || m.length > this.#opener.longest) return t;
     const key = chosen.session.keys[chosen.way] ?? this.#secrets.sessionKeys(m.receiver)[0];
     if (!key || this.#staged.length >= this.#opener.capacity) return t;
-    this.#opener.add(key, m.bytes);
+    this.#opener.add(key, m.frame, m.at, m.end);
     this.#staged.push({ message: t, key });
     return t;
   }
