@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { assemble, carrier, SOURCE, TARGET } from "./wat.ts";
+import { assemble, carrier, MODULES } from "./wat.ts";
 
-test("simd.wasm.ts is what tools/wat.ts makes of simd.wat", () =>
-  expect(readFileSync(TARGET, "utf8"), "run npx tsx tools/wat.ts").toBe(carrier(assemble(readFileSync(SOURCE, "utf8")))));
+test.for(MODULES)("$target is what tools/wat.ts makes of its source", ({ source, target }) =>
+  expect(readFileSync(target, "utf8"), "run npx tsx tools/wat.ts").toBe(carrier(source)),
+);
 
 /** Runs `body` as a function of two numbers. */
 const run = (body: string, a: number, b: number): number => {
@@ -25,6 +26,12 @@ test.for([
     result: 110,
   },
   { body: "(i32x4.extract_lane 2 (i32x4.add (v128.const i32x4 1 2 3 4) (i32x4.splat (local.get $a))))", a: 10, b: 0, result: 13 },
+  {
+    body: "(i32x4.extract_lane 1 (i8x16.shuffle 0 1 2 3 16 17 18 19 0 0 0 0 0 0 0 0 (i32x4.splat (i32.const 1)) (i32x4.splat (local.get $a))))",
+    a: 9,
+    b: 0,
+    result: 9,
+  },
   { body: ";; a comment\n (i32x4.extract_lane 1 (v128.const i16x8 0 0 0xffff 1 0 0 0 0))", a: 0, b: 0, result: 0x1ffff },
 ])("assemble() $body", ({ body, a, b, result }) => expect(run(body, a, b)).toBe(result));
 
@@ -35,4 +42,5 @@ test.for([
   { text: "(module))", why: "too many" },
   { text: "(module (func $f (i32.const 1.5)))", why: "whole number" },
   { text: "(module (func $f (v128.const i32x4 1 2)))", why: "2 lanes" },
+  { text: "(module (func $f (i8x16.shuffle 1 2 3)))", why: "3 lanes" },
 ])("assemble() refuses $text", ({ text, why }) => expect(() => assemble(text)).toThrow(why));

@@ -1,11 +1,15 @@
-// Assembles the part of WebAssembly's text format that src/offload/simd.wat uses (WebAssembly Core Specification 2.0, chapters 5 and 6): one imported
+// Assembles the part of WebAssembly's text format that our .wat files use (WebAssembly Core Specification 2.0, chapters 5 and 6): one imported
 // memory, functions with named parameters, locals and labels, folded instructions. The bytes are those of wabt's wat2wasm. `npx tsx tools/wat.ts` writes
-// src/offload/simd.wasm.ts; wat.test.ts fails when that file and its source disagree.
+// the .wasm.ts beside each; wat.test.ts fails when such a file and its source disagree.
 import { readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { toHex, utf8 } from "../src/base/bytes.ts";
 
-export const SOURCE: URL = new URL("../src/offload/simd.wat", import.meta.url);
-export const TARGET: URL = new URL("../src/offload/simd.wasm.ts", import.meta.url);
+/** Every .wat file, and the TypeScript file that carries its bytes. */
+export const MODULES: readonly { readonly source: URL; readonly target: URL }[] = ["offload/simd", "crypto/chacha"].map((name) => ({
+  source: new URL(`../src/${name}.wat`, import.meta.url),
+  target: new URL(`../src/${name}.wasm.ts`, import.meta.url),
+}));
 
 /** Opcode bytes, and for loads and stores the exponent of the natural alignment. */
 type Op = { readonly code: readonly number[]; readonly align?: number };
@@ -22,7 +26,9 @@ const OPS: Readonly<Record<string, Op>> = {
   "i64.load": memory(3, op(0x29)),
   "i32.load8_u": memory(0, op(0x2d)),
   "i32.load16_u": memory(1, op(0x2f)),
+  "i64.load32_u": memory(2, op(0x35)),
   "i32.store": memory(2, op(0x36)),
+  "i64.store": memory(3, op(0x37)),
   "i32.store8": memory(0, op(0x3a)),
   "i32.store16": memory(1, op(0x3b)),
   "i32.eqz": op(0x45),
@@ -32,6 +38,7 @@ const OPS: Readonly<Record<string, Op>> = {
   "i32.gt_u": op(0x4b),
   "i32.le_u": op(0x4d),
   "i32.ge_u": op(0x4f),
+  "i64.lt_u": op(0x54),
   "i32.add": op(0x6a),
   "i32.sub": op(0x6b),
   "i32.mul": op(0x6c),
@@ -43,10 +50,15 @@ const OPS: Readonly<Record<string, Op>> = {
   "i32.shr_u": op(0x76),
   "i32.rotl": op(0x77),
   "i64.add": op(0x7c),
+  "i64.mul": op(0x7e),
   "i64.and": op(0x83),
+  "i64.or": op(0x84),
+  "i64.shl": op(0x86),
   "i64.shr_u": op(0x88),
   "i32.wrap_i64": op(0xa7),
+  "i64.extend_i32_u": op(0xad),
   "v128.load": memory(4, simd(0)),
+  "v128.load32_splat": memory(2, simd(9)),
   "v128.store": memory(4, simd(11)),
   "i32x4.splat": simd(17),
   "v128.and": simd(78),
@@ -54,6 +66,8 @@ const OPS: Readonly<Record<string, Op>> = {
   "v128.or": simd(80),
   "v128.xor": simd(81),
   "v128.any_true": simd(83),
+  "i32x4.shl": simd(171),
+  "i32x4.shr_u": simd(173),
   "i32x4.add": simd(174),
   "i32x4.dot_i16x8_s": simd(186),
 };
@@ -180,6 +194,11 @@ function instruction(e: readonly Expr[], scope: Scope): number[] {
       if (lanes.length !== 16 / size) throw new SyntaxError(`Cannot assemble ${word(e[1])}: it has ${lanes.length} lanes`);
       return [...simd(12).code, ...lanes.flatMap((lane) => Array.from({ length: size }, (_, i) => (lane >> (8 * i)) & 255))];
     }
+    case "i8x16.shuffle": {
+      const lanes = e.slice(1).filter((x) => typeof x === "string");
+      if (lanes.length !== 16) throw new SyntaxError(`Cannot assemble ${what}: it has ${lanes.length} lanes`);
+      return [...operands, ...simd(13).code, ...lanes.map(number)];
+    }
     case "i32x4.extract_lane":
       return [...operands, ...simd(27).code, number(e[1])];
     default: {
@@ -219,9 +238,10 @@ export function assemble(text: string): Uint8Array<ArrayBuffer> {
   }
   const imported = imports.map((f) => {
     const [, from, to, what] = f;
-    const [, least, most] = list(what);
-    // 0x03: shared, with a maximum.
-    return [...name(from), ...name(to), 0x02, 0x03, ...unsigned(number(least)), ...unsigned(number(most))];
+    const [, least, most, shared] = list(what);
+    const limits = [least, most].filter((n) => n !== undefined).flatMap((n) => unsigned(number(n)));
+    // Bits: it has a maximum, it is shared (4.2.7).
+    return [...name(from), ...name(to), 0x02, (most === undefined ? 0 : 1) | (shared === undefined ? 0 : 2), ...limits];
   });
   const magic = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
   return Uint8Array.from([
@@ -234,15 +254,17 @@ export function assemble(text: string): Uint8Array<ArrayBuffer> {
   ]);
 }
 
-/** The TypeScript file that carries the bytes. */
-export function carrier(bytes: Uint8Array): string {
+/** The TypeScript file that carries the bytes of the .wat file at `source`. */
+export function carrier(source: URL): string {
+  const file = basename(source.pathname);
+  const bytes = assemble(readFileSync(source, "utf8"));
   const lines = toHex(bytes).match(/.{1,128}/g) ?? [];
   return [
-    "// Generated from simd.wat by tools/wat.ts: change that file, then run `npx tsx tools/wat.ts`.",
-    "export const SIMD_WASM: string =",
+    `// Generated from ${file} by tools/wat.ts: change that file, then run \`npx tsx tools/wat.ts\`.`,
+    `export const ${file.replace(".wat", "").toUpperCase()}_WASM: string =`,
     ...lines.map((line, i) => `  "${line}"${i === lines.length - 1 ? ";" : " +"}`),
     "",
   ].join("\n");
 }
 
-if (process.argv[1] === import.meta.filename) writeFileSync(TARGET, carrier(assemble(readFileSync(SOURCE, "utf8"))));
+if (process.argv[1] === import.meta.filename) for (const { source, target } of MODULES) writeFileSync(target, carrier(source));

@@ -7,16 +7,17 @@ declare class TextDecoder {
   decode(input?: Uint8Array): string;
 }
 declare namespace WebAssembly {
-  class Memory {
-    constructor(descriptor: { initial: number; maximum: number; shared: true });
-    readonly buffer: SharedArrayBuffer;
+  class Memory<Buffer extends ArrayBufferLike = SharedArrayBuffer> {
+    constructor(descriptor: Buffer extends ArrayBuffer ? { initial: number } : { initial: number; maximum: number; shared: true });
+    readonly buffer: Buffer;
   }
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }
   class Instance<Exports> {
-    constructor(module: Module, imports?: Readonly<Record<string, Readonly<Record<string, Memory>>>>);
+    constructor(module: Module, imports?: Readonly<Record<string, Readonly<Record<string, Memory<ArrayBufferLike>>>>>);
     readonly exports: Exports;
   }
   class RuntimeError extends Error {}
+  class CompileError extends Error {}
 }

@@ -4,6 +4,7 @@ import type { Crypto } from "../wireguard/crypto.ts";
 import { attempt, nobleSymmetric } from "./noblesymmetric.ts";
 
 export { noblePackets } from "./noblesymmetric.ts";
+export { wasmOpener, type WasmOpener } from "./wasmopener.ts";
 
 export const nobleCrypto: Crypto = {
   ...nobleSymmetric,

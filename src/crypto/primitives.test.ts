@@ -1,10 +1,11 @@
-// ChaCha20 and Poly1305 by themselves, as packets-direct.ts calls them, and noble's: RFC 8439's numbers. And the same primitives put together with additional
-// data and any nonce, which our packets never have, so that all of Wycheproof's cases go over the direct way too.
+// ChaCha20 and Poly1305 by themselves, as packets-direct.ts calls them, as chacha.wat computes them, and noble's: RFC 8439's numbers. And the same primitives put together with additional
+// data and any nonce, which our packets never have, so that all of Wycheproof's cases go over these ways too.
 import { chacha20 } from "@noble/ciphers/chacha.js";
 import { poly1305 } from "@noble/ciphers/_poly1305.js";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../base/bytes.ts";
 import { address, bindOptional } from "../sys/ffi.ts";
+import { loadChacha, SCRATCH, WHOLE } from "./chacha.ts";
 import { CHACHA20, POLY1305 } from "./rfc8439.cases.ts";
 import { type AeadGroup, describeWycheproof, wycheproof } from "./wycheproof.cases.ts";
 
@@ -44,6 +45,34 @@ function direct(): Primitives | undefined {
   };
 }
 
+function webAssembly(): Primitives {
+  const wasm = new WebAssembly.Memory<ArrayBuffer>({ initial: 2 });
+  const chacha = loadChacha(wasm);
+  const memory = new Uint8Array(wasm.buffer);
+  const [COUNTER, KEY, OUT, DATA] = [SCRATCH, SCRATCH + 16, SCRATCH + 64, SCRATCH + 128];
+  return {
+    chacha20(key, nonce, counter, data) {
+      new DataView(wasm.buffer).setUint32(COUNTER, counter, true);
+      memory.set(nonce, COUNTER + 4);
+      memory.set(key, KEY);
+      chacha.stream(KEY, COUNTER, DATA, DATA + data.length);
+      return memory.slice(DATA, DATA + data.length).map((b, i) => b ^ data[i]!);
+    },
+    poly1305(key, message) {
+      const cut = message.length & 15;
+      memory.set(key, KEY);
+      memory.set(message, DATA);
+      memory.fill(0, DATA + message.length, DATA + message.length + 16);
+      memory[DATA + message.length] = 1;
+      chacha.begin(KEY);
+      chacha.blocks(DATA, message.length >> 4, WHOLE);
+      if (cut > 0) chacha.blocks(DATA + message.length - cut, 1, 0);
+      chacha.tag(KEY, OUT);
+      return memory.slice(OUT, OUT + 16);
+    },
+  };
+}
+
 const noble: Primitives = {
   chacha20: (key, nonce, counter, data) => chacha20(key, nonce, data, undefined, counter),
   poly1305: (key, message) => poly1305(message, key),
@@ -65,6 +94,7 @@ function seal(p: Primitives, a: { key: Uint8Array; nonce: Uint8Array; aad: Uint8
 
 for (const [name, primitives] of [
   ["OpenSSL's internal functions", direct()],
+  ["WebAssembly", webAssembly()],
   ["noble", noble],
 ] as const) {
   const p = primitives!;
