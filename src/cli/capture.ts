@@ -10,7 +10,8 @@ import { Printer } from "./captures/printer.ts";
 import { Recorder } from "./captures/recorder.ts";
 import { type Feed, openInterface, type Tap } from "./captures/tap.ts";
 import type { Target } from "./captures/target.ts";
-import { integer, onAction, program, runProgram } from "./program.ts";
+import { integer, onAction, peerKey, program, runProgram } from "./program.ts";
+import { forbidDumps } from "../sys/protect.ts";
 
 type Options = {
   interface: string[];
@@ -20,6 +21,8 @@ type Options = {
   write?: string;
   keys?: boolean;
   device?: string;
+  peer: Uint8Array[];
+  existing?: boolean;
   count?: number;
   duration?: number;
   filter?: string;
@@ -52,6 +55,8 @@ export async function main(args: string[]): Promise<number> {
     "tortie capture -i ens5 -w /tmp/wire.pcapng udp port 51820       write it, until Ctrl-C",
     "tortie capture -i ens5 -i wireguard.cali -w both.pcapng         two interfaces in one file, in order of time",
     "tortie capture -i ens5 --keys -w /tmp/open.pcapng wireguard     a file that Wireshark opens decrypted",
+    "tortie capture -i ens5 --keys --peer KEY -w open.pcapng         only the keys of the sessions with one peer",
+    "tortie capture -i ens5 --keys --existing --no-handshake -w f    a running tunnel as it is: tortie opens the file, Wireshark does not",
     "tortie capture -i ens5 --keys --duration 10                     print outer and inner packets for ten seconds",
     "tortie capture -i ens5 --snaplen-data 96 -w long.pcapng         handshakes whole, of data the beginning only",
     "tortie capture -i ens5 -w wire.pcapng -C 100 -W 10              the last 1000 MB, in ten files",
@@ -69,7 +74,9 @@ export async function main(args: string[]): Promise<number> {
     .option("-w, --write <file>", "write a pcapng (mode 0600) instead of printing; - is standard output")
     .option("--keys", "take the running device's keys and force a fresh handshake, so that what is captured can be opened")
     .option("--device <name>", "the WireGuard device whose keys are taken (default: the only one that runs here)")
+    .option("--peer <key>", "with --keys: only the sessions with the peer of this public key; may be given several times", peerKey, [])
     .option("--no-handshake", "with --keys: do not force a fresh handshake")
+    .option("--existing", "with --keys: also the keys of sessions that exist already (for tortie; Wireshark cannot use them)")
     .option("-c, --count <number>", "stop after so many packets", integer("a count", 1, 2 ** 40))
     .option("--duration <seconds>", "stop after so many seconds", integer("a duration", 1, 10_000_000))
     .option("-s, --snaplen <bytes>", "bytes kept of a packet", integer("a snap length", 1, MAX_SNAP), MAX_SNAP)
@@ -114,7 +121,10 @@ async function capture(words: string, options: Options): Promise<number> {
       hint: "Capture with --keys on that node itself, or open this capture with the nodes' key logs later.",
     });
   }
+  if (!options.keys && (options.existing || options.peer.length > 0)) throw new TortieError("Cannot choose keys without --keys");
   const device = options.keys ? (options.device ?? (await onlyDevice())) : undefined;
+  // The keys pass through this process: they are in no core dump.
+  if (device !== undefined) forbidDumps();
   const say = (text: string): void => void (options.quiet || process.stderr.write(`${text}\n`));
   const source = onNodes
     ? { feeds: await openNodes(filter, options, say), patience: NODES_PATIENCE_MS }
@@ -136,7 +146,7 @@ async function capture(words: string, options: Options): Promise<number> {
         () => stop.abort(),
         () => target.report(),
       );
-    if (device !== undefined) keys = await takeKeys(device, target, { handshake: options.handshake, stopped: stop.signal, say });
+    if (device !== undefined) keys = await takeKeys(device, target, { ...options, stopped: stop.signal, say });
     const names = feeds.map((f) => f.name).join(", ");
     const links = [...new Set(taps.map((t) => linkName(t.link)))].join(", ");
     say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`);
@@ -152,8 +162,11 @@ async function capture(words: string, options: Options): Promise<number> {
   say(counters(target, taps, write));
   if (late > 0) say(`${late} packets came too late for their place in the order of time.`);
   if (device !== undefined) {
-    if (target.handshakes === 0) say(`The keys of no handshake came: the data in it does not open. Does ${device} have peers that answer?`);
-    else say(`Keys of ${target.handshakes} handshakes of ${device} are ${write ? "in the file: whoever has it can read the traffic" : "used"}.`);
+    if (target.handshakes === 0 && target.opened === 0)
+      say(`The keys of no handshake came: the data in it does not open. Does ${device} have peers that answer?`);
+    else if (target.opened === 0)
+      say(`None of the handshakes of ${device} was captured: their keys are not in it. Is this the right interface and filter?`);
+    else say(`Keys of ${target.opened} sessions of ${device} are ${write ? "in the file: whoever has it can read the traffic" : "used"}.`);
   }
   return 0;
 }
@@ -236,11 +249,12 @@ function onInput(end: () => void, tell: () => void): void {
   });
 }
 
-type KeyOptions = { handshake: boolean; stopped: AbortSignal; say: (text: string) => void };
+type KeyOptions = { handshake: boolean; peer: Uint8Array[]; existing?: boolean; stopped: AbortSignal; say: (text: string) => void };
 
-async function takeKeys(device: string, target: Target, { handshake, stopped, say }: KeyOptions): Promise<DeviceKeys> {
+async function takeKeys(device: string, target: Target, { handshake, peer, existing, stopped, say }: KeyOptions): Promise<DeviceKeys> {
   const keys = await openDeviceKeys(
     device,
+    { peers: peer, existing },
     (text) => target.keys(text),
     (why) => void (stopped.aborted || say(`No more keys of ${device}: ${why}.`)),
   );

@@ -1,11 +1,10 @@
 // `tortie keylog`: the keys of each handshake that this machine makes, as they are made: of our own device through its control socket, of the kernel's WireGuard by
 // probes. Whoever has them reads the traffic, so this is loud, into a file of its owner's alone, and ends by itself when told for how long.
-import { toBase64, utf8 } from "../base/bytes.ts";
+import { toBase64 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 import { forbidDumps } from "../sys/protect.ts";
 import { openKeyOutput, sayOn } from "./keylog/output.ts";
-import { duration, onAction, program, runProgram } from "./program.ts";
-import { parseKey } from "./wg/key.ts";
+import { duration, onAction, peerKey, program, runProgram } from "./program.ts";
 
 type Options = {
   kernel?: boolean;
@@ -32,7 +31,7 @@ export async function main(args: string[]): Promise<number> {
     .option("-i, --interface <name>", "the device; not needed when there is one only, or for all of the kernel's")
     .option("-w, --write <file>", "append to this file (mode 0600); - is standard output")
     .option("--for <time>", "end after so long: 30s, 10m, 2h", duration("a time"))
-    .option("--peer <key>", "only handshakes with the peer of this public key; may be repeated", collectKey, [])
+    .option("--peer <key>", "only handshakes with the peer of this public key; may be repeated", peerKey, [])
     .option("--existing", "also the keys of sessions that exist already (Wireshark cannot use them; tortie can)")
     .option("--check", "with --kernel: only say whether it can be done")
     .option("--off", "end the key logs of our device")
@@ -44,8 +43,6 @@ export async function main(args: string[]): Promise<number> {
   onAction(command, keylog);
   return runProgram(command, args);
 }
-
-const collectKey = (text: string, before: Uint8Array[]): Uint8Array[] => [...before, parseKey(utf8(text), false)];
 
 async function keylog(options: Options): Promise<number> {
   if (options.check) {

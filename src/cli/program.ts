@@ -1,5 +1,6 @@
 // What every command built on commander shares: help with examples, usage errors as TortieError (exit code 1, no stack), exit codes from actions.
 import { Command, CommanderError } from "commander";
+import { fromBase64 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 
 const exitCodes = new WeakMap<Command, number>();
@@ -74,3 +75,11 @@ export const duration =
     if (!(seconds > 0)) throw new TortieError(`Cannot use "${text}" as ${what}: it must be like 30s, 10m or 2h`);
     return seconds;
   };
+
+/** An option that takes public keys, one each time; for commander's argParser. Throws TortieError. */
+export function peerKey(text: string, before: readonly Uint8Array[]): Uint8Array[] {
+  const key = fromBase64(text);
+  // Not repeated: somebody may have given a private one.
+  if (key?.length !== 32) throw new TortieError("Cannot use what was given as a public key: it must be 44 characters of base64");
+  return [...before, key];
+}

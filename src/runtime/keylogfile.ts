@@ -25,7 +25,18 @@ export function openKeylogFile(path: string): KeylogFile {
     closeSync(fd);
     throw new TortieError(`Cannot write the key log "${path}": ${problem}`, { hint: `chmod 600 ${path}, or name a file that does not exist.` });
   }
-  return { write: (lines) => void writeSync(fd, lines), close: () => closeSync(fd) };
+  let open = true;
+  return {
+    write: (lines) => {
+      // Its number may be another file's by now.
+      if (!open) throw new TortieError(`Cannot write the key log "${path}": it is closed`);
+      writeSync(fd, lines);
+    },
+    close: () => {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
 }
 
 export type KeylogFileOptions = {
@@ -39,10 +50,7 @@ export type KeylogFileOptions = {
 /** Writes the key log of `device` to a file. The result ends it. Throws TortieError. */
 export function logToFile({ path, seconds, peers }: KeylogFileOptions, device: Pick<UapiDevice, "keylog">, log: Log): () => void {
   const file = openKeylogFile(path);
-  let over = false;
   const close = (): void => {
-    if (over) return;
-    over = true;
     clearTimeout(timer);
     file.close();
   };

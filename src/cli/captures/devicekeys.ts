@@ -2,10 +2,11 @@
 import { fromUtf8 } from "../../base/bytes.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { connect, listInterfaces, type UapiConnection } from "../../uapi/client.ts";
+import type { KeylogRequest } from "../../uapi/types.ts";
 
 export interface DeviceKeys {
   readonly device: string;
-  /** Asks the device for fresh handshakes with all its peers. */
+  /** Asks the device for fresh handshakes with the peers concerned. */
   handshake(): Promise<void>;
   close(): void;
 }
@@ -23,10 +24,15 @@ export async function onlyDevice(): Promise<string> {
 }
 
 /**
- * Opens the key log of a device. `onText` gets whole lines, records of a handshake in one piece; it is called with the static keys before this resolves.
+ * Opens the key log of a device, for all its peers or those named. `onText` gets whole lines, records of a handshake in one piece; it is called with the static keys before this resolves.
  * Throws TortieError.
  */
-export async function openDeviceKeys(device: string, onText: (text: string) => void, onEnd: (why: string) => void): Promise<DeviceKeys> {
+export async function openDeviceKeys(
+  device: string,
+  { peers, existing }: KeylogRequest,
+  onText: (text: string) => void,
+  onEnd: (why: string) => void,
+): Promise<DeviceKeys> {
   const stream = await connect(device);
   let control: UapiConnection;
   try {
@@ -40,7 +46,7 @@ export async function openDeviceKeys(device: string, onText: (text: string) => v
   const first = new Promise<void>((resolve) => (begun = resolve));
   let held = "";
   const read = async (): Promise<void> => {
-    for await (const chunk of stream.keylog(stop.signal)) {
+    for await (const chunk of stream.keylog(stop.signal, { peers, existing })) {
       held += fromUtf8(chunk);
       const end = held.lastIndexOf("\n") + 1;
       if (end === 0) continue;
@@ -59,7 +65,7 @@ export async function openDeviceKeys(device: string, onText: (text: string) => v
   await Promise.race([first, new Promise((resolve) => setTimeout(resolve, 500))]);
   return {
     device,
-    handshake: () => control.handshake(),
+    handshake: () => control.handshake(peers),
     close: () => {
       stop.abort();
       control.close();

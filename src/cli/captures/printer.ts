@@ -1,4 +1,5 @@
 // Prints a live capture line by line.
+import { parseKeyLog } from "../../capture/keylog.ts";
 import type { CaptureInterface } from "../../capture/packet.ts";
 import { Secrets } from "../../capture/secrets.ts";
 import { formatMac } from "../../capture/summary.ts";
@@ -8,7 +9,7 @@ import { decode } from "../../packet/decode.ts";
 import { Hold } from "./hold.ts";
 import { hexRows, packetLines, printable } from "./lines.ts";
 import type { Tap, Tapped } from "./tap.ts";
-import { readKeyText, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 export type PrinterOptions = {
   /** Key log text will come: packets wait for it. */
@@ -23,6 +24,7 @@ export type PrinterOptions = {
 export class Printer implements Target {
   count = 0;
   handshakes = 0;
+  opened = 0;
   readonly done = false;
   readonly #options: PrinterOptions;
   readonly #secrets = new Secrets(nodeCrypto);
@@ -38,18 +40,21 @@ export class Printer implements Target {
     this.#interfaces = new Map(
       taps.map((tap, id) => [tap, { id, link: tap.link, snaplen: tap.snaplen, fcsLength: 0, name: tap.name, comments: [] }]),
     );
-    this.#hold = new Hold((t) => this.#print(t));
+    this.#hold = new Hold({
+      pass: (t) => this.#print(t),
+      keys: (text) => {
+        this.#secrets.add(parseKeyLog(text));
+        this.opened++;
+      },
+    });
   }
   keys(text: string): void {
-    const { log, ephemerals } = readKeyText(text);
-    this.#secrets.add(log);
-    for (const k of ephemerals) this.#hold.know(k);
-    this.handshakes += ephemerals.length;
+    this.handshakes += this.#hold.add(text);
     this.#hold.release(Date.now());
   }
   packet(t: Tapped, now: number): void {
     this.count++;
-    if (this.#options.keys) this.#hold.add(t, now);
+    if (this.#options.keys) this.#hold.packet(t, now);
     else this.#print(t);
   }
   #print({ tap, packet: p }: Tapped): void {

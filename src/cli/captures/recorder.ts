@@ -8,7 +8,7 @@ import { splitter } from "./messages.ts";
 import { OutputFile } from "./output.ts";
 import { Rotation, type RotationOptions } from "./rotation.ts";
 import type { Tap, Tapped } from "./tap.ts";
-import { readKeyText, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 export type RecorderOptions = {
   path: string;
@@ -35,6 +35,7 @@ type Source = {
 export class Recorder implements Target {
   count = 0;
   handshakes = 0;
+  opened = 0;
   done = false;
   readonly #options: RecorderOptions;
   readonly #rotation: Rotation;
@@ -56,7 +57,7 @@ export class Recorder implements Target {
         return [tap, { tap, number, split, delivered: 0, before: { received: 0, dropped: 0 } }];
       }),
     );
-    this.#hold = new Hold((t) => this.#split(t));
+    this.#hold = new Hold({ pass: (t) => this.#split(t), keys: (text) => this.#secrets(text) });
     this.#begin(this.#rotation.next(Date.now())!);
   }
 
@@ -94,18 +95,18 @@ export class Recorder implements Target {
   }
 
   keys(text: string): void {
+    this.handshakes += this.#hold.add(text);
+    this.#hold.release(Date.now());
+  }
+  #secrets(text: string): void {
     if (this.#writer instanceof PcapngWriter) this.#writer.secrets(secretsOf(text));
     if (this.#rotation.rotates) this.#keys += text;
-    for (const k of readKeyText(text).ephemerals) {
-      this.#hold.know(k);
-      this.handshakes++;
-    }
-    this.#hold.release(Date.now());
+    this.opened++;
   }
 
   packet(t: Tapped, now: number): void {
     this.count++;
-    if (this.#options.keys) this.#hold.add(t, now);
+    if (this.#options.keys) this.#hold.packet(t, now);
     else this.#split(t);
   }
 

@@ -48,6 +48,10 @@ function bytes(n: number | bigint, p: Paint): string {
 
 const newestFirst = (a: PeerState, b: PeerState): number => b.lastHandshakeSec - a.lastHandshakeSec || b.lastHandshakeNsec - a.lastHandshakeNsec;
 
+/** Ours: wg(8) knows of no such thing. Loud, because whoever has the keys reads the traffic. */
+const keylogText = ({ readers, records }: NonNullable<Device["keylog"]>, p: Paint): string =>
+  `${p("red")}on${p("reset")}, ${readers} ${readers === 1 ? "reader" : "readers"}, ${records} ${records === 1 ? "handshake" : "handshakes"} so far`;
+
 /** The form of `wg show IF`. `nowMs` is wall time. */
 export function pretty(name: string, device: Device, p: Paint, nowMs: number): string {
   const showKeys = process.env.WG_HIDE_KEYS === "never";
@@ -62,6 +66,7 @@ export function pretty(name: string, device: Device, p: Paint, nowMs: number): s
   }
   if (device.listenPort !== 0) line("listening port", String(device.listenPort));
   if (device.fwmark !== 0) line("fwmark", `0x${device.fwmark.toString(16)}`);
+  if (device.keylog) line("key log", keylogText(device.keylog, p));
 
   for (const peer of device.peers.toSorted(newestFirst)) {
     lines.push("", `${p("yellow", "bold")}peer${p("reset")}: ${p("yellow")}${toBase64(peer.publicKey)}${p("reset")}`);
