@@ -63,6 +63,7 @@ export class Analysis {
   readonly #keys = new KeyLogReader();
   readonly #tracker: Tracker;
   readonly #live: boolean;
+  readonly #counts: boolean;
   /** Of the first pass, while it lasts; undefined also when there is none. */
   #handshakes: Seen<HandshakeMessage>[] | undefined;
   #onlyPass = true;
@@ -73,9 +74,10 @@ export class Analysis {
     this.secrets = new Secrets(options.crypto);
     this.facts = this.#facts;
     this.#live = options.live ?? false;
+    this.#counts = options.data === "count";
     for (const log of options.logs ?? []) this.secrets.add(log);
     options.prepare?.(this.secrets);
-    this.#tracker = new Tracker(options.crypto, this.secrets, { ...options, open: options.data !== "count" });
+    this.#tracker = new Tracker(options.crypto, this.secrets, { ...options, open: !this.#counts });
   }
 
   /** By their number. */
@@ -110,9 +112,11 @@ export class Analysis {
   }
 
   /** Second pass, or the only one: each packet to the callback. False when the callback ended it. */
-  open(events: Iterable<CaptureEvent>, each: EachPacket = ignore): boolean {
+  open(events: Iterable<CaptureEvent>, each?: EachPacket): boolean {
     this.#learned();
-    const take: EachPacket = this.#live ? (t) => this.#keep(t, each) : each;
+    if (!each && this.#counts) return this.#count(events);
+    each ??= ignore;
+    const take: EachPacket = this.#live ? (t) => this.#keep(t, each ?? ignore) : each;
     for (const e of events) {
       if (this.#onlyPass) this.#facts.add(e);
       if (e.kind === "packet") {
@@ -123,6 +127,18 @@ export class Analysis {
       }
     }
     return this.#tracker.flush(take);
+  }
+
+  #count(events: Iterable<CaptureEvent>): true {
+    for (const e of events) {
+      if (this.#onlyPass) this.#facts.add(e);
+      if (e.kind === "packet") this.#tracker.count(e.packet);
+      else if (e.kind === "secrets" && this.#onlyPass) {
+        this.#secret(e.secrets);
+        this.#tracker.table.reconsider();
+      }
+    }
+    return true;
   }
 
   /** Keys that come while a capture is live. Packets that they open, of those that are still kept, go to the callback once more, opened. */

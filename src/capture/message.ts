@@ -130,10 +130,11 @@ export function segmentSize(b: Uint8Array, at: number, end: number): number {
   return 0;
 }
 const PADDING = 16;
-/** Least MTUs of IPv4 and IPv6, and what fits an Ethernet frame; all multiples of 16, as the loop above needs it. */
+/** Least MTUs of IPv4 and IPv6: multiples of 16, as the loop above needs it. */
 const SMALLEST_MTU = 576;
 const USUAL_MTU = 1280;
-const LARGEST_FRAME = 1500 - 28;
+/** UDP payload that fits an Ethernet frame. */
+export const LARGEST_FRAME: number = 1500 - 28;
 
 /** The same type and receiver stand at `next` as at `at`, and the next counter. */
 function follows(b: Uint8Array, at: number, next: number): boolean {

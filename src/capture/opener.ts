@@ -14,8 +14,11 @@ export interface BatchOpener {
   add(key: Uint8Array, frame: Uint8Array, at: number, end: number): void;
   /** Opens what was added. */
   run(): void;
-  /** The text of the `i`th message of the last run(), undefined when its tag is wrong. Good until the next add(). */
-  text(i: number): Uint8Array | undefined;
+  /** Whether the `i`th message of the last run() opened. */
+  opened(i: number): boolean;
+  /** Its text: in `memory(i)` from `at(i)` on. Good until the next add(). */
+  memory(i: number): Uint8Array;
+  at(i: number): number;
 }
 
 /** One message with one key: whole and authenticated, or as much of it as was captured. undefined: the key is not this message's. */
@@ -24,11 +27,11 @@ export function openMessage(crypto: Crypto, key: Uint8Array, m: DataMessage): Op
   const total = m.length - DATA_OVERHEAD;
   if (m.captured === m.length) {
     const plain = openData(crypto, key, m.counter, sealed);
-    return plain && new Opened(plain, total, true);
+    return plain && new Opened(plain, 0, total, total, true);
   }
   if (sealed.length === 0) return undefined;
   const plain = openPrefix(crypto, key, m.counter, sealed.subarray(0, total));
-  return looksLikeIp(plain, total) ? new Opened(plain, total, false) : undefined;
+  return looksLikeIp(plain, total) ? new Opened(plain, 0, plain.length, total, false) : undefined;
 }
 
 /** BatchOpener without batches, on any Crypto. */
@@ -45,6 +48,8 @@ export function oneByOne(crypto: Crypto): BatchOpener {
       texts.push(openData(crypto, key, counter, frame.subarray(at + DATA_HEADER, end)));
     },
     run: () => void (done = true),
-    text: (i) => texts[i],
+    opened: (i) => texts[i] !== undefined,
+    memory: (i) => texts[i]!,
+    at: () => 0,
   };
 }

@@ -87,7 +87,7 @@ export class TrackedMessage {
 
 export class TrackedPacket {
   readonly packet: CapturedPacket;
-  readonly messages: readonly TrackedMessage[];
+  messages: readonly TrackedMessage[];
   readonly #options: DecodeOptions;
   readonly #put: Uint8Array | undefined;
   #layers: readonly Layer[] | undefined;

@@ -6,8 +6,8 @@ import { LINK_RAW } from "../packet/link.ts";
 import type { Layer } from "../packet/layer.ts";
 import { fragmentOf, Reassembler } from "../packet/reassemble.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
-import { DATA_HEADER, DATA_OVERHEAD, KEEPALIVE_LENGTH, MessageType } from "../wireguard/messages.ts";
-import { DataMessage, type HandshakeMessage, isKeepalive, messageIn, segmentSize } from "./message.ts";
+import { Data, DATA_HEADER, DATA_OVERHEAD, KEEPALIVE_LENGTH, MessageType, readU32 } from "../wireguard/messages.ts";
+import { DataMessage, type HandshakeMessage, isKeepalive, LARGEST_FRAME, messageIn, segmentSize } from "./message.ts";
 import { Opened } from "./opened.ts";
 import { type BatchOpener, oneByOne, openMessage } from "./opener.ts";
 import type { CapturedPacket } from "./packet.ts";
@@ -69,7 +69,7 @@ export class Tracker {
 
   /** The handshake message in a packet, in memory of its own; undefined for every other packet. */
   handshakeIn(packet: CapturedPacket): Seen<HandshakeMessage> | undefined {
-    const { found } = this.#datagram(packet);
+    const found = this.#datagram(packet);
     return found && isHandshake(found) ? handshakeOf(found, packet) : undefined;
   }
   /** Takes all handshake messages of a capture before its packets come. Initiations first: a response may stand before its own where captures were merged. */
@@ -81,13 +81,55 @@ export class Tracker {
 
   /** Takes the next packet of the capture; it goes to `each` when its turn has come, at flush() the latest. False when `each` said so. */
   take(packet: CapturedPacket, each: EachPacket): boolean {
-    const { found, layers, put } = this.#datagram(packet);
-    const size = found && !isHandshake(found) ? segmentSize(found.frame, found.at, found.end) : 0;
-    const parts = size === 0 ? 1 : Math.ceil((found!.end - found!.at) / size);
-    if (this.#staged.length + parts > this.#opener.capacity && !this.flush(each)) return false;
-    const messages = !found ? NO_MESSAGES : isHandshake(found) ? this.#handshake(found, packet) : this.#data(found, size, packet);
+    const finding = this.#finder.find(packet.data, packet.iface.link);
+    if (finding === "ask") {
+      const { found, layers, put } = this.#ask(packet);
+      return this.#takeDatagram(packet, found, each, layers, put);
+    }
+    return this.#takeDatagram(packet, finding === "udp" ? this.#found(packet.data) : undefined, each);
+  }
+
+  /** take() for whom only the sessions matter: nothing is opened or handed over. */
+  count(packet: CapturedPacket): void {
+    const f = this.#finder;
+    const { data } = packet;
+    const finding = f.find(data, packet.iface.link);
+    if (finding === "none") return;
+    if (finding === "udp") {
+      const { payload, end, length } = f;
+      if (!isMessage(data, payload, end, length)) return;
+      if (data[payload] === MessageType.DATA && segmentSize(data, payload, end) === 0) {
+        const m = new DataMessage(data, payload, end, length);
+        const known = this.table.candidates(m.receiver);
+        if (known.length === 1) return this.#traffic.note(m, endsOf(data, f), known[0]!, packet, undefined);
+      }
+    }
+    this.take(packet, ignore);
+  }
+
+  #takeDatagram(packet: CapturedPacket, found: Datagram | undefined, each: EachPacket, layers?: readonly Layer[], put?: Uint8Array): boolean {
+    let messages = NO_MESSAGES;
+    if (found) {
+      if (isHandshake(found)) messages = this.#handshake(found, packet);
+      else {
+        const size = this.#sizeOf(found);
+        const parts = size === 0 ? 1 : Math.ceil((found.end - found.at) / size);
+        if (this.#staged.length + parts > this.#opener.capacity && !this.flush(each)) return false;
+        messages = this.#data(found, size, packet);
+      }
+    }
     this.#waiting.push(new TrackedPacket(packet, messages, this.#options, layers, put));
     return this.#staged.length === 0 || this.#waiting.length >= MAX_WAITING ? this.flush(each) : true;
+  }
+  /** Size of the segments of a datagram, 0 when it is one message. Of what fits a frame that is asked only when its tag is wrong. */
+  #sizeOf(d: Datagram): number {
+    const isUsual = d.end - d.at === d.length && d.length <= LARGEST_FRAME;
+    return isUsual && this.#keyFor(readU32(d.frame, d.at + Data.RECEIVER)) ? 0 : segmentSize(d.frame, d.at, d.end);
+  }
+  #keyFor(receiver: number): boolean {
+    if (this.#options.open === false) return false;
+    const known = this.table.candidates(receiver);
+    return known.length === 1 && known[0]!.session.keys[known[0]!.way] !== undefined;
   }
 
   /** Opens what is in the batch and hands over the packets that wait. False when `each` said so: then the rest is not handed over. */
@@ -102,7 +144,12 @@ export class Tracker {
       for (const m of t.messages) {
         if (m.message.type !== 4) continue;
         const isStaged = staged[next]?.message === m;
-        this.#settle(m, m.message, t.packet, isStaged ? staged[next]!.key : undefined, isStaged ? this.#opener.text(next++) : undefined);
+        const key = isStaged ? staged[next]!.key : undefined;
+        if (isStaged && this.#opener.opened(next)) this.#open(m, m.message, next, key!);
+        if (isStaged) next++;
+        const parts = isStaged && !m.opened && t.messages.length === 1 ? this.#partsOf(m, m.message, t.packet) : undefined;
+        if (parts) t.messages = parts;
+        else this.#settle(m, m.message, t.packet, key);
       }
       if (more && each(t) === false) more = false;
       for (const m of t.messages) m.opened?.release();
@@ -141,26 +188,21 @@ export class Tracker {
     return found;
   }
 
-  #datagram(packet: CapturedPacket): { found?: Datagram | undefined; layers?: readonly Layer[]; put?: Uint8Array | undefined } {
-    const { link } = packet.iface;
-    const finding = this.#finder.find(packet.data, link);
-    if (finding === "none") return NOTHING;
-    if (finding === "udp") return { found: this.#found(packet.data) };
-    const layers = decode(packet.data, link, this.#options);
-    if (!fragmentOf(layers)) return { found: asDatagram(packet.data, datagramOf(packet.data, layers)), layers };
-    const put = this.#reassembler.add(packet.data, layers);
-    return { found: put && asDatagram(put, datagramOf(put, decode(put, LINK_RAW, this.#options))), layers, put };
+  #datagram(packet: CapturedPacket): Datagram | undefined {
+    const finding = this.#finder.find(packet.data, packet.iface.link);
+    return finding === "udp" ? this.#found(packet.data) : finding === "ask" ? this.#ask(packet).found : undefined;
   }
   #found(frame: Uint8Array): Datagram | undefined {
     const f = this.#finder;
     if (!isMessage(frame, f.payload, f.end, f.length)) return undefined;
-    return {
-      frame,
-      at: f.payload,
-      end: f.end,
-      length: f.length,
-      ends: new Ends(frame, f.src, f.dst, f.addressLength, f.srcPort, f.dstPort),
-    };
+    return { frame, at: f.payload, end: f.end, length: f.length, ends: endsOf(frame, f) };
+  }
+  /** What only the full decoder can tell; fragments are put together. */
+  #ask(packet: CapturedPacket): { found: Datagram | undefined; layers: readonly Layer[]; put?: Uint8Array | undefined } {
+    const layers = decode(packet.data, packet.iface.link, this.#options);
+    if (!fragmentOf(layers)) return { found: asDatagram(packet.data, datagramOf(packet.data, layers)), layers };
+    const put = this.#reassembler.add(packet.data, layers);
+    return { found: put && asDatagram(put, datagramOf(put, decode(put, LINK_RAW, this.#options))), layers, put };
   }
 
   #handshake(found: Datagram, packet: CapturedPacket): TrackedMessage[] {
@@ -209,14 +251,31 @@ export class Tracker {
     return t;
   }
 
-  /** What became of a message. `key`: with which it was in the batch, and `text` what came out. */
-  #settle(t: TrackedMessage, m: DataMessage, packet: CapturedPacket, key: Uint8Array | undefined, text: Uint8Array | undefined): void {
+  #open(t: TrackedMessage, m: DataMessage, i: number, key: Uint8Array): void {
+    const total = m.length - DATA_OVERHEAD;
+    t.opened = new Opened(this.#opener.memory(i), this.#opener.at(i), total, total, true);
+    t.session!.keys[t.way!] ??= key;
+  }
+  /** The messages of a super-datagram that looked like one message, settled. */
+  #partsOf(t: TrackedMessage, m: DataMessage, packet: CapturedPacket): TrackedMessage[] | undefined {
+    const size = segmentSize(m.frame, m.at, m.end);
+    if (size === 0) return undefined;
+    const parts: TrackedMessage[] = [];
+    for (let at = m.at; at < m.end; at += size) {
+      const part = new DataMessage(m.frame, at, Math.min(at + size, m.end), Math.min(size, m.end - at));
+      const tracked = Object.assign(new TrackedMessage(part, t.ends), { session: t.session, way: t.way });
+      this.#settle(tracked, part, packet, undefined);
+      parts.push(tracked);
+    }
+    return parts;
+  }
+
+  /** What became of a message. `failed`: a key that was tried in vain, unless it is opened. */
+  #settle(t: TrackedMessage, m: DataMessage, packet: CapturedPacket, failed: Uint8Array | undefined): void {
     if (!t.session || !t.way) return;
-    if (text) {
-      t.opened = new Opened(text, text.length, true);
-      t.session.keys[t.way] ??= key;
-    } else if (this.#options.open !== false) this.#try(t, m, packet, key);
-    this.#traffic.note(t, m, t.session, t.way, packet);
+    if (!t.opened && this.#options.open !== false) this.#try(t, m, packet, failed);
+    const candidate = { session: t.session, way: t.way };
+    this.#traffic.note(m, t.ends, candidate, packet, t.opened ?? (t.failure === "bad tag" ? "failed" : undefined));
   }
 
   /** Tries every key of every session that the message may belong to, but the one that failed already. */
@@ -242,7 +301,7 @@ export class Tracker {
 
 type Staged = { readonly message: TrackedMessage; readonly key: Uint8Array };
 const NO_MESSAGES: readonly TrackedMessage[] = [];
-const NOTHING = {};
+const ignore: EachPacket = () => {};
 
 const isHandshake = (d: Datagram): boolean => d.frame[d.at] !== MessageType.DATA;
 /** Whether it looks like any WireGuard message; messageIn() has the last word on handshakes. */
@@ -252,6 +311,7 @@ function isMessage(b: Uint8Array, at: number, end: number, length: number): bool
   if (type !== MessageType.DATA) return true;
   return (b[at + 1]! | b[at + 2]! | b[at + 3]!) === 0 && length >= KEEPALIVE_LENGTH;
 }
+const endsOf = (frame: Uint8Array, f: UdpFinder): Ends => new Ends(frame, f.src, f.dst, f.addressLength, f.srcPort, f.dstPort);
 function asDatagram(frame: Uint8Array, d: Found | undefined): Datagram | undefined {
   if (!d) return undefined;
   const at = d.udp.at + 8;

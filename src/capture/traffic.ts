@@ -4,7 +4,9 @@ import { DATA_OVERHEAD, readU32 } from "../wireguard/messages.ts";
 import { type DataMessage, isKeepalive } from "./message.ts";
 import type { CapturedPacket } from "./packet.ts";
 import { type DirectionCounts, MAX_ROAMINGS, type Session, type Way } from "./session.ts";
-import type { TrackedMessage } from "./tracked.ts";
+import type { Opened } from "./opened.ts";
+import type { Candidate } from "./sessions.ts";
+import type { Ends } from "./tracked.ts";
 
 /** Counters that a receiver remembers: what is farther behind the highest, it refuses (RFC 6479 as WireGuard has it: 8192 bits less one word). */
 export const REPLAY_WINDOW = 8128;
@@ -31,7 +33,8 @@ export class Sightings {
    * and endpoints apart.
    */
   see(direction: number, counter: number, mark: number, place: number, time: bigint): Sight {
-    const at = (Math.imul(counter | 0, 0x9e3779b1) ^ Math.imul(direction, 0x85ebca6b)) >>> 16;
+    // Neighbours lie side by side: most messages come in order.
+    const at = (counter + Math.imul(direction, 0x85ebca6b)) & (SLOTS - 1);
     if (this.#direction[at] === direction && this.#counter[at] === counter) {
       if (mark !== 0 && this.#mark[at] !== 0 && mark !== this.#mark[at]) return "conflict";
       if (place !== this.#place[at]) return "copy";
@@ -71,8 +74,8 @@ export function noteOrder(c: DirectionCounts, counter: number, frame: number): v
 export class Traffic {
   readonly #sightings = new Sightings();
 
-  /** A message whose session, opened and failure are settled. */
-  note(t: TrackedMessage, m: DataMessage, session: Session, way: Way, packet: CapturedPacket): void {
+  /** A message whose session is settled. `opened`: undefined when nobody opened it; "failed" when its tag is wrong. */
+  note(m: DataMessage, ends: Ends, { session, way }: Candidate, packet: CapturedPacket, opened: Opened | "failed" | undefined): void {
     const c = session.counts[way];
     const { number: frame, time } = packet;
     const keepalive = isKeepalive(m);
@@ -83,17 +86,17 @@ export class Traffic {
     c.lastFrame = frame;
     if (time !== undefined) noteTime(c, session, time, keepalive);
     // Whoever forges messages must not spoil the order of those that are none.
-    if (t.failure === "bad tag") return void c.failed++;
-    if (t.opened) noteOpened(c, t.opened.authenticated, keepalive);
+    if (opened === "failed") return void c.failed++;
+    if (opened) noteOpened(c, opened.authenticated, keepalive);
     const counter = m.count;
-    const sight = this.#sightings.see(session.number * 2 + (way === "toResponder" ? 0 : 1), counter, m.mark, placeOf(packet, t), time ?? 0n);
+    const sight = this.#sightings.see(session.number * 2 + (way === "toResponder" ? 0 : 1), counter, m.mark, placeOf(packet, ends), time ?? 0n);
     if (sight === "copy") c.duplicates++;
     else if (sight === "replay") c.replays++;
     else if (sight === "conflict") c.conflicts++;
     else {
       const isHighest = c.highest === undefined || counter > c.highest;
       noteOrder(c, counter, frame);
-      if (isHighest) noteSource(t, session, way, packet);
+      if (isHighest) noteSource(ends, session, way, packet, opened?.authenticated ?? false);
     }
   }
 }
@@ -116,21 +119,20 @@ function noteTime(c: DirectionCounts, session: Session, time: bigint, keepalive:
 }
 
 /** Roaming: whoever sends the newest message is where it came from. */
-function noteSource(t: TrackedMessage, session: Session, way: Way, packet: CapturedPacket): void {
+function noteSource(ends: Ends, session: Session, way: Way, packet: CapturedPacket, proven: boolean): void {
   const side = way === "toResponder" ? "initiator" : "responder";
   const from = session[side];
-  if (from && t.ends.isFrom(from)) return;
-  const to = { ip: new Uint8Array(t.src.ip), port: t.src.port };
+  if (from && ends.isFrom(from)) return;
+  const to = { ip: new Uint8Array(ends.src.ip), port: ends.srcPort };
   session[side] = to;
   if (!from) return;
   session.roamed++;
-  const proven = t.opened?.authenticated ?? false;
   if (session.roamings.length < MAX_ROAMINGS) session.roamings.push({ side, frame: packet.number, time: packet.time, from, to, proven });
 }
 
 /** Tells capture points apart, and who sent: two taps at a NAT see one message with two sources. */
-function placeOf(packet: CapturedPacket, t: TrackedMessage): number {
+function placeOf(packet: CapturedPacket, ends: Ends): number {
   const ifindex = packet.iface.link === LINK_SLL2 && packet.data.length >= 8 ? readU32(packet.data, 4) : 0;
   const direction = packet.direction === undefined ? 0 : packet.direction === "in" ? 1 : 2;
-  return (Math.imul(packet.iface.id * 4 + direction, 0x9e3779b1) ^ Math.imul(ifindex, 0x85ebca6b) ^ t.ends.mark) >>> 0;
+  return (Math.imul(packet.iface.id * 4 + direction, 0x9e3779b1) ^ Math.imul(ifindex, 0x85ebca6b) ^ ends.mark) >>> 0;
 }

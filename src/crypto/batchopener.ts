@@ -25,7 +25,6 @@ export function batchOpener(): BatchOpener & { wipe(): void } {
   const { opener } = listedPackets(slab) ?? oneByOne(opensslPackets(memory.buffer, memory.base));
   const { u8 } = slab;
   const slots = slab.take(opener.capacity * SLOT, 64);
-  const lengths = new Int32Array(opener.capacity);
   let n = 0;
   return {
     capacity: opener.capacity,
@@ -37,13 +36,15 @@ export function batchOpener(): BatchOpener & { wipe(): void } {
       for (let i = 0; i < 8; i++) u8[slot + COUNTER + i] = frame[at + 8 + i]!;
       u8.set(frame.subarray(at + DATA_HEADER, end), slot + SEALED);
       opener.open(slot, slot + COUNTER, slot + SEALED, slot + TEXT, length);
-      lengths[n++] = length;
+      n++;
     },
     run() {
       opener.run();
       n = 0;
     },
-    text: (i) => (opener.opened(i) ? u8.subarray(slots + i * SLOT + TEXT, slots + i * SLOT + TEXT + lengths[i]!) : undefined),
+    opened: (i) => opener.opened(i),
+    memory: () => u8,
+    at: (i) => slots + i * SLOT + TEXT,
     wipe: () => void u8.fill(0, slots, slots + opener.capacity * SLOT),
   };
 }
