@@ -7,7 +7,7 @@
 // `Analysis` is the same by hand, for who has the events otherwise; a live capture has one pass only and is given keys as they come:
 //
 //   const analysis = new Analysis({ crypto, live: true });
-//   analysis.open(events, each); analysis.addKeys(log, each); …
+//   analysis.open(events, each); analysis.addKeys(log, each); … analysis.end();
 import { fromUtf8 } from "../base/bytes.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
 import { type Facts, FactsCollector } from "./facts.ts";
@@ -46,6 +46,7 @@ export async function analyse(source: Source, options: AnalysisOptions, each?: E
   const analysis = new Analysis(options);
   if (!options.live && options.data !== "count") for await (const events of source()) analysis.learn(events);
   for await (const events of source()) if (!analysis.open(events, each)) break;
+  analysis.end();
   return analysis;
 }
 
@@ -127,6 +128,12 @@ export class Analysis {
       }
     }
     return this.#tracker.flush(take);
+  }
+
+  /** Call after the last packet, so that messages in fragments that never met are told. */
+  end(): void {
+    this.#learned();
+    this.#tracker.end();
   }
 
   #count(events: Iterable<CaptureEvent>): true {

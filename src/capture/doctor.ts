@@ -3,6 +3,7 @@
 import { toBase64 } from "../base/bytes.ts";
 import { formatEndpoint } from "../base/ip.ts";
 import { Initiation, Response } from "../wireguard/messages.ts";
+import type { KeyName } from "./keylog.ts";
 import { formatDate } from "./moment.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Session, UdpEndpoint } from "./session.ts";
@@ -41,7 +42,27 @@ const at = (e: UdpEndpoint | undefined): string => (e ? formatEndpoint(e.ip, e.p
 
 /** Everything there is to say about one session. */
 export function examine(session: Session, secrets: Secrets): SessionReport {
-  return { session, opened: whatOpened(session, secrets), diagnosis: diagnose(session, secrets), warnings: publicGiven(session, secrets) };
+  const found = diagnose(session, secrets);
+  const diagnosis = found && (malformed(found, secrets) ?? found);
+  return { session, opened: whatOpened(session, secrets), diagnosis, warnings: publicGiven(session, secrets) };
+}
+
+/** A key that is missing, and a line that should have held one of its kind: that line is the reason (D8). */
+function malformed(d: Diagnosis, secrets: Secrets): Diagnosis | undefined {
+  const kinds: Partial<Record<DiagnosisCode, readonly KeyName[]>> = {
+    D4: ["REMOTE_STATIC_PUBLIC_KEY", "LOCAL_STATIC_PRIVATE_KEY"],
+    D5: ["LOCAL_EPHEMERAL_PRIVATE_KEY"],
+    D6: ["LOCAL_STATIC_PRIVATE_KEY", "LOCAL_EPHEMERAL_PRIVATE_KEY"],
+    D7: ["PRESHARED_KEY"],
+  };
+  const line = secrets.refused(...(kinds[d.code] ?? []));
+  return (
+    line && {
+      code: "D8",
+      why: `line ${line.line} of the key log, a ${line.name}, cannot be used: ${line.why}. Without it, ${d.why}`,
+      needs: `That line as it was written. Or: ${d.needs}`,
+    }
+  );
 }
 
 function whatOpened(s: Session, secrets: Secrets): string[] {
@@ -87,8 +108,19 @@ function publicGiven(s: Session, secrets: Secrets): string[] {
   return said;
 }
 
-/** The first reason that fails, in the order of section 1.5; D8 (malformed key lines) is the key log's, D10 the capture's. */
+/** The first reason that fails, in the order of section 1.5. */
 function diagnose(s: Session, secrets: Secrets): Diagnosis | undefined {
+  return ofKeys(s, secrets) ?? ofFragments(s);
+}
+function ofFragments(s: Session): Diagnosis | undefined {
+  if (s.incomplete === 0) return undefined;
+  return {
+    code: "D10",
+    why: `${s.incomplete} of its messages came in IP fragments that are not all in the capture`,
+    needs: "A capture filter that lets fragments pass: `udp port N` drops all but the first, `host ADDRESS` does not.",
+  };
+}
+function ofKeys(s: Session, secrets: Secrets): Diagnosis | undefined {
   const counts = [s.counts.toResponder, s.counts.toInitiator];
   const data = counts.reduce((n, c) => n + c.transport, 0);
   const open = counts.reduce((n, c) => n + c.decrypted + c.unauthenticated, 0);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { toBase64 } from "../base/bytes.ts";
-import { formatKeyLog, handshakeRecord, parseKeyLog } from "./keylog.ts";
+import { formatKeyLog, handshakeRecord, KeyLogReader, parseKeyLog } from "./keylog.ts";
 
 const A = toBase64(new Uint8Array(32).fill(1));
 const B = toBase64(new Uint8Array(32).fill(2));
@@ -40,6 +40,35 @@ describe("pre-shared keys", () => {
     expect(log.loosePresharedKeys.map(toBase64)).toEqual([B, C]);
     expect(log.problems.length).toBe(2);
   });
+});
+
+describe("contrib/extract-handshakes", () => {
+  const k = (n: number): string => toBase64(new Uint8Array(32).fill(n));
+  const [remote, local, ephemeral, psk] = ["REMOTE_STATIC_PUBLIC_KEY", "LOCAL_STATIC_PRIVATE_KEY", "LOCAL_EPHEMERAL_PRIVATE_KEY", "PRESHARED_KEY"];
+  const group = (order: readonly string[], n: number): string =>
+    ["New handshake session:", ...order.map((name, i) => `  ${name} = ${k(10 * n + i)}`)].join("\n");
+  // As bash 5.2 writes its associative array, and as older ones did.
+  test.for([
+    ["bash 5", [remote!, psk!, ephemeral!, local!], 3],
+    ["older", [local!, remote!, ephemeral!, psk!], 0],
+  ] as const)("%s: each pre-shared key belongs to the ephemeral under its own heading", ([, order, problems]) => {
+    const text = [1, 2, 3].map((n) => group(order, n)).join("\n");
+    const parsed = parseKeyLog(text);
+    const at = (name: string, n: number): string => k(10 * n + order.indexOf(name));
+    expect(parsed.ephemerals.map((e) => [toBase64(e.privateKey), e.presharedKeys.map(toBase64)])).toEqual(
+      [1, 2, 3].map((n) => [at(ephemeral!, n), [at(psk!, n)]]),
+    );
+    expect([parsed.loosePresharedKeys.length, parsed.problems.length]).toEqual([0, problems]);
+    if (problems > 0) expect(parsed.problems[0]).toMatchObject({ line: 3, ours: "taken" });
+  });
+});
+
+test("a pre-shared key in the block after its ephemeral's is new with it", () => {
+  const reader = new KeyLogReader();
+  expect(reader.more(EPHEMERAL).ephemerals.map((e) => e.presharedKeys.length)).toEqual([0]);
+  expect(reader.more(`PRESHARED_KEY = ${B}`).ephemerals.map((e) => [toBase64(e.privateKey), ...e.presharedKeys.map(toBase64)])).toEqual([[A, B]]);
+  expect(reader.more("FOO = 1\n").problems.map((p) => p.line)).toEqual([3]);
+  expect(reader.more("BAR = 1\n").problems.map((p) => p.line)).toEqual([4]);
 });
 
 test("session keys, bare keys and a wg configuration are read", () => {

@@ -25,13 +25,19 @@ export type KeyLog = {
   readonly problems: KeyLogProblem[];
 };
 /** A line that Wireshark would not take (`ours: "taken"`), or that nobody can use (`"refused"`). The key itself is never part of it. */
-export type KeyLogProblem = { readonly line: number; readonly ours: "taken" | "refused"; readonly why: string };
+export type KeyLogProblem = {
+  readonly line: number;
+  readonly ours: "taken" | "refused";
+  readonly why: string;
+  /** The kind of key that the line names. */
+  readonly name?: KeyName;
+};
+export type KeyName = (typeof NAMES)[number];
 
 const NAMES = ["LOCAL_STATIC_PRIVATE_KEY", "REMOTE_STATIC_PUBLIC_KEY", "LOCAL_EPHEMERAL_PRIVATE_KEY", "PRESHARED_KEY"] as const;
-type Name = (typeof NAMES)[number];
 
 /** wg(8)'s configuration: `wg showconf` output is a key file too. */
-const WG_NAMES: Readonly<Record<string, Name>> = {
+const WG_NAMES: Readonly<Record<string, KeyName>> = {
   privatekey: "LOCAL_STATIC_PRIVATE_KEY",
   publickey: "REMOTE_STATIC_PUBLIC_KEY",
   presharedkey: "PRESHARED_KEY",
@@ -74,16 +80,17 @@ export class KeyLogReader {
     this.#endGroup();
   }
 
-  /** Takes more text; the result is what is new in it. `problems` are those of all. */
+  /** Takes more text; the result is what is new in it. The reader's own log goes on to hold the problems of all. */
   more(text: string): KeyLog {
     const { problems } = this.log;
+    const before = problems.length;
     this.log = { ...emptyKeyLog(), problems };
     this.add(text);
-    return this.log;
+    return { ...this.log, problems: problems.slice(before) };
   }
 
-  #problem(ours: KeyLogProblem["ours"], why: string): void {
-    if (this.log.problems.length < 1000) this.log.problems.push({ line: this.#line, ours, why });
+  #problem(ours: KeyLogProblem["ours"], why: string, name?: KeyName): void {
+    if (this.log.problems.length < 1000) this.log.problems.push({ line: this.#line, ours, why, ...(name ? { name } : {}) });
   }
 
   #read(raw: string): void {
@@ -106,7 +113,7 @@ export class KeyLogReader {
     const name = pair[1]!;
     const known = NAMES.find((n) => n === name.toUpperCase()) ?? WG_NAMES[name.toLowerCase()];
     if (!known) return this.#unknown(name);
-    const key = this.#key(pair[2]!);
+    const key = this.#key(pair[2]!, known);
     if (!key) return;
     if (known !== name) this.#problem("taken", `"${name}" is not written ${known}: Wireshark ignores the line`);
     if (raw.startsWith("\t")) this.#problem("taken", "a tab stands before it: Wireshark ignores the line");
@@ -114,7 +121,7 @@ export class KeyLogReader {
     this.#store(known, key);
   }
 
-  #store(name: Name, key: Uint8Array): void {
+  #store(name: KeyName, key: Uint8Array): void {
     const { log } = this;
     if (name === "LOCAL_STATIC_PRIVATE_KEY") log.staticPrivate.push(key);
     else if (name === "REMOTE_STATIC_PUBLIC_KEY") log.staticPublic.push(key);
@@ -179,7 +186,7 @@ export class KeyLogReader {
     else this.#problem("refused", "neither TYPE = KEY nor a key of 44 base64 characters");
   }
 
-  #key(value: string): Uint8Array | undefined {
+  #key(value: string, name?: KeyName): Uint8Array | undefined {
     const strict = /^[A-Za-z0-9+/]{43}=$/.test(value) ? fromBase64(value) : undefined;
     if (strict) return strict;
     const lenient = decode(value);
@@ -188,9 +195,17 @@ export class KeyLogReader {
         "taken",
         /^[0-9a-fA-F]{64}$/.test(value) ? "the key is in hex: Wireshark takes base64 only" : "the key is not in standard base64",
       );
-    else this.#problem("refused", `the key has ${value.length} characters; 44 of base64, or 64 of hex, are wanted`);
+    else this.#problem("refused", wrongKey(value), name);
     return lenient;
   }
+}
+
+/** Why a value is no key; none of it is repeated. */
+function wrongKey(value: string): string {
+  const wanted = "44 of base64, or 64 of hex, are wanted";
+  if (value.length !== 44 && value.length !== 64) return `the key has ${value.length} characters; ${wanted}`;
+  const odd = [...value].findIndex((c) => !/[A-Za-z0-9+/=_-]/.test(c));
+  return odd >= 0 ? `character ${odd + 1} of the key is none of base64; ${wanted}` : `the key does not stand for 32 bytes; ${wanted}`;
 }
 
 function commonPrefix(a: string, b: string): number {
@@ -258,7 +273,7 @@ export function handshakeRecord(r: HandshakeRecord): string {
 /** A log's text as Wireshark reads it: statics first, each ephemeral with its pre-shared keys after it; ours (session keys) last. */
 export function formatKeyLog(log: KeyLog): string {
   const lines: string[] = [];
-  const line = (name: Name, key: Uint8Array): void => void lines.push(`${name} = ${toBase64(key)}\n`);
+  const line = (name: KeyName, key: Uint8Array): void => void lines.push(`${name} = ${toBase64(key)}\n`);
   for (const k of log.staticPrivate) line("LOCAL_STATIC_PRIVATE_KEY", k);
   for (const k of log.staticPublic) line("REMOTE_STATIC_PUBLIC_KEY", k);
   for (const e of log.ephemerals) {

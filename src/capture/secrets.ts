@@ -1,13 +1,14 @@
 // The keys at hand, as the replay of a handshake looks them up: static keys by what mac1 says, ephemerals by their public half.
 import { equal, toHex, utf8 } from "../base/bytes.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
-import type { BareKey, KeyLog } from "./keylog.ts";
+import type { BareKey, KeyLog, KeyLogProblem, KeyName } from "./keylog.ts";
 import { type InitiationMessage, mac1Of, type ResponseMessage, underMac1 } from "./message.ts";
 
 export type StaticKey = { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array | undefined; readonly name: string | undefined };
 export type EphemeralKey = { readonly privateKey: Uint8Array; readonly presharedKeys: readonly Uint8Array[] };
 
 const MAX_EPHEMERALS = 65_536;
+const MAX_REFUSED = 1000;
 
 type Known = StaticKey & { readonly mac1Key: Uint8Array };
 
@@ -18,6 +19,7 @@ export class Secrets {
   readonly #sessionKeys = new Map<number, Uint8Array[]>();
   readonly #loose: Uint8Array[] = [];
   readonly #bare: BareKey[] = [];
+  readonly #refused: KeyLogProblem[] = [];
   /** Public values that were given as if they were private: what a person copies from a packet. Hex of the value. */
   readonly #given = new Set<string>();
 
@@ -25,8 +27,14 @@ export class Secrets {
     this.#crypto = crypto;
   }
 
+  /** The first line that names this kind of key, and cannot be used. */
+  refused(...names: KeyName[]): KeyLogProblem | undefined {
+    return this.#refused.find((p) => p.name && names.includes(p.name));
+  }
+
   /** Adds a log's keys. A key that stands alone counts as a static private key and, should the capture show its public half as an ephemeral, as that. */
   add(log: KeyLog): void {
+    this.#refused.push(...log.problems.filter((p) => p.ours === "refused").slice(0, Math.max(0, MAX_REFUSED - this.#refused.length)));
     for (const k of log.staticPublic) this.addPublic(k);
     for (const k of log.staticPrivate) {
       this.addPublic(this.#crypto.publicKey(k), { privateKey: k });

@@ -45,7 +45,8 @@ export class Tracker {
   readonly #opener: BatchOpener;
   readonly #finder: UdpFinder;
   readonly #traffic = new Traffic();
-  #reassembler = new Reassembler();
+  #reassembler: Reassembler;
+  #fragments = 0;
   #waiting: TrackedPacket[] = [];
   /** What is in the opener's batch, in its order. */
   #staged: Staged[] = [];
@@ -57,6 +58,7 @@ export class Tracker {
     this.#opener = options.opener ?? oneByOne(crypto);
     this.#finder = new UdpFinder(options);
     this.table = new Sessions(crypto, secrets, options.live ?? false);
+    this.#reassembler = this.#newReassembler();
   }
 
   get sessions(): readonly Session[] {
@@ -64,7 +66,20 @@ export class Tracker {
   }
   /** IP fragments that still wait for their company: what is in them cannot be opened. */
   get fragments(): number {
-    return this.#reassembler.waiting;
+    return this.#fragments + this.#reassembler.waiting;
+  }
+  /** Call after the last packet: messages of which fragments are missing are entered into their sessions. */
+  end(): void {
+    this.#fragments += this.#reassembler.waiting;
+    this.#reassembler.end();
+  }
+  #newReassembler(): Reassembler {
+    return new Reassembler((first) => {
+      // UDP's header, then the message's.
+      if (first.length < 8 + DATA_HEADER || first[8] !== MessageType.DATA) return;
+      const [c] = this.table.candidates(readU32(first, 8 + Data.RECEIVER));
+      if (c) c.session.incomplete++;
+    });
   }
 
   /** The handshake message in a packet, in memory of its own; undefined for every other packet. */
@@ -75,7 +90,7 @@ export class Tracker {
   /** Takes all handshake messages of a capture before its packets come. Initiations first: a response may stand before its own where captures were merged. */
   learn(all: readonly Seen<HandshakeMessage>[]): void {
     for (const isInitiation of [true, false]) for (const m of all) if ((m.message.type === 1) === isInitiation) this.#follow(m);
-    this.#reassembler = new Reassembler();
+    this.#reassembler = this.#newReassembler();
     this.table.startOver();
   }
 

@@ -47,12 +47,28 @@ const fragment6 = (ip: IpLayer, f: Fragment6Layer): Piece => piece(ip, f.id, f.n
 
 export class Reassembler {
   readonly #packets = new Map<string, Parts>();
+  readonly #lost: (first: Uint8Array) => void;
+
+  /** `lost` is given the first fragment's payload of a packet that is given up. */
+  constructor(lost: (first: Uint8Array) => void = () => {}) {
+    this.#lost = lost;
+  }
 
   /** Fragments that wait for others. */
   get waiting(): number {
     let n = 0;
     for (const p of this.#packets.values()) n += p.pieces.size;
     return n;
+  }
+
+  /** Nothing more comes: what waits is given up. */
+  end(): void {
+    for (const key of [...this.#packets.keys()]) this.#giveUp(key);
+  }
+  #giveUp(key: string): void {
+    const first = this.#packets.get(key)?.pieces.get(0);
+    this.#packets.delete(key);
+    if (first) this.#lost(first);
   }
 
   /** Takes a frame that is a fragment; the result is the whole IP packet (header of the first fragment, corrected) when this was the last piece. */
@@ -63,7 +79,7 @@ export class Reassembler {
     let p = this.#packets.get(f.key);
     if (!p) {
       const oldest = this.#packets.size >= MAX_PACKETS ? this.#packets.keys().next().value : undefined;
-      if (oldest !== undefined) this.#packets.delete(oldest);
+      if (oldest !== undefined) this.#giveUp(oldest);
       p = { pieces: new Map(), header: undefined, total: undefined, have: 0 };
       this.#packets.set(f.key, p);
     }

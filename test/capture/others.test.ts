@@ -1,15 +1,18 @@
 // Other people's captures: the ten WireGuard cases of Wireshark's test suite, the pcapng test generator, tcpdump's tests with its crash inputs.
-import { readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fromBase64 } from "../../src/base/bytes.ts";
 import { dissect, valuesOf } from "../../src/capture/dissect.ts";
-import { keyLogOf, parseKeyLog } from "../../src/capture/keylog.ts";
+import { type KeyLog, keyLogOf, parseKeyLog } from "../../src/capture/keylog.ts";
 import { CaptureReader, collect, readCapture } from "../../src/capture/reader.ts";
 import { Secrets } from "../../src/capture/secrets.ts";
 import { linesOf } from "../../src/capture/summary.ts";
 import { Tracker } from "../../src/capture/tracker.ts";
 import { nodeCrypto } from "../../src/crypto/node.ts";
+import { describeWith, find } from "../peers.ts";
 import { describeShared, shared, sharedPath } from "./shared.ts";
 
 const KEYS = {
@@ -37,13 +40,15 @@ const local = (k: Key): string => `LOCAL_STATIC_PRIVATE_KEY = ${KEYS[k]}\n`;
 const ephemeral = (k: Key): string => `  LOCAL_EPHEMERAL_PRIVATE_KEY = ${KEYS[k]}\n`;
 const psk = (k: Key): string => `  PRESHARED_KEY=${KEYS[k]}\n`;
 
+type Fields = { frame(n: number): (field: string) => string; having(field: string): number[] };
 /** Fields of a frame of a capture, with these keys. */
-function fields(name: string, log: string, publicKeys: Key[] = []): { frame(n: number): (field: string) => string; having(field: string): number[] } {
+const fields = (name: string, log: string, publicKeys: Key[] = []): Fields => fieldsOf(name, [parseKeyLog(log)], publicKeys);
+function fieldsOf(name: string, logs: readonly KeyLog[], publicKeys: Key[] = []): Fields {
   const file = readCapture(shared(name));
   const secrets = new Secrets(nodeCrypto);
   const own = keyLogOf(file.secrets);
   if (own) secrets.add(own);
-  secrets.add(parseKeyLog(log));
+  for (const log of logs) secrets.add(log);
   for (const k of publicKeys) secrets.addPublic(fromBase64(KEYS[k])!);
   const tracker = new Tracker(nodeCrypto, secrets);
   const packets = file.packets.map((p) => tracker.add(p));
@@ -53,6 +58,42 @@ function fields(name: string, log: string, publicKeys: Key[] = []): { frame(n: n
     having: (field) => packets.map((p) => p.packet.number).filter((n) => value(n, field) !== ""),
   };
 }
+
+/** tshark's lines for these frames, with a key log, and static keys from its preferences: "Public" or "Private" of each. */
+function theirs(
+  name: string,
+  log: string,
+  names: readonly string[],
+  frames: readonly number[],
+  uat: readonly (readonly [string, Key])[] = [],
+): string[] {
+  const directory = mkdtempSync(join(tmpdir(), "tortie-others-"));
+  try {
+    writeFileSync(join(directory, "keys"), log, { mode: 0o600 });
+    const keys = uat.flatMap(([kind, k]) => ["-o", `uat:wg_keys:"${kind}","${KEYS[k]}"`]);
+    const args = ["-r", sharedPath(name), "-o", `wg.keylog_file:${join(directory, "keys")}`, ...keys, "-T", "fields"];
+    const out = execFileSync(find("tshark")!, [...args, ...names.flatMap((f) => ["-e", f])], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const lines = out.split("\n");
+    return frames.map((n) => lines[n - 1]!);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+const FIELDS = [
+  "wg.receiver_pubkey",
+  "wg.receiver_pubkey.known_privkey",
+  "wg.static",
+  "wg.static.known_pubkey",
+  "wg.static.known_privkey",
+  "wg.timestamp.nanoseconds",
+  "wg.ephemeral.known_privkey",
+  "wg.handshake_ok",
+  "icmp.type",
+  "tcp.dstport",
+];
 
 describeShared("the WireGuard cases of Wireshark's test suite", () => {
   const file = "wireguard-ping-tcp.pcap";
@@ -87,6 +128,43 @@ describeShared("the WireGuard cases of Wireshark's test suite", () => {
       expect([v("wg.ephemeral.known_privkey"), v("wg.static"), v("wg.timestamp.nanoseconds")]).toEqual(["1", KEYS.Spub_i, ""]);
     }
   });
+  describeWith(["tshark"], "beside tshark", () => {
+    // The inner packet of frame 22 is a first fragment: tshark leaves its TCP header alone, here it is read.
+    const frames = Array.from({ length: 21 }, (_, i) => i + 1);
+    // tshark's preferences hold static keys only: private ones are lines of our log.
+    test.for<[string, string, string, [string, Key][], Key[], string?]>([
+      [
+        "1: mac1, public",
+        file,
+        "",
+        [
+          ["Public", "Spub_i"],
+          ["Public", "Spub_r"],
+        ],
+        ["Spub_i", "Spub_r"],
+      ],
+      [
+        "2: mac1, private",
+        file,
+        local("Spriv_i") + local("Spriv_r"),
+        [
+          ["Private", "Spriv_i"],
+          ["Private", "Spriv_r"],
+        ],
+        [],
+      ],
+      ["3: initiations, responder's static key", file, local("Spriv_r"), [["Private", "Spriv_r"]], []],
+      ["4: ephemerals only", file, ephemeral("Epriv_i0") + ephemeral("Epriv_i1"), [["Public", "Spub_r"]], ["Spub_r"]],
+      ["5: all of the initiator", file, remote("Spub_r") + local("Spriv_i_alt") + ephemeral("Epriv_i0_alt") + ephemeral("Epriv_i1"), [], []],
+      ["6: embedded", "wireguard-ping-tcp-dsb.pcapng", "", [], []],
+      ["7: all of the responder", file, remote("Spub_i") + local("Spriv_r") + ephemeral("Epriv_r0") + ephemeral("Epriv_r1"), [], []],
+    ])("%s", ([, name, log, uat, publicKeys]) => {
+      const f = fields(name, log, publicKeys);
+      // What the preferences hold, tshark's log need not.
+      const theirLog = uat.length > 0 ? log.replace(/^LOCAL_STATIC.*\n/gm, "") : log;
+      expect(frames.map((n) => FIELDS.map((x) => f.frame(n)(x)).join("\t"))).toEqual(theirs(name, theirLog, FIELDS, frames, uat));
+    });
+  });
   const initiator = remote("Spub_r") + local("Spriv_i_alt") + ephemeral("Epriv_i0_alt") + ephemeral("Epriv_i1");
   const responder = remote("Spub_i") + local("Spriv_r") + ephemeral("Epriv_r0") + ephemeral("Epriv_r1");
   test.for([
@@ -119,7 +197,7 @@ describeShared("the WireGuard cases of Wireshark's test suite", () => {
         psk("dummy"),
       true,
     ],
-    // Wireshark drops a second pre-shared key in a row. Here it is tried all the same, so the second handshake opens; the log is reported as odd.
+    // Wireshark drops a second pre-shared key in a row. Here it is tried all the same, so the second handshake opens, and the log is reported as odd.
     [
       "responder, keys in the wrong order",
       remote("Spub_i") + local("Spriv_r") + ephemeral("Epriv_r2") + ephemeral("Epriv_i3") + psk("psk2") + psk("psk3"),
@@ -127,13 +205,19 @@ describeShared("the WireGuard cases of Wireshark's test suite", () => {
     ],
   ] as const)("pre-shared keys: %s", ([, log, inOrder]) => {
     const f = fields("wireguard-psk.pcap", log);
+    const ok = (secretsOfLog: KeyLog): string[] => {
+      const g = fieldsOf("wireguard-psk.pcap", [secretsOfLog]);
+      return [2, 4].map((n) => g.frame(n)("wg.handshake_ok"));
+    };
     if (inOrder) expect([2, 4].map((n) => f.frame(n)("wg.handshake_ok"))).toEqual(["1", "1"]);
-    else
-      expect(
-        parseKeyLog(log)
-          .problems.map((p) => p.why)
-          .join(),
-      ).toMatch(/Wireshark drops it/);
+    else {
+      const read = parseKeyLog(log);
+      expect(read.problems.map((p) => p.why).join()).toMatch(/Wireshark drops it/);
+      expect(ok(read)).toEqual(["0", "1"]);
+      // As Wireshark has it.
+      expect(ok({ ...read, loosePresharedKeys: [] })).toEqual(["0", "0"]);
+    }
+    if (find("tshark")) expect(theirs("wireguard-psk.pcap", log, ["wg.handshake_ok"], [2, 4])).toEqual(inOrder ? ["1", "1"] : ["0", "0"]);
   });
   test("everything that the full log opens", () => {
     const packets = readCapture(shared(file)).packets;
