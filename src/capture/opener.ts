@@ -21,6 +21,11 @@ export interface BatchOpener {
   at(i: number): number;
 }
 
+/** A view of the text of the `i`th message, which has `length` bytes; undefined when its tag is wrong. */
+export function textOf(o: BatchOpener, i: number, length: number): Uint8Array | undefined {
+  return o.opened(i) ? o.memory(i).subarray(o.at(i), o.at(i) + length) : undefined;
+}
+
 /** One message with one key: whole and authenticated, or as much of it as was captured. undefined: the key is not this message's. */
 export function openMessage(crypto: Crypto, key: Uint8Array, m: DataMessage): Opened | undefined {
   const sealed = m.bytes.subarray(DATA_HEADER);

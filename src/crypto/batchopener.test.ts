@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { toHex } from "../base/bytes.ts";
 import { data, handshake } from "../capture/made.cases.ts";
-import { type BatchOpener, oneByOne } from "../capture/opener.ts";
+import { type BatchOpener, oneByOne, textOf } from "../capture/opener.ts";
 import { batchOpener } from "./batchopener.ts";
 import { nodeCrypto } from "./node.ts";
 
@@ -10,8 +10,10 @@ test("the texts of batches of any lengths; damaged ones are refused", () => {
   const [mine, twin] = [batchOpener(), oneByOne(nodeCrypto)];
   const sessions = [handshake(1), handshake(2)];
   let counter = 0;
-  const text = (o: BatchOpener, i: number, length: number): string | undefined =>
-    o.opened(i) ? toHex(new Uint8Array(o.memory(i).subarray(o.at(i), o.at(i) + length))) : undefined;
+  const text = (o: BatchOpener, i: number, length: number): string | undefined => {
+    const view = textOf(o, i, length);
+    return view && toHex(view);
+  };
   for (let round = 0; round < 40; round++) {
     const count = 1 + (round % mine.capacity);
     const lengths: number[] = [];
