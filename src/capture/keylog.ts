@@ -204,7 +204,7 @@ export class KeyLogReader {
 function wrongKey(value: string): string {
   const wanted = "44 of base64, or 64 of hex, are wanted";
   if (value.length !== 44 && value.length !== 64) return `the key has ${value.length} characters; ${wanted}`;
-  const odd = [...value].findIndex((c) => !/[A-Za-z0-9+/=_-]/.test(c));
+  const odd = value.search(/[^A-Za-z0-9+/=_-]/);
   return odd >= 0 ? `character ${odd + 1} of the key is none of base64; ${wanted}` : `the key does not stand for 32 bytes; ${wanted}`;
 }
 
