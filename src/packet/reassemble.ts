@@ -63,7 +63,7 @@ export class Reassembler {
 
   /** Nothing more comes: what waits is given up. */
   end(): void {
-    for (const key of [...this.#packets.keys()]) this.#giveUp(key);
+    for (const key of this.#packets.keys()) this.#giveUp(key);
   }
   #giveUp(key: string): void {
     const first = this.#packets.get(key)?.pieces.get(0);
