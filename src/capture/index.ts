@@ -24,6 +24,7 @@ export { linesOf, summarize, type Summary } from "./summary.ts";
 export { type Opened, type TrackedMessage, type TrackedPacket, Tracker, type TrackerOptions } from "./tracker.ts";
 export { treeLines, type TreeNode } from "./tree.ts";
 export { type CaptureWriter, type NewInterface, type NewPacket, PcapngWriter, PcapWriter, type Sink } from "./writer.ts";
-export { Audit, type FlowFinding, type PairCounts } from "./audit/audit.ts";
+export { Audit, type AuditedFrame, type FlowFinding, type PairCounts, type Source as AuditSource } from "./audit/audit.ts";
 export { Inventory, type InventoryDocument } from "./audit/inventory.ts";
+export { type AuditReport, reportJson, reportOf } from "./audit/report.ts";
 export { EXIT_CODES, type Precondition, type Verdict } from "./audit/types.ts";

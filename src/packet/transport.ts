@@ -50,6 +50,16 @@ export function decodeTransport(bytes: Uint8Array, n: Carried, options: DecodeOp
       const quoted = version === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6;
       return { layers: [layer, { kind: "quote", at: at + 8, length: 0, end }], next: { kind: "ethertype", type: quoted, at: at + 8, end } };
     }
+    case 51: {
+      // In IPv4 the authentication header (RFC 4302) is a protocol like any other; in IPv6 ip.ts walks it. What follows it is not encrypted.
+      const length = left < 12 ? 0 : (bytes[at + 1]! + 2) * 4;
+      if (length < 12 || length > left) return truncated;
+      const next = bytes[at]!;
+      return {
+        layers: [{ kind: "extension", at, length, end, header: 51, nextHeader: next }],
+        next: { kind: "protocol", protocol: next, family: n.family, at: at + length, end },
+      };
+    }
     case 50:
       if (left < 8) return truncated;
       return {

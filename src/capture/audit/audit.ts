@@ -1,31 +1,25 @@
-// The audit: takes frames of every node's wires, counts each packet once, and comes to a verdict with its evidence (sections 7.4 to 7.10).
+// The audit: takes frames of every node's wires, counts each packet once, and comes to a verdict with its evidence (sections 7.4 to 7.10). It keeps no
+// frame: memory does not grow with the length of a capture.
+import { fromHex } from "../../base/bytes.ts";
 import { formatIp } from "../../base/ip.ts";
-import { contains } from "../../base/cidr.ts";
-import { decode } from "../../packet/decode.ts";
-import { LINK_SLL, LINK_SLL2 } from "../../packet/link.ts";
+import type { Layer } from "../../packet/layer.ts";
 import type { Crypto } from "../../wireguard/crypto.ts";
-import type { CapturedPacket, CaptureStatistics } from "../packet.ts";
+import type { CapturedPacket, CaptureStatistics, Damage } from "../packet.ts";
+import { causeOf } from "./cause.ts";
 import { Classifier } from "./classify.ts";
+import { control } from "./control.ts";
+import { type Ends, Findings, type FlowFinding, type FrameReference, packetsOf } from "./findings.ts";
 import type { Inventory, Owner } from "./inventory.ts";
-import { type Cause, type Classified, FINDINGS, type Flow, type PacketClass, type Precondition, type Verdict } from "./types.ts";
-import { pairKey, WireGuardProof } from "./wireguard.ts";
+import { holds } from "./marker.ts";
+import { preconditions } from "./preconditions.ts";
+import { Skew } from "./skew.ts";
+import { type Source, Sources } from "./sources.ts";
+import { type Cause, type Classified, FINDINGS, type PacketClass, type Precondition, result, type Verdict } from "./types.ts";
+import { type Opener, pairKey, WireGuardProof } from "./wireguard.ts";
 
-export type FrameReference = { readonly source: string; readonly frame: number };
-export type FlowFinding = {
-  readonly class: PacketClass;
-  readonly cause: Cause;
-  readonly path: readonly string[];
-  readonly flow: Flow | undefined;
-  /** Node that sent it, node that it was for. */
-  readonly from: string | undefined;
-  readonly to: string | undefined;
-  readonly notes: Set<string>;
-  packets: number;
-  bytes: number;
-  first: bigint | undefined;
-  last: bigint | undefined;
-  readonly sample: FrameReference;
-};
+export type { FlowFinding, FrameReference } from "./findings.ts";
+export type { Source } from "./sources.ts";
+
 export type PairCounts = {
   readonly a: string;
   readonly b: string;
@@ -34,64 +28,104 @@ export type PairCounts = {
   provenBytes: number;
   plainPackets: number;
   plainBytes: number;
+  readonly causes: Set<Cause>;
 };
-/** One capture point: a file, or a wire of a node. */
-export type Source = {
-  readonly name: string;
-  /** The node whose wire it is, when that is known. */
-  readonly node?: string;
+export type AuditedFrame = {
+  readonly frame: number;
+  readonly source: string;
+  readonly classified: Classified;
+  /** Of a finding, and of what would be one if more were claimed. */
+  readonly cause: Cause | undefined;
+  /** The comment that the frame gets in an annotated capture; undefined when it is no finding. */
+  readonly comment: string | undefined;
 };
-export type AuditedFrame = { readonly frame: number; readonly source: string; readonly classified: Classified; readonly cause: Cause | undefined };
+export type AuditOptions = {
+  /** The captures that are audited: what a captured node sends is counted there and nowhere else. */
+  readonly sources?: readonly Source[];
+  readonly opener?: Opener | undefined;
+};
+export type Judgement = {
+  readonly verdict: Verdict;
+  readonly preconditions: readonly Precondition[];
+  /** Why a PASS is not given although all preconditions hold. */ readonly doubts: readonly string[];
+};
 
-const MAX_FLOWS = 10_000;
-const HANDSHAKE_LIFE_NS = 180_000_000_000n;
-const NEW_ENDPOINT_NS = 10_000_000_000n;
-const MIN_SNAPLEN = 256;
+const MAX_HITS = 100;
+const MAX_UNKNOWN = 20;
 
 export class Audit {
+  readonly inventory: Inventory;
   readonly proof: WireGuardProof;
-  readonly flows: Map<string, FlowFinding> = new Map();
+  readonly found: Findings = new Findings();
   readonly pairs: Map<string, PairCounts> = new Map();
   /** Frames by class and path: "POD_TO_POD vxlan". */
   readonly classes: Map<string, number> = new Map();
-  readonly encrypted = { packets: 0, bytes: 0, provenPackets: 0, provenBytes: 0, handshakes: 0 };
-  readonly plain = { packets: 0, bytes: 0 };
+  readonly encrypted = { packets: 0, bytes: 0, provenPackets: 0, provenBytes: 0, authenticatedPackets: 0, handshakes: 0 };
+  readonly #plain = { packets: 0, bytes: 0 };
+  /** Frames with a marker readable in them: between pods, and between pods and nodes. */
+  readonly markers = { pods: 0, nodes: 0, samples: [] as FrameReference[] };
   frames = 0;
-  /** Flows beyond the limit: counted, not listed. */
-  moreFlows = 0;
+  /** Frames that confirm what was counted at their sender. */
+  confirming = 0;
+  /** Frames of links where plain packets are right. */
+  inside = 0;
   first: bigint | undefined;
   last: bigint | undefined;
-  readonly #inventory: Inventory;
+  readonly #crypto: Crypto;
   readonly #classifier: Classifier;
-  /** Nodes whose wires are captured: what they send is counted there and nowhere else. */
   readonly #captured = new Set<string>();
-  readonly #trouble = { noIdentity: 0, snaplen: new Set<string>(), filters: new Set<string>(), drops: 0n, statistics: 0, unfiltered: false };
-  readonly #sources = new Set<string>();
-  readonly #byAddresses = new Map<string, FlowFinding>();
+  readonly #sources: Sources;
+  readonly #skew = new Skew();
+  readonly #marker: Uint8Array | undefined;
+  readonly #nodeMarker: Uint8Array | undefined;
+  #drops = 0n;
+  #statistics = 0;
+  #unfiltered = false;
+  readonly #damage: string[] = [];
+  readonly #unknown = new Map<string, number>();
+  #nodeToNode = 0;
 
-  constructor(crypto: Crypto, inventory: Inventory, captured: Iterable<string> = []) {
-    this.#inventory = inventory;
-    this.proof = new WireGuardProof(crypto);
+  constructor(crypto: Crypto, inventory: Inventory, options: AuditOptions = {}) {
+    this.#crypto = crypto;
+    this.inventory = inventory;
+    this.proof = new WireGuardProof(crypto, { known: (ip) => inventory.owner(ip).kind !== "other", opener: options.opener });
     this.#classifier = new Classifier(inventory, this.proof);
-    for (const node of captured) this.#captured.add(node);
+    this.#sources = new Sources(inventory.observed);
+    for (const s of options.sources ?? []) {
+      this.#sources.announce(s);
+      if (s.node !== undefined) this.#captured.add(s.node);
+    }
+    const { canary } = inventory;
+    this.#marker = canary && fromHex(canary.marker);
+    this.#nodeMarker = canary?.nodeMarker === undefined ? undefined : fromHex(canary.nodeMarker);
   }
 
-  /** Takes a frame. undefined: it was counted elsewhere, at the node that sent it. Frames of all sources should come in order of time. */
+  /**
+   * Takes a frame. undefined: it is of a link where plain packets are right, or it was counted at the node that sent it. Frames of all sources should come
+   * in order of time.
+   */
   add(packet: CapturedPacket, source: Source): AuditedFrame | undefined {
-    this.#sources.add(source.name);
-    this.#watch(packet, source);
-    const c = this.#classifier.classify(packet.data, packet.iface.link, { time: packet.time, tap: source.name });
-    if (!isWireGuard(c.class)) this.#trouble.unfiltered = true;
-    const ends = this.#ends(packet);
+    const layers = this.#classifier.layersOf(packet.data, packet.iface.link);
+    if (this.#sources.add(packet, source, layers) === "inside") return void this.inside++;
+    if (packet.dropped) this.#drops += packet.dropped;
+    const ends = this.#ends(layers, packet.time);
+    const c = this.#marked(
+      packet,
+      this.#classifier.classify(packet.data, packet.iface.link, { time: packet.time, tap: source.node ?? source.name }, layers),
+      source,
+    );
+    if (!isWireGuard(c.class)) this.#unfiltered = true;
+    if (c.class === "WG_DATA" && c.messages === 1) this.#clock(packet, source, ends, layers);
     // The receiver's capture confirms what the sender's has counted.
-    if (
-      source.node !== undefined &&
-      packet.direction === "in" &&
-      ends.from !== undefined &&
-      ends.from !== source.node &&
-      this.#captured.has(ends.from)
-    )
-      return undefined;
+    const confirms = source.node !== undefined && ends.from !== undefined && ends.from !== source.node && this.#captured.has(ends.from);
+    if (confirms) {
+      this.confirming++;
+      if (!this.#isFinding(c.class)) return undefined;
+      const cause = causeOf(c, packet.time, this.inventory, this.proof);
+      const flow = this.found.add(c, cause, { time: packet.time, at: { source: source.name, frame: packet.number }, ends, confirms });
+      // Seen where it arrived only: the sender's capture is blind to it, and this one is the evidence.
+      return flow && flow.packets === 0 ? this.#audited(packet, source, c, cause) : undefined;
+    }
     this.frames++;
     if (packet.time !== undefined) {
       this.first = this.first === undefined || packet.time < this.first ? packet.time : this.first;
@@ -99,25 +133,63 @@ export class Audit {
     }
     const name = c.path.length > 0 ? `${c.class} ${c.path.join("+")}` : c.class === "POD_TO_POD" ? `${c.class} native` : c.class;
     this.classes.set(name, (this.classes.get(name) ?? 0) + 1);
-    const cause = this.#count(c, packet, source, ends);
-    return { frame: packet.number, source: source.name, classified: c, cause };
+    return this.#audited(packet, source, c, this.#count(c, packet, source, ends));
   }
 
+  #audited(packet: CapturedPacket, source: Source, c: Classified, cause: Cause | undefined): AuditedFrame {
+    const comment = this.#isFinding(c.class) ? `LEAK ${c.class} cause=${cause ?? "UNKNOWN"}` : undefined;
+    return { frame: packet.number, source: source.name, classified: c, cause, comment };
+  }
+
+  /** A capture point that may have nothing to show. */
+  announce(source: Source): void {
+    this.#sources.announce(source);
+  }
   /** Counters that a capture file or a socket gives at its end. */
   statistics(s: Pick<CaptureStatistics, "osDropped" | "dropped">): void {
-    this.#trouble.statistics++;
-    this.#trouble.drops += (s.osDropped ?? 0n) + (s.dropped ?? 0n);
+    this.#statistics++;
+    this.#drops += (s.osDropped ?? 0n) + (s.dropped ?? 0n);
+  }
+  damage(source: Source, d: Damage): void {
+    if (this.#damage.length < MAX_UNKNOWN) this.#damage.push(`${source.name} is damaged at byte ${d.offset}`);
+  }
+
+  #isFinding(c: PacketClass): boolean {
+    return FINDINGS.has(c) || (c === "NODE_TO_POD" && this.inventory.hostEncryption);
+  }
+
+  /** A marker in the clear is exposure, also where no rule names the packet. */
+  #marked(packet: CapturedPacket, c: Classified, source: Source): Classified {
+    const pods = this.#marker !== undefined && holds(packet.data, this.#marker);
+    const nodes = !pods && this.#nodeMarker !== undefined && holds(packet.data, this.#nodeMarker);
+    if (!pods && !nodes) return c;
+    this.markers[pods ? "pods" : "nodes"]++;
+    if (pods && this.markers.samples.length < MAX_HITS) this.markers.samples.push({ source: source.name, frame: packet.number });
+    const exposed = pods || this.inventory.hostEncryption;
+    return exposed && !this.#isFinding(c.class)
+      ? { ...result("POD_TO_POD", c.path, c.flow, c.bytes, `the canary's marker is readable in it (${c.class})`) }
+      : c;
+  }
+
+  #clock(packet: CapturedPacket, source: Source, ends: Ends, layers: readonly Layer[]): void {
+    const udp = layers.find((l) => l.kind === "udp");
+    if (source.node === undefined || packet.time === undefined || ends.from === undefined || ends.to === undefined || udp === undefined) return;
+    if (udp.at + 24 > packet.data.length) return;
+    const v = new DataView(packet.data.buffer, packet.data.byteOffset + udp.at + 8, 16);
+    this.#skew.add(`${ends.from} ${ends.to}`, v.getUint32(4, true), v.getBigUint64(8, true), packet.time, source.node === ends.from);
   }
 
   #count(c: Classified, packet: CapturedPacket, source: Source, ends: Ends): Cause | undefined {
     const pair = ends.from !== undefined && ends.to !== undefined && ends.from !== ends.to ? this.#pair(ends.from, ends.to) : undefined;
-    if (c.class === "WG_HANDSHAKE") this.encrypted.handshakes++;
+    const e = this.encrypted;
+    if (c.class === "WG_HANDSHAKE") e.handshakes++;
     if (c.class === "WG_DATA") {
-      this.encrypted.packets += c.messages;
-      this.encrypted.bytes += c.bytes;
+      e.packets += c.messages;
+      e.bytes += c.bytes;
+      if (c.authenticated) e.authenticatedPackets += c.messages;
       if (c.proven) {
-        this.encrypted.provenPackets += c.messages;
-        this.encrypted.provenBytes += c.bytes;
+        e.provenPackets += c.messages;
+        e.provenBytes += c.bytes;
       }
       if (pair) {
         pair.encryptedPackets += c.messages;
@@ -125,83 +197,33 @@ export class Audit {
         if (c.proven) pair.provenBytes += c.bytes;
       }
     }
-    const counts = c.class === "POD_TO_POD" || (c.class === "NODE_TO_POD" && this.#inventory.hostEncryption);
-    if (counts) {
-      this.plain.packets++;
-      this.plain.bytes += c.bytes;
+    // A fragment whose first one comes yet is counted by the classifier.
+    if (c.class === "UNKNOWN" && !c.note?.startsWith("a fragment ") && this.#unknown.size < MAX_UNKNOWN)
+      this.#unknown.set(c.note ?? "unknown", (this.#unknown.get(c.note ?? "unknown") ?? 0) + 1);
+    if (c.class === "OTHER_NODE" && ends.from !== undefined && ends.to !== undefined) this.#nodeToNode++;
+    if (!this.#isFinding(c.class) && c.class !== "NODE_TO_POD") return undefined;
+    const cause = c.note?.startsWith("the canary's marker") ? "MARKER" : causeOf(c, packet.time, this.inventory, this.proof);
+    if (isPlain(c.class) || (c.class === "NODE_TO_POD" && this.inventory.hostEncryption)) {
+      this.#plain.packets++;
+      this.#plain.bytes += c.bytes;
       if (pair) {
         pair.plainPackets++;
         pair.plainBytes += c.bytes;
+        pair.causes.add(cause);
       }
     }
-    if (!FINDINGS.has(c.class) && c.class !== "NODE_TO_POD") return undefined;
-    const cause = this.#cause(c, packet.time);
-    this.#finding(c, cause, packet, source, ends);
+    const flow = this.found.add(c, cause, { time: packet.time, at: { source: source.name, frame: packet.number }, ends, confirms: false });
+    if (flow && flow.packets === 1) this.#unassigned(flow, packet.time);
     return cause;
   }
 
-  /** First match wins (section 7.8). */
-  #cause(c: Classified, time: bigint | undefined): Cause {
-    if (c.class === "WG_PORT_ABUSE") return "NOT_WIREGUARD";
-    if (c.class === "NODE_TO_POD") return "HOST_NETWORK";
-    if (c.class === "ICMP_QUOTE") return "ICMP_ERROR";
-    if (!this.#inventory.encryption) return "ENCRYPTION_OFF";
-    if (c.path.length > 0) return "OVERLAY_BYPASS";
-    if (!c.flow) return "UNKNOWN";
-    const src = this.#inventory.owner(c.flow.src);
-    const dst = this.#inventory.owner(c.flow.dst);
-    const from = src.kind === "other" ? undefined : src.node;
-    const to = dst.kind === "other" ? undefined : dst.node;
-    if (!from || !to) return "UNKNOWN";
-    if (!to.publicKey || !from.publicKey) return "PEER_NO_KEY";
-    const ip = c.flow.dst;
-    if (!to.allowedIps.some((a) => contains(a, ip))) {
-      const family = to.allowedIps.some((a) => a.ip.length === ip.length);
-      return family || to.allowedIps.length === 0 ? "PEER_NOT_CONFIGURED" : "FAMILY_GAP";
+  #unassigned(f: FlowFinding, time: bigint | undefined): void {
+    for (const ip of f.flow ? [f.flow.src, f.flow.dst] : []) {
+      const owner = this.inventory.owner(ip, time);
+      if (owner.kind !== "pod") continue;
+      if (owner.service !== undefined) f.notes.add(`${formatIp(ip)} is the service ${owner.service}`);
+      else if (!owner.pod) f.notes.add(`UNASSIGNED_IP: no pod has ${formatIp(ip)}`);
     }
-    const shaken = this.proof.lastHandshake(from.name, to.name);
-    if (shaken === undefined || (time !== undefined && (shaken > time || time - shaken > HANDSHAKE_LIFE_NS))) return "TUNNEL_NOT_UP";
-    const since = dst.kind === "pod" ? dst.pod?.since : undefined;
-    if (since !== undefined && time !== undefined && time - BigInt(Math.round(since * 1e9)) < NEW_ENDPOINT_NS) return "NEW_ENDPOINT_RACE";
-    return "ROUTE_BYPASS";
-  }
-
-  #finding(c: Classified, cause: Cause, packet: CapturedPacket, source: Source, ends: Ends): void {
-    const f = c.flow;
-    const key = `${c.class} ${cause} ${c.path.join("+")} ${f ? `${formatIp(f.src)} ${f.srcPort} ${formatIp(f.dst)} ${f.dstPort} ${f.protocol}` : ""}`;
-    let found = this.flows.get(key);
-    // A later fragment has no ports: it is of the flow between the same addresses.
-    const between = f ? `${c.class} ${cause} ${c.path.join("+")} ${formatIp(f.src)} ${formatIp(f.dst)} ${f.protocol}` : "";
-    if (!found && c.fragment) found = this.#byAddresses.get(between);
-    if (!found) {
-      if (this.flows.size >= MAX_FLOWS) return void this.moreFlows++;
-      found = {
-        class: c.class,
-        cause,
-        path: c.path,
-        flow: f,
-        from: ends.from,
-        to: ends.to,
-        notes: new Set(),
-        packets: 0,
-        bytes: 0,
-        first: packet.time,
-        last: packet.time,
-        sample: { source: source.name, frame: packet.number },
-      };
-      this.flows.set(key, found);
-      if (!this.#byAddresses.has(between)) this.#byAddresses.set(between, found);
-    }
-    found.packets++;
-    found.bytes += c.bytes;
-    if (packet.time !== undefined) found.last = packet.time;
-    if (c.abuse) found.notes.add(c.abuse);
-    if (c.hint) found.notes.add(c.hint);
-    if (f)
-      for (const ip of [f.src, f.dst]) {
-        const owner = this.#inventory.owner(ip);
-        if (owner.kind === "pod" && !owner.pod) found.notes.add(`UNASSIGNED_IP: no pod has ${formatIp(ip)}`);
-      }
   }
 
   #pair(a: string, b: string): PairCounts {
@@ -209,28 +231,29 @@ export class Audit {
     let pair = this.pairs.get(key);
     if (!pair) {
       const [x, y] = a < b ? [a, b] : [b, a];
-      pair = { a: x, b: y, encryptedPackets: 0, encryptedBytes: 0, provenBytes: 0, plainPackets: 0, plainBytes: 0 };
+      pair = { a: x, b: y, encryptedPackets: 0, encryptedBytes: 0, provenBytes: 0, plainPackets: 0, plainBytes: 0, causes: new Set() };
       this.pairs.set(key, pair);
     }
     return pair;
   }
 
   /** The nodes at the ends of the outermost IP header: who sent it, whom it is for. */
-  #ends(packet: CapturedPacket): Ends {
-    const ip = decode(packet.data, packet.iface.link).find((l) => l.kind === "ipv4" || l.kind === "ipv6");
+  #ends(layers: readonly Layer[], time: bigint | undefined): Ends {
+    const ip = layers.find((l) => l.kind === "ipv4" || l.kind === "ipv6");
     if (ip?.kind !== "ipv4" && ip?.kind !== "ipv6") return { from: undefined, to: undefined };
     const name = (o: Owner): string | undefined => (o.kind === "other" ? undefined : o.node?.name);
-    return { from: name(this.#inventory.owner(ip.src)), to: name(this.#inventory.owner(ip.dst)) };
+    return { from: name(this.inventory.owner(ip.src, time)), to: name(this.inventory.owner(ip.dst, time)) };
   }
 
-  #watch(packet: CapturedPacket, source: Source): void {
-    const i = packet.iface;
-    if (i.link === LINK_SLL || i.link === LINK_SLL2) this.#trouble.noIdentity++;
-    if (i.snaplen !== 0 && i.snaplen < MIN_SNAPLEN) this.#trouble.snaplen.add(`${source.name}: ${i.snaplen}`);
-    if (packet.data.length < packet.originalLength && packet.data.length < MIN_SNAPLEN)
-      this.#trouble.snaplen.add(`${source.name}: packet ${packet.number} was cut to ${packet.data.length}`);
-    if (i.filter) this.#trouble.filters.add(`${source.name}: ${i.filter}`);
-    if (packet.dropped) this.#trouble.drops += packet.dropped;
+  /** Packets and inner bytes in the clear that should not be; what only the receiver's capture has counts too. */
+  get plain(): { packets: number; bytes: number } {
+    let { packets, bytes } = this.#plain;
+    for (const f of this.findings) {
+      if (!isPlain(f.class) && f.class !== "NODE_TO_POD") continue;
+      packets += Math.max(0, f.confirmed - f.packets);
+      bytes += Math.max(0, f.confirmedBytes - f.bytes);
+    }
+    return { packets, bytes };
   }
 
   /** Encrypted share of packets and bytes, 0 to 1; undefined when nothing was sent. */
@@ -240,91 +263,50 @@ export class Audit {
     return { packets: e.packets / (e.packets + p.packets), bytes: e.bytes / (e.bytes + p.bytes) };
   }
 
-  /** Data messages that are missing between the lowest and the highest counter seen of an index: lost before the tap, or by it. */
-  gaps(): number {
-    let n = 0n;
-    for (const c of this.proof.counters.values()) {
-      const span = c.highest - c.lowest + 1n;
-      if (span > BigInt(c.messages)) n += span - BigInt(c.messages);
-    }
-    return Number(n);
-  }
-
-  /** P2 to P6 as the frames themselves tell. What only the one who captured can know (P1, P7 to P9) is handed to verdict(). */
-  preconditions(): Precondition[] {
-    const t = this.#trouble;
-    const p = (id: string, what: string, state: Precondition["state"], evidence: string): Precondition => ({ id, what, state, evidence });
-    const gaps = this.gaps();
-    const lossless = t.drops === 0n && gaps === 0;
-    return [
-      t.filters.size > 0
-        ? p("P2", "no capture filter", "missing", `a filter was applied: ${[...t.filters].slice(0, 3).join("; ")}`)
-        : t.unfiltered || this.frames === 0
-          ? p("P2", "no capture filter", "ok", "none is recorded, and there are packets of other kinds")
-          : p(
-              "P2",
-              "no capture filter",
-              "missing",
-              "there is nothing but WireGuard in the capture: it looks filtered, and a filter hides what leaks",
-            ),
-      p(
-        "P3",
-        "no packet lost by the capture",
-        lossless ? (t.statistics > 0 ? "ok" : "trusted") : "missing",
-        t.drops > 0n
-          ? `${t.drops} packets were dropped`
-          : gaps > 0
-            ? `${gaps} data messages are missing between the counters that were seen`
-            : t.statistics > 0
-              ? "0 dropped, counters of data messages without a gap"
-              : "the file counts no drops; counters of data messages have no gap",
-      ),
-      p(
-        "P4",
-        `at least ${MIN_SNAPLEN} bytes of each packet`,
-        t.snaplen.size > 0 ? "missing" : "ok",
-        t.snaplen.size > 0 ? [...t.snaplen].slice(0, 3).join("; ") : "no packet was cut shorter",
-      ),
-      t.noIdentity > 0
-        ? p(
-            "P5",
-            "each packet's interface is known",
-            "missing",
-            `${t.noIdentity} packets of "any": what leaves the node cannot be told from what is meant to be plain (pods' own links, the tunnel device)`,
-          )
-        : p("P5", "each packet's interface is known", "ok", [...this.#sources].slice(0, 8).join(", ") || "no packets"),
-      this.#inventory.nodes.length >= 2
-        ? p(
-            "P6",
-            "the cluster's nodes, keys, ranges and pods are known",
-            "ok",
-            `${this.#inventory.nodes.length} nodes (${this.#inventory.nodes.filter((n) => n.publicKey).length} with a key), ${this.#inventory.pods} pods`,
-          )
-        : p("P6", "the cluster's nodes, keys, ranges and pods are known", "missing", `${this.#inventory.nodes.length} nodes`),
-    ];
-  }
-
   get findings(): FlowFinding[] {
-    return [...this.flows.values()].filter((f) => FINDINGS.has(f.class) || this.#inventory.hostEncryption);
+    return [...this.found.flows.values()].filter((f) => this.#isFinding(f.class));
+  }
+  /** What goes between nodes and pods where that is not claimed to be encrypted. */
+  get allowed(): FlowFinding[] {
+    return [...this.found.flows.values()].filter((f) => !this.#isFinding(f.class));
   }
 
   /** A finding is a FAIL whatever else holds; without one, everything must hold for a PASS. A share never turns one into the other. */
-  verdict(also: readonly Precondition[]): { verdict: Verdict; preconditions: Precondition[] } {
-    // What the one who captured knows better stands for what the frames tell.
-    const given = new Set(also.map((p) => p.id));
-    const preconditions = [...also, ...this.preconditions().filter((p) => !given.has(p.id))].sort((a, b) => a.id.localeCompare(b.id));
-    const holds = preconditions.every((p) => p.state !== "missing") && this.encrypted.provenPackets > 0;
-    return {
-      verdict: this.findings.length > 0 || this.moreFlows > 0 ? (this.#blind() ? "INCONCLUSIVE" : "FAIL") : holds ? "PASS" : "INCONCLUSIVE",
-      preconditions,
-    };
-  }
-
-  /** Without interfaces nobody can tell a leak from what is meant to be plain (a pod's own link, the tunnel device). */
-  #blind(): boolean {
-    return this.#trouble.noIdentity > 0;
+  judge(trusted: ReadonlySet<string> = new Set()): Judgement {
+    const list = preconditions(
+      {
+        inventory: this.inventory,
+        sources: this.#sources,
+        skew: this.#skew,
+        frames: this.frames,
+        drops: this.#drops,
+        statistics: this.#statistics,
+        gaps: this.proof.gaps(),
+        unseen: this.findings.reduce((n, f) => n + packetsOf(f) - f.packets, 0),
+        unfiltered: this.#unfiltered,
+        damage: this.#damage,
+        orphans: this.#classifier.orphans,
+        unknown: this.#unknown,
+        nodeToNode: this.#nodeToNode,
+        first: this.first,
+        last: this.last,
+        control: control(this.#crypto, this.inventory),
+      },
+      trusted,
+    );
+    const notUniform = this.proof.notUniform();
+    const doubts = [
+      ...(this.encrypted.provenPackets === 0 ? ["no WireGuard data was seen that a verified handshake announced"] : []),
+      ...this.proof.unexplained(this.first).map((why) => `data on WireGuard's port that no handshake announced: ${why}`),
+      ...notUniform.map((why) => `what goes as encrypted is not uniform: ${why}`),
+    ];
+    // Without interfaces nobody can tell a leak from what is meant to be plain.
+    const blind = this.#sources.blind.size > 0;
+    const leaks = this.findings.length > 0 || this.found.more > 0 || notUniform.length > 0;
+    const holdsAll = list.every((p) => p.state !== "missing") && doubts.length === 0;
+    return { verdict: leaks ? (blind ? "INCONCLUSIVE" : "FAIL") : holdsAll ? "PASS" : "INCONCLUSIVE", preconditions: list, doubts };
   }
 }
 
-type Ends = { readonly from: string | undefined; readonly to: string | undefined };
 const isWireGuard = (c: PacketClass): boolean => c === "WG_DATA" || c === "WG_HANDSHAKE" || c === "WG_KEEPALIVE" || c === "WG_COOKIE";
+const isPlain = (c: PacketClass): boolean => c === "POD_TO_POD" || c === "NATTED_POD";

@@ -1,8 +1,11 @@
-// What the audit knows of the cluster: whose an address is, and whose a key (section 7.4, P6). Read from JSON or made from the API.
-import { fromBase64 } from "../../base/bytes.ts";
-import { type Cidr, contains, parseCidr } from "../../base/cidr.ts";
-import { TortieError } from "../../base/errors.ts";
-import { formatIp, type Ip, parseIp } from "../../base/ip.ts";
+// What the audit knows of the cluster: whose an address is at a moment, and whose a key (section 7.4, P6). Read from JSON or made from the API.
+import { fromBase64, toBase64 } from "../../base/bytes.ts";
+import { type Cidr, parseCidr } from "../../base/cidr.ts";
+import { type Ip, parseIp } from "../../base/ip.ts";
+import { type AddressKey, addressKey, longest } from "./address.ts";
+import { checkInventory } from "./check.ts";
+import { NatTable } from "./nat.ts";
+import { type NodeObservation, Observed } from "./observed.ts";
 
 export type InventoryNode = {
   name: string;
@@ -10,14 +13,26 @@ export type InventoryNode = {
   /** Addresses of the node's tunnel devices: they lie in pod ranges, but are the node's own. */
   tunnelIPs?: string[];
   podCIDRs: string[];
-  /** Base64; absent: the node has none. */
-  wgPublicKey?: string;
-  /** Where its device listens. @default wireguardPort */
-  wgPort?: number;
+  /** Base64; several when the node has several devices; absent: the node has none. */
+  wgPublicKey?: string | string[];
+  /** Where its devices listen. @default wireguardPort */
+  wgPort?: number | number[];
   /** What peers send to this node through the tunnel. */
   wgAllowedIPs?: string[];
 };
-export type InventoryPod = { name: string; node: string; ips: string[]; hostNetwork?: boolean; since?: number };
+/** `since`, `until`: seconds since 1970; absent: all the time. */
+export type InventoryPod = { name: string; node: string; ips: string[]; hostNetwork?: boolean; since?: number; until?: number };
+/** The canary of a run that was saved (section 7.7). */
+export type InventoryCanary = {
+  /** Hex of the marker between pods: seen in the clear, it is exposure. */
+  marker: string;
+  /** Hex of the marker between pods and nodes: exposure only where host encryption is claimed. */
+  nodeMarker?: string;
+  paths: { path: string; from: string; to: string; sent: number; received: number }[];
+  /** Where the markers were seen inside the nodes: pods' links and tunnel devices. */
+  controls: { what: string; seen: number; needed: boolean }[];
+  remarks?: string[];
+};
 export type InventoryDocument = {
   wireguardPort: number;
   /** False when encryption is switched off: that is then the cause of every finding. @default true */
@@ -25,129 +40,142 @@ export type InventoryDocument = {
   /** Node to pod traffic is claimed to be encrypted too. @default false */
   hostEncryption?: boolean;
   overlay?: { vxlan?: { port: number; vni?: number }; geneve?: { port: number } };
+  /** Ranges of pods whose node is not known. */
+  podCIDRs?: string[];
+  /** Service addresses: on a wire they stand for the pods behind them. */
+  services?: { name: string; ips: string[] }[];
+  /** Ports of the cluster's own proxies (DNS, L7), which speak with a node's address. */
+  proxyPorts?: number[];
   nodes: InventoryNode[];
   pods: InventoryPod[];
+  /** What was seen on the nodes themselves during the capture. */
+  observed?: NodeObservation[];
+  /** Text of nodes' connection tracking tables, by node, where they are no part of an observation. */
+  conntrack?: Record<string, string>;
+  canary?: InventoryCanary;
 };
 
 export type AuditNode = {
   readonly name: string;
-  readonly publicKey: Uint8Array | undefined;
-  readonly wireguardPort: number;
+  readonly addresses: readonly Ip[];
+  readonly publicKeys: readonly Uint8Array[];
+  readonly wireguardPorts: readonly number[];
   readonly podCidrs: readonly Cidr[];
   readonly allowedIps: readonly Cidr[];
 };
-export type AuditPod = { readonly name: string; readonly node: string; readonly since: number | undefined };
+/** `since`: nanoseconds since 1970. */
+export type AuditPod = { readonly name: string; readonly node: string; readonly since: bigint | undefined };
 
 /** Whose an address is. */
 export type Owner =
   | { readonly kind: "node"; readonly node: AuditNode; readonly tunnel: boolean }
-  /** `pod` is undefined when the address lies in a node's range but no pod has it. */
-  | { readonly kind: "pod"; readonly node: AuditNode | undefined; readonly pod: AuditPod | undefined }
+  /** `pod` is undefined when the address lies in a pod range but no pod has it; `node` when it is not known. */
+  | { readonly kind: "pod"; readonly node: AuditNode | undefined; readonly pod: AuditPod | undefined; readonly service?: string }
   | { readonly kind: "other" };
+
+type Entry = { readonly owner: Owner; readonly since: bigint | undefined; readonly until: bigint | undefined };
+const OTHER: Owner = { kind: "other" };
+const MAX_CACHE = 65_536;
 
 export class Inventory {
   readonly encryption: boolean;
   readonly hostEncryption: boolean;
   readonly vxlanPorts: readonly number[];
   readonly genevePorts: readonly number[];
+  readonly proxyPorts: ReadonlySet<number>;
   readonly nodes: readonly AuditNode[];
   readonly pods: number;
-  readonly #addresses = new Map<string, Owner>();
-  readonly #cache = new Map<string, Owner>();
+  readonly services: number;
+  readonly nat: NatTable = new NatTable();
+  readonly observed: Observed;
+  readonly canary: InventoryCanary | undefined;
+  readonly #addresses = new Map<AddressKey, Entry[]>();
+  readonly #ranges: readonly { readonly cidr: Cidr; readonly owner: Owner }[];
+  readonly #cache = new Map<AddressKey, Owner>();
 
   /** Throws TortieError that names the field that is wrong. */
   constructor(document: unknown) {
-    const d = check(document);
+    const d = checkInventory(document);
     this.encryption = d.encryption ?? true;
     this.hostEncryption = d.hostEncryption ?? false;
     this.vxlanPorts = [...new Set([4789, 8472, ...(d.overlay?.vxlan ? [d.overlay.vxlan.port] : [])])];
     this.genevePorts = [...new Set([6081, ...(d.overlay?.geneve ? [d.overlay.geneve.port] : [])])];
+    this.proxyPorts = new Set(d.proxyPorts);
     this.nodes = d.nodes.map((n) => ({
       name: n.name,
-      publicKey: n.wgPublicKey === undefined ? undefined : fromBase64(n.wgPublicKey)!,
-      wireguardPort: n.wgPort ?? d.wireguardPort,
+      addresses: n.ips.map((t) => parseIp(t)!),
+      publicKeys: listOf(n.wgPublicKey).map((k) => fromBase64(k)!),
+      wireguardPorts: n.wgPort === undefined ? [d.wireguardPort] : listOf(n.wgPort),
       podCidrs: n.podCIDRs.map((c) => parseCidr(c)!),
       allowedIps: (n.wgAllowedIPs ?? []).map((c) => parseCidr(c)!),
     }));
     this.pods = d.pods.length;
+    this.services = d.services?.length ?? 0;
+    this.canary = d.canary;
     for (const p of d.pods) {
       if (p.hostNetwork) continue;
-      const owner: Owner = { kind: "pod", node: this.node(p.node), pod: { name: p.name, node: p.node, since: p.since } };
-      for (const ip of p.ips) this.#addresses.set(formatIp(parseIp(ip)!), owner);
+      const since = nanoseconds(p.since);
+      const owner: Owner = { kind: "pod", node: this.node(p.node), pod: { name: p.name, node: p.node, since } };
+      for (const ip of p.ips) this.#put(ip, { owner, since, until: nanoseconds(p.until) });
     }
+    for (const s of d.services ?? [])
+      for (const ip of s.ips)
+        this.#put(ip, { owner: { kind: "pod", node: undefined, pod: undefined, service: s.name }, since: undefined, until: undefined });
     // A node's own address is a node's, also when a pod of the host network has it.
     for (const n of d.nodes) {
       const node = this.node(n.name)!;
-      for (const ip of n.ips) this.#addresses.set(formatIp(parseIp(ip)!), { kind: "node", node, tunnel: false });
-      for (const ip of n.tunnelIPs ?? []) this.#addresses.set(formatIp(parseIp(ip)!), { kind: "node", node, tunnel: true });
+      const own = (tunnel: boolean): Entry => ({ owner: { kind: "node", node, tunnel }, since: undefined, until: undefined });
+      for (const ip of n.ips) this.#addresses.set(addressKey(parseIp(ip)!), [own(false)]);
+      for (const ip of n.tunnelIPs ?? []) this.#addresses.set(addressKey(parseIp(ip)!), [own(true)]);
     }
+    this.#ranges = [
+      ...this.nodes.flatMap((node) => node.podCidrs.map((cidr) => ({ cidr, owner: { kind: "pod", node, pod: undefined } as Owner }))),
+      ...(d.podCIDRs ?? []).map((c) => ({ cidr: parseCidr(c)!, owner: { kind: "pod", node: undefined, pod: undefined } as Owner })),
+    ];
+    this.observed = new Observed(d.observed ?? []);
+    for (const o of d.observed ?? []) if (o.conntrack !== undefined) this.nat.add(o.node, o.conntrack);
+    for (const [node, text] of Object.entries(d.conntrack ?? {})) this.nat.add(node, text);
+  }
+
+  /** What the devices of two nodes say of each other at the end; undefined when neither was read. */
+  peersOf(a: string, b: string): string | undefined {
+    const has = (x: string, y: string): boolean | undefined => {
+      const keys = this.node(y)?.publicKeys.map(toBase64) ?? [];
+      return this.observed
+        .of(x)
+        ?.snapshots?.at(-1)
+        ?.peers?.some((p) => keys.includes(p.publicKey));
+    };
+    const [ab, ba] = [has(a, b), has(b, a)];
+    if (ab === undefined && ba === undefined) return undefined;
+    if (ab !== false && ba !== false) return "each other's";
+    return ab === false && ba === false ? "neither has the other" : ab === false ? `${a} lacks ${b}` : `${b} lacks ${a}`;
   }
 
   node(name: string): AuditNode | undefined {
     return this.nodes.find((n) => n.name === name);
   }
 
-  owner(ip: Ip): Owner {
-    const text = formatIp(ip);
-    const known = this.#addresses.get(text) ?? this.#cache.get(text);
-    if (known) return known;
-    const node = this.nodes.find((n) => n.podCidrs.some((c) => contains(c, ip)));
-    const owner: Owner = node ? { kind: "pod", node, pod: undefined } : { kind: "other" };
-    if (this.#cache.size < 65_536) this.#cache.set(text, owner);
-    return owner;
-  }
-}
-
-const bad = (field: string, why: string): never => {
-  throw new TortieError(`Cannot use the inventory: ${field}: ${why}`, { hint: "tortie audit --help shows what an inventory looks like." });
-};
-type Json = Record<string, unknown>;
-const isObject = (v: unknown): v is Json => typeof v === "object" && v !== null && !Array.isArray(v);
-
-/** Checks shape and values; unknown fields are left alone. */
-function check(document: unknown): InventoryDocument {
-  if (!isObject(document)) return bad("the document", "must be an object");
-  const port = (field: string, v: unknown): void => {
-    if (typeof v !== "number" || !Number.isInteger(v) || v < 1 || v > 65_535) bad(field, "must be a port, 1 to 65535");
-  };
-  const texts = (field: string, v: unknown, ok: (t: string) => boolean, what: string): void => {
-    if (!Array.isArray(v)) return bad(field, "must be a list");
-    v.forEach((t, i) => {
-      if (typeof t !== "string" || !ok(t)) bad(`${field}[${i}]`, `must be ${what}`);
-    });
-  };
-  const list = (field: string): Json[] => {
-    const v = document[field];
-    if (!Array.isArray(v)) return bad(field, "must be a list");
-    return v.map((x, i) => (isObject(x) ? x : bad(`${field}[${i}]`, "must be an object")));
-  };
-  const address = (t: string): boolean => parseIp(t) !== undefined;
-  const range = (t: string): boolean => parseCidr(t) !== undefined;
-  port("wireguardPort", document.wireguardPort);
-  if (document.overlay !== undefined) {
-    if (!isObject(document.overlay)) return bad("overlay", "must be an object");
-    for (const name of ["vxlan", "geneve"]) {
-      const o = document.overlay[name];
-      if (o !== undefined) port(`overlay.${name}.port`, isObject(o) ? o.port : undefined);
+  /** Whose an address is at `time` (nanoseconds since 1970; undefined: whenever). */
+  owner(ip: Ip, time?: bigint): Owner {
+    const key = addressKey(ip);
+    const entries = this.#addresses.get(key);
+    if (entries) {
+      const now = entries.find((e) => time === undefined || ((e.since ?? time) <= time && time <= (e.until ?? time)));
+      if (now) return now.owner;
     }
+    const cached = this.#cache.get(key);
+    if (cached) return cached;
+    const found = longest(this.#ranges, ip)?.owner ?? OTHER;
+    if (this.#cache.size < MAX_CACHE) this.#cache.set(key, found);
+    return found;
   }
-  const names = new Set<unknown>();
-  list("nodes").forEach((n, i) => {
-    if (typeof n.name !== "string" || n.name === "") bad(`nodes[${i}].name`, "must be a text");
-    if (names.has(n.name)) bad(`nodes[${i}].name`, "is there twice");
-    names.add(n.name);
-    if (n.wgPort !== undefined) port(`nodes[${i}].wgPort`, n.wgPort);
-    texts(`nodes[${i}].ips`, n.ips, address, "an address");
-    texts(`nodes[${i}].podCIDRs`, n.podCIDRs, range, "a range such as 10.0.0.0/24");
-    texts(`nodes[${i}].tunnelIPs`, n.tunnelIPs ?? [], address, "an address");
-    texts(`nodes[${i}].wgAllowedIPs`, n.wgAllowedIPs ?? [], range, "a range such as 10.0.0.0/24");
-    if (n.wgPublicKey !== undefined && (typeof n.wgPublicKey !== "string" || fromBase64(n.wgPublicKey)?.length !== 32))
-      bad(`nodes[${i}].wgPublicKey`, "must be a public key: base64 of 32 bytes");
-  });
-  list("pods").forEach((p, i) => {
-    if (typeof p.name !== "string") bad(`pods[${i}].name`, "must be a text");
-    if (typeof p.node !== "string") bad(`pods[${i}].node`, "must be the name of a node");
-    texts(`pods[${i}].ips`, p.ips, address, "an address");
-  });
-  return document as unknown as InventoryDocument;
+
+  #put(ip: string, entry: Entry): void {
+    const key = addressKey(parseIp(ip)!);
+    this.#addresses.set(key, [...(this.#addresses.get(key) ?? []), entry]);
+  }
 }
+
+const listOf = <T>(v: T | T[] | undefined): T[] => (v === undefined ? [] : Array.isArray(v) ? v : [v]);
+const nanoseconds = (seconds: number | undefined): bigint | undefined => (seconds === undefined ? undefined : BigInt(Math.round(seconds * 1e9)));

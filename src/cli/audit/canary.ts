@@ -1,119 +1,159 @@
-// The canary: pods send each other a random marker, over every pair, also in fragments and to a closed port (section 7.7). Seen on a wire in the clear,
-// whatever it is wrapped in, it is a proof of exposure; delivered and never seen, it proves that traffic went over the paths and that none was readable.
+// The canary: marked datagrams over every path, also larger than the MTU and to a closed port, whose ICMP error quotes them (section 7.7). Seen on a wire
+// in the clear, whatever wraps it, a marker is a proof of exposure; delivered and never seen, it proves that traffic went there and could not be read.
 import { randomBytes } from "node:crypto";
-import type { CaptureFile } from "../../capture/reader.ts";
-import { enterMember, environment, type LabPod, type RunningLab } from "../../lab/enter.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startPiped } from "../../sys/child.ts";
+import { commandIn, type Place } from "./place.ts";
 
-export type CanaryResult = {
-  /** Ordered pairs of pods on different nodes. */
-  readonly pairs: readonly { readonly from: string; readonly to: string; readonly sent: number; readonly received: number }[];
-  /** Trouble of a sender. */
-  readonly errors: readonly string[];
-};
-
+export const CANARY_PORT = 40_404;
+/** What the captures inside the nodes look at. */
+export const CANARY_FILTER: string = `udp port ${CANARY_PORT} or udp port ${CANARY_PORT + 1}`;
 const ROUNDS = 12;
 const INTERVAL_MS = 60;
-const PORT = 40_404;
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 120_000;
+/** For what is still under way. */
+const LINGER_MS = 500;
 
-// Runs in a pod: `node -e` with what to do as an argument. Listens, sends a few datagrams to every other pod, says what came.
+/** Someone who listens at `addresses`, and sends from them unless the kernel is to choose (`unbound`); others see it as one of `seenAs`. */
+export type Member = {
+  readonly name: string;
+  readonly place: Place;
+  readonly addresses: readonly string[];
+  readonly unbound?: boolean;
+  readonly seenAs?: readonly string[];
+  readonly targets: readonly Target[];
+};
+/** `listens`: somebody counts what comes there. `closed`: also to a port where nobody listens, whose ICMP error comes back. */
+export type Target = {
+  readonly path: string;
+  readonly name: string;
+  readonly address: string;
+  readonly marker: Buffer;
+  readonly listens: boolean;
+  readonly closed: boolean;
+};
+export type Path = { path: string; from: string; to: string; sent: number; received: number };
+
+export const newMarker = (): Buffer => randomBytes(32);
+
+// Runs in a pod: `node -e` with what to do as an argument. Says "ready" when it listens, sends a few datagrams to every target when it is told "go", says
+// "sent", and when its input ends what came: whoever is slow to start misses nothing. The marker stands at every 64 bytes. A closed port's answer comes as
+// an error of a connected socket.
 const SENDER = `
 const { createSocket } = require("node:dgram");
 const o = JSON.parse(process.argv[1]);
-const marker = Buffer.from(o.marker, "hex");
-const small = Buffer.concat(Array(8).fill(marker));
-const large = Buffer.concat(Array(94).fill(marker));
-const received = {}, sent = {}, errors = {};
-const s = createSocket("udp4");
-s.on("message", (m, from) => { if (m.includes(marker)) received[from.address] = (received[from.address] || 0) + 1; });
-s.on("error", (e) => { errors[e.message] = 1; });
-s.bind(o.port, o.address, () => {
-  process.stdout.write("ready\\n");
-  let n = 0;
-  const send = (data, port, to) => s.send(data, port, to, (e) => { if (e) errors[e.message] = 1; });
-  setTimeout(function round() {
-    for (const to of o.targets) {
-      send(small, o.port, to); sent[to] = (sent[to] || 0) + 1;
-      if (n === 3) { send(large, o.port, to); sent[to]++; }
-      if (n === 5) send(small, o.port + 1, to);
-    }
-    if (++n < o.rounds) setTimeout(round, o.interval);
-    else setTimeout(() => { process.stdout.write(JSON.stringify({ sent, received, errors: Object.keys(errors) }) + "\\n"); process.exit(0); }, 400);
-  }, 400);
+const fill = (marker, length) => { const b = Buffer.alloc(length); for (let at = 0; at + marker.length <= length; at += 64) marker.copy(b, at); return b; };
+const markers = o.markers.map((m) => Buffer.from(m, "hex"));
+const received = {}, sent = {}, refused = {}, errors = {};
+const kind = (address) => (address.includes(":") ? "udp6" : "udp4");
+const sockets = {};
+let open = 0;
+for (const address of o.addresses) {
+  const s = createSocket(kind(address));
+  s.on("message", (m, from) => { if (markers.some((x) => m.includes(x))) received[from.address] = (received[from.address] || 0) + 1; });
+  s.on("error", (e) => { errors[e.message] = 1; });
+  s.bind(o.port, address, () => { if (++open === o.addresses.length) process.stdout.write("ready\\n"); });
+  if (!o.unbound) sockets[kind(address)] = s;
+}
+for (const t of o.targets) sockets[kind(t.address)] = sockets[kind(t.address)] || createSocket(kind(t.address)).on("error", (e) => { errors[e.message] = 1; });
+const closed = o.targets.map((t, i) => {
+  if (!t.closed) return;
+  const s = createSocket(kind(t.address));
+  s.on("error", (e) => { if (e.code === "ECONNREFUSED") refused[i] = (refused[i] || 0) + 1; else errors[e.message] = 1; });
+  const own = o.unbound ? undefined : o.addresses.find((a) => kind(a) === kind(t.address));
+  s.bind(0, own, () => s.connect(o.port + 1, t.address));
+  return s;
 });
+let n = 0;
+function round() {
+  o.targets.forEach((t, i) => {
+    const marker = Buffer.from(t.marker, "hex");
+    const say = (e) => { if (e && e.code !== "ECONNREFUSED") errors[e.message] = 1; };
+    const s = sockets[kind(t.address)];
+    sent[i] = (sent[i] || 0) + 1;
+    s.send(fill(marker, 512), o.port, t.address, say);
+    if (n === 3) { s.send(fill(marker, 6016), o.port, t.address, say); sent[i]++; }
+    if (closed[i] && n % 4 === 1) try { closed[i].send(fill(marker, 512), say); } catch (e) { say(e); }
+  });
+  if (++n < o.rounds) setTimeout(round, o.interval);
+  else process.stdout.write("sent\\n");
+}
+if (o.addresses.length === 0) process.stdout.write("ready\\n");
+process.stdin.once("data", round);
+process.stdin.once("end", () => { process.stdout.write(JSON.stringify({ sent, received, refused, errors: Object.keys(errors) }) + "\\n", () => process.exit(0)); });
 `;
 
-type Said = { sent: Record<string, number>; received: Record<string, number>; errors: string[] };
+type Said = { sent: Record<string, number>; received: Record<string, number>; refused: Record<string, number>; errors: string[] };
 
-export class Canary {
-  /** 32 random bytes, repeated in every datagram. */
-  readonly marker: Buffer = randomBytes(32);
-
-  /** Sends between all pods of the lab that have an address. */
-  async run(lab: RunningLab): Promise<CanaryResult> {
-    const pods = lab.pods.filter((p) => p.address !== "");
-    const said = await Promise.all(
-      pods.map((p) =>
-        this.#send(
-          lab,
-          p,
-          pods.filter((o) => o !== p).map((o) => o.address),
-        ),
-      ),
-    );
-    const errors: string[] = [];
-    const pairs: CanaryResult["pairs"][number][] = [];
-    for (const [i, from] of pods.entries()) {
-      const mine = said[i]!;
-      if (typeof mine === "string") {
-        errors.push(`${from.name}: ${mine}`);
-        continue;
-      }
-      errors.push(...mine.errors.map((e) => `${from.name}: ${e}`));
-      for (const [k, to] of pods.entries()) {
-        const theirs = said[k]!;
-        if (from === to || from.node === to.node) continue;
-        pairs.push({
-          from: from.name,
-          to: to.name,
-          sent: mine.sent[to.address] ?? 0,
-          received: typeof theirs === "string" ? 0 : (theirs.received[from.address] ?? 0),
-        });
-      }
+/** Everybody sends to his targets at once. */
+export async function sendCanaries(members: readonly Member[]): Promise<{ paths: Path[]; remarks: string[] }> {
+  const senders = members.map(startSender);
+  await Promise.all(senders.map((x) => x.says("ready")));
+  for (const x of senders) x.child.stdin.write("go\n");
+  await Promise.all(senders.map((x) => x.says("sent")));
+  await sleep(LINGER_MS);
+  for (const x of senders) x.child.stdin.end();
+  const said = await Promise.all(senders.map((x) => x.result));
+  const paths: Path[] = [];
+  const remarks: string[] = [];
+  for (const [i, m] of members.entries()) {
+    const mine = said[i]!;
+    if (typeof mine === "string") {
+      remarks.push(`${m.name}: ${mine}`);
+      for (const t of m.targets) paths.push({ path: t.path, from: m.name, to: t.name, sent: 0, received: 0 });
+      continue;
     }
-    return { pairs, errors };
+    remarks.push(...mine.errors.map((e) => `${m.name}: ${e}`));
+    for (const [k, t] of m.targets.entries()) {
+      const there = said[members.findIndex((x) => x.addresses.includes(t.address))];
+      const heard =
+        there === undefined || typeof there === "string" ? 0 : (m.seenAs ?? m.addresses).reduce((n, a) => n + (there.received[a] ?? 0), 0);
+      const sent = mine.sent[k] ?? 0;
+      paths.push({ path: t.path, from: m.name, to: t.name, sent, received: t.listens ? heard : (mine.refused[k] ?? 0) });
+      if (t.listens && t.closed) paths.push({ path: `${t.path}, closed port`, from: m.name, to: t.name, sent: 3, received: mine.refused[k] ?? 0 });
+    }
   }
+  return { paths, remarks };
+}
 
-  #send(lab: RunningLab, pod: LabPod, targets: string[]): Promise<Said | string> {
-    const options = { marker: this.marker.toString("hex"), port: PORT, address: pod.address, targets, rounds: ROUNDS, interval: INTERVAL_MS };
-    const [file, ...args] = [...enterMember(lab, pod), process.execPath, "-e", SENDER, "--", JSON.stringify(options)];
-    return new Promise((resolve) => {
-      const child = startPiped([file, ...args], { env: environment(process.env) });
-      child.stdin.on("error", () => {}).end();
-      const timer = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), LIMIT_MS);
-      let out = "";
-      let err = "";
-      child.stdout.setEncoding("utf8").on("data", (t: string) => (out += t));
-      child.stderr.setEncoding("utf8").on("data", (t: string) => (err += t));
-      child.once("error", (e) => {
-        clearTimeout(timer);
-        resolve(e.message);
-      });
-      child.once("close", (code) => {
-        clearTimeout(timer);
-        const last = out.trim().split("\n").at(-1) ?? "";
-        try {
-          resolve(JSON.parse(last) as Said);
-        } catch {
-          resolve(err.trim().split("\n").at(-1) || `the sender ended with ${code}`);
-        }
-      });
+type Sender = {
+  readonly child: ReturnType<typeof startPiped>;
+  /** Resolves when it has said the word, or has ended. */ says(word: string): Promise<void>;
+  readonly result: Promise<Said | string>;
+};
+
+function startSender(m: Member): Sender {
+  const targets = m.targets.map(({ address, marker, closed }) => ({ address, closed, marker: marker.toString("hex") }));
+  const markers = [...new Set(targets.map((t) => t.marker))];
+  const options = { port: CANARY_PORT, addresses: m.addresses, unbound: m.unbound ?? false, targets, markers, rounds: ROUNDS, interval: INTERVAL_MS };
+  const child = startPiped(commandIn(m.place, process.execPath, "-e", SENDER, "--", JSON.stringify(options)), { env: m.place.env });
+  child.stdin.on("error", () => {});
+  const timer = setTimeout(() => process.kill(-child.pid!, "SIGKILL"), LIMIT_MS);
+  let out = "";
+  let err = "";
+  child.stdout.setEncoding("utf8").on("data", (t: string) => {
+    out += t;
+    child.emit("said");
+  });
+  child.stderr.setEncoding("utf8").on("data", (t: string) => (err += t));
+  const result = new Promise<Said | string>((resolve) => {
+    child.once("error", (e) => resolve(e.message));
+    child.once("close", (code) => {
+      const last = out.trim().split("\n").at(-1) ?? "";
+      try {
+        resolve(JSON.parse(last) as Said);
+      } catch {
+        resolve(err.trim().split("\n").at(-1) || `the sender ended with ${code}`);
+      }
     });
-  }
-
-  /** Frames of a capture that hold the marker, wherever in them. */
-  hits(file: CaptureFile): number[] {
-    return file.packets.filter((p) => Buffer.from(p.data.buffer, p.data.byteOffset, p.data.length).includes(this.marker)).map((p) => p.number);
-  }
+  });
+  void result.then(() => clearTimeout(timer));
+  const says = (word: string): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => void (out.includes(`${word}\n`) && resolve());
+      child.on("said", look);
+      look();
+      void result.then(() => resolve());
+    });
+  return { child, says, result };
 }

@@ -14,24 +14,27 @@ import { connect, type ConnectOptions } from "../connect.ts";
 const DEFAULT_PORT = 51_820;
 
 /** An inventory file. Throws TortieError. */
-export async function readInventory(path: string): Promise<Inventory> {
+export const readInventory = async (path: string): Promise<Inventory> => new Inventory(await readDocument(path));
+
+/** The document in an inventory file, checked when it is used. Throws TortieError. */
+export async function readDocument(path: string): Promise<InventoryDocument> {
   const text = await readText(path, "utf8").catch((e: unknown) => {
     throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
   });
-  let document: unknown;
   try {
-    document = JSON.parse(text);
+    return JSON.parse(text) as InventoryDocument;
   } catch (e) {
     throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
   }
-  return new Inventory(document);
 }
 
 /** The inventory of the cluster that the command line and the environment name. Throws TortieError. */
-export async function inventoryOfCluster(options: ConnectOptions = {}): Promise<Inventory> {
+export const inventoryOfCluster = async (options: ConnectOptions = {}): Promise<Inventory> => new Inventory(await documentOfCluster(options));
+
+export async function documentOfCluster(options: ConnectOptions = {}): Promise<InventoryDocument> {
   const client = await connect(options);
   try {
-    return new Inventory(await inventoryFromApi(client));
+    return await inventoryFromApi(client);
   } finally {
     await client.close();
   }

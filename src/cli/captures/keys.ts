@@ -44,5 +44,5 @@ export async function addNames(secrets: Secrets, from: { inventory?: string; clu
   if (from.inventory === undefined && !from.cluster) return;
   const { inventoryOfCluster, readInventory } = await import("../audit/inventory.ts");
   const inventory = from.inventory === undefined ? await inventoryOfCluster() : await readInventory(from.inventory);
-  for (const node of inventory.nodes) if (node.publicKey) secrets.addPublic(node.publicKey, { name: node.name });
+  for (const node of inventory.nodes) for (const key of node.publicKeys) secrets.addPublic(key, { name: node.name });
 }

@@ -1,0 +1,220 @@
+// The report as one page that needs nothing else: no script, no request, readable in the dark, on paper and on a telephone. Everything that came from a
+// capture or an inventory is escaped.
+import type { AuditReport, ReportCause } from "../../capture/audit/report.ts";
+import { formatTime } from "../../capture/moment.ts";
+import { canaryLines, flowLine, many, PAIR_HEAD, pairRow, percent, secondsOf } from "./text.ts";
+
+/** Flows of a cause that are listed; the JSON has all. */
+const FLOWS = 200;
+
+/** Markup that is safe: made by html`…` only. */
+type Html = { readonly markup: string };
+const ESCAPES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+/** Control characters have no place on a page, and some turn the text around. */
+const CONTROL = /[\p{Cc}\p{Cf}]/gu;
+const escape = (text: string): string => text.replace(CONTROL, "\ufffd").replace(/[&<>"']/g, (c) => ESCAPES[c]!);
+type Value = string | number | Html | readonly Html[] | undefined;
+const render = (v: Value): string => {
+  if (v === undefined) return "";
+  if (typeof v === "string" || typeof v === "number") return escape(String(v));
+  return "markup" in v ? v.markup : v.map((x) => x.markup).join("");
+};
+const html = (parts: TemplateStringsArray, ...values: Value[]): Html => ({
+  markup: parts.map((p, i) => p + (i < values.length ? render(values[i]) : "")).join(""),
+});
+
+const STYLE: Html = {
+  markup: `
+:root{color-scheme:light dark;--ink:#1b1b1f;--soft:#5c5c66;--paper:#fff;--card:#f5f5f7;--line:#d9d9e0;--good:#0a6b2e;--bad:#b3141d;--doubt:#8a5a00}
+@media(prefers-color-scheme:dark){:root{--ink:#e8e8ee;--soft:#a4a4b0;--paper:#16161a;--card:#202026;--line:#3a3a44;--good:#5fd38a;--bad:#ff8088;--doubt:#f0b95a}}
+*{box-sizing:border-box}body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:70rem;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+h1{font-size:1.3rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .6rem}p{margin:.4rem 0}.soft{color:var(--soft)}
+.verdict{border:1px solid var(--line);border-left:.5rem solid;border-radius:.4rem;background:var(--card);padding:.9rem 1.1rem;margin:1rem 0}
+.verdict b{font-size:1.5rem;letter-spacing:.03em}.PASS{border-left-color:var(--good)}.PASS b,.ok{color:var(--good)}.FAIL{border-left-color:var(--bad)}.FAIL b,.missing,.high{color:var(--bad)}.INCONCLUSIVE{border-left-color:var(--doubt)}.INCONCLUSIVE b,.trusted,.medium{color:var(--doubt)}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem}.figures div{background:var(--card);border:1px solid var(--line);border-radius:.4rem;padding:.6rem .8rem}.figures strong{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:600;white-space:nowrap}td{overflow-wrap:anywhere}td.n{white-space:nowrap}
+article{border:1px solid var(--line);border-radius:.4rem;padding:.7rem 1rem;margin:.8rem 0}article h3{margin:0;font-size:1rem;font-family:ui-monospace,monospace}ul{margin:.4rem 0;padding-left:1.2rem}li{margin:.25rem 0;overflow-wrap:anywhere}code{font:.88em ui-monospace,monospace;background:var(--card);padding:.05rem .25rem;border-radius:.2rem;overflow-wrap:anywhere}
+@media print{body{max-width:none;padding:0;font-size:10pt}article,.verdict,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
+`,
+};
+
+export function reportHtml(r: AuditReport): string {
+  const e = r.encrypted;
+  const time = (t: bigint | undefined): string => (t === undefined ? "unknown" : formatTime(t));
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width,initial-scale=1" />
+        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
+        <title>Encryption audit of ${r.subject}: ${r.verdict}</title>
+        <style>
+          ${STYLE}
+        </style>
+      </head>
+      <body>
+        <h1>Encryption audit of ${r.subject}</h1>
+        <p class="soft">
+          ${time(r.first)} to ${time(r.last)}, ${secondsOf(r).toFixed(1)} s, ${many(r.frames, "frame")}; every one was walked through all its
+          encapsulations
+        </p>
+        <div class="verdict ${r.verdict}">
+          <b>${r.verdict}</b>
+          <p>${r.why}</p>
+        </div>
+        <div class="figures">
+          <div>
+            <strong>${r.share ? percent(r.share.packets) : "–"}</strong>of pod packets encrypted<br /><span class="soft"
+              >${e.packets} of ${e.packets + r.plain.packets}</span
+            >
+          </div>
+          <div>
+            <strong>${r.share ? percent(r.share.bytes) : "–"}</strong>of pod bytes encrypted<br /><span class="soft"
+              >${e.bytes} of ${e.bytes + r.plain.bytes}</span
+            >
+          </div>
+          <div>
+            <strong>${e.packets === 0 ? "–" : percent(e.provenPackets / e.packets)}</strong>proven to be WireGuard<br /><span class="soft"
+              >${e.provenPackets} messages; ${e.handshakes} handshake messages</span
+            >
+          </div>
+          <div><strong>${r.exposed.flows}</strong>exposed flows<br /><span class="soft">in ${many(r.exposed.seconds, "second")}</span></div>
+        </div>
+        <h2>What a proof needs</h2>
+        <div class="scroll">
+          <table>
+            <tbody>
+              ${r.preconditions.map(
+                (p) =>
+                  html`<tr>
+                    <td class="n">${p.id}</td>
+                    <td class="n ${p.state}">${p.state}</td>
+                    <td>${p.what}</td>
+                    <td>${p.evidence}</td>
+                  </tr>`,
+              )}${r.doubts.map(
+                (d) =>
+                  html`<tr>
+                    <td></td>
+                    <td class="missing">doubt</td>
+                    <td colspan="2">${d}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>
+        ${
+          r.causes.length > 0
+            ? html`<h2>Found in the clear</h2>
+                ${r.causes.map(causeHtml)}`
+            : undefined
+        }
+        ${r.more > 0 ? html`<p>And ${many(r.more, "packet")} of flows beyond those that are listed.</p>` : undefined}
+        <h2>Pairs of nodes</h2>
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                ${PAIR_HEAD.map((h) => html`<th>${h.toLowerCase()}</th>`)}
+              </tr>
+            </thead>
+            <tbody>
+              ${r.pairs.map(
+                (p) =>
+                  html`<tr>
+                    ${pairRow(p).map((c) => html`<td>${c}</td>`)}
+                  </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>
+        ${
+          r.canary
+            ? html`<h2>Canary</h2>
+                <ul>
+                  ${canaryLines(r.canary).map((l) => html`<li>${l.trim()}</li>`)}${r.canary.controls.map((c) => html`<li>${c.what}: ${many(c.seen, "marked packet")} seen${c.needed ? "" : " (not needed)"}</li>`)}
+                </ul>`
+            : undefined
+        }
+        ${
+          r.allowed.length > 0
+            ? html`<h2>Plain by policy</h2>
+                <p>Between nodes themselves and pods, which is not claimed to be encrypted.</p>
+                <ul>
+                  ${r.allowed.slice(0, FLOWS).map((f) => html`<li>${f.cause}: ${flowLine(f)}</li>`)}
+                </ul>`
+            : undefined
+        }
+        <h2>Frames by class</h2>
+        <div class="scroll">
+          <table>
+            <tbody>
+              ${r.classes.map(
+                ([name, n]) =>
+                  html`<tr>
+                    <td>${name}</td>
+                    <td>${n}</td>
+                  </tr>`,
+              )}
+            </tbody>
+          </table>
+        </div>
+        ${
+          r.ciphertext.length > 0
+            ? html`<h2>Ciphertext</h2>
+                <div class="scroll">
+                  <table>
+                    <thead>
+                      <tr>
+                        <th>direction</th>
+                        <th>chi-square (255 ± 45)</th>
+                        <th>bytes looked at</th>
+                      </tr>
+                    </thead>
+                    <tbody>
+                      ${r.ciphertext.map(
+                        (c) =>
+                          html`<tr>
+                            <td>${c.way}</td>
+                            <td>${c.chiSquare.toFixed(0)}</td>
+                            <td>${c.bytes}</td>
+                          </tr>`,
+                      )}
+                    </tbody>
+                  </table>
+                </div>`
+            : undefined
+        }
+        ${
+          r.remarks.length > 0
+            ? html`<h2>Remarks</h2>
+                <ul>
+                  ${r.remarks.map((x) => html`<li>${x}</li>`)}
+                </ul>`
+            : undefined
+        }
+        <p class="soft">Made by tortie audit. docs/audit.md explains each line, and what an audit cannot see.</p>
+      </body>
+    </html> `;
+  return page.markup;
+}
+
+const causeHtml = (c: ReportCause): Html =>
+  html`<article>
+    <h3>${c.cause}</h3>
+    <p>
+      ${many(c.packets, "packet")}, ${c.bytes} bytes, ${many(c.flows, "flow")}, ${c.first === undefined ? "" : formatTime(c.first)} to
+      ${c.last === undefined ? "" : formatTime(c.last)}
+    </p>
+    <p><strong>What to do:</strong> ${c.remedy}</p>
+    <ul>
+      ${c.flowList.slice(0, FLOWS).map(
+        (f) =>
+          html`<li>
+            <span class="${f.severity}">${f.severity}</span>
+            ${flowLine(f)}${f.sample === undefined ? undefined : html`<br /><code>${f.sample}</code>`}
+          </li>`,
+      )}
+    </ul>
+    ${c.flowList.length > FLOWS ? html`<p>and ${c.flowList.length - FLOWS} more flows</p>` : undefined}
+  </article>`;
