@@ -10,6 +10,7 @@ const PACKAGES = {
   "wireguard-go": "wireguard-go",
   tcpdump: "tcpdump",
   tshark: "tshark",
+  capinfos: "wireshark-common",
   kubectl: "kubernetes-client, or scripts/peers for a current one",
   ping: "iputils-ping",
   iperf3: "iperf3",

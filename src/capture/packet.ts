@@ -15,7 +15,17 @@ export type CaptureInterface = {
   readonly description?: string;
   readonly filter?: string;
   readonly os?: string;
+  readonly hardware?: string;
   readonly mac?: Uint8Array;
+  /** EUI-64. */
+  readonly eui?: Uint8Array;
+  readonly ips?: readonly { readonly ip: Uint8Array; readonly prefix: number }[];
+  /** Bits per second. */
+  readonly speed?: bigint;
+  readonly txSpeed?: bigint;
+  readonly rxSpeed?: bigint;
+  /** IANA's name. */
+  readonly timezone?: string;
   readonly comments: readonly string[];
 };
 
@@ -32,12 +42,24 @@ export type CapturedPacket = {
   readonly data: Uint8Array;
   /** Length on the wire; never less than data.length. */
   readonly originalLength: number;
-  readonly direction?: Direction;
+  readonly direction?: Direction | undefined;
   /** epb_flags as in the file. */
-  readonly flags?: number;
+  readonly flags?: number | undefined;
   /** Packets lost between this one and the one before on its interface. */
-  readonly dropped?: bigint;
+  readonly dropped?: bigint | undefined;
+  readonly details?: PacketDetails | undefined;
   readonly comments: readonly string[];
+};
+
+/** What few writers say of a packet (pcapng epb_hash, epb_packetid, epb_queue, epb_verdict, epb_processid_threadid). */
+export type PacketDetails = {
+  /** One byte of algorithm, then the hash. */
+  readonly hash?: Uint8Array;
+  readonly id?: bigint;
+  readonly queue?: number;
+  /** One byte of who decided (hardware, eBPF), then what. */
+  readonly verdict?: Uint8Array;
+  readonly process?: bigint;
 };
 
 /** Counters of an interface (pcapng interface statistics block); what is absent was not counted. */
@@ -53,6 +75,7 @@ export type CaptureStatistics = {
   /** Lost by the operating system: the ring was full. */
   readonly osDropped?: bigint;
   readonly delivered?: bigint;
+  readonly comments?: readonly string[];
 };
 
 /** Names of an address (pcapng name resolution block). */
@@ -69,8 +92,11 @@ export type Damage = { readonly offset: number; readonly block: string; readonly
 /** Something odd that did not stop the reading. */
 export type Note = { readonly offset: number; readonly what: string };
 
+/** What a section says of the machine and the program that wrote it. */
+export type SectionTexts = { readonly hardware?: string; readonly os?: string; readonly application?: string; readonly comments?: readonly string[] };
+
 export type CaptureEvent =
-  | { readonly kind: "section"; readonly format: CaptureFormat; readonly littleEndian: boolean; readonly application?: string }
+  | ({ readonly kind: "section"; readonly format: CaptureFormat; readonly littleEndian: boolean } & SectionTexts)
   | { readonly kind: "interface"; readonly iface: CaptureInterface }
   | { readonly kind: "packet"; readonly packet: CapturedPacket }
   | { readonly kind: "secrets"; readonly secrets: SecretsBlock }
@@ -85,3 +111,5 @@ export type CaptureFormat = "pcap" | "pcap-ns" | "pcapng";
 export const MAX_PACKET = 262_144;
 export const MAX_BLOCK: number = 16 << 20;
 export const MAX_INTERFACES = 65_536;
+/** Name records of a file. */
+export const MAX_NAMES = 65_536;

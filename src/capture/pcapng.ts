@@ -1,13 +1,20 @@
-// The pcapng parser: blocks, sections, byte orders, resynchronisation (draft-ietf-opsawg-pcapng; sections 4.3 and 4.4).
+// The pcapng parser: blocks, packets, sections, byte orders, going on after damage (draft-ietf-opsawg-pcapng; sections 4.3 and 4.4).
 // A length field is believed only after it was checked against the bytes at hand and the limits.
 import { fromUtf8 } from "../base/bytes.ts";
-import type { CapturedPacket, CaptureEvent, CaptureInterface, NameRecord } from "./packet.ts";
-import { MAX_BLOCK, MAX_INTERFACES, MAX_PACKET } from "./packet.ts";
-import { commentsOf, parseOptions, type ParsedOptions } from "./pcapng-options.ts";
-import { toNanoseconds, type Resolution, resolutionOf } from "./pcapng-time.ts";
-import type { Format, Step } from "./format.ts";
+import { type Clock, FilePacket } from "./filepacket.ts";
+import type { Findings, Format, Piece } from "./format.ts";
+import type { CaptureInterface } from "./packet.ts";
+import { MAX_BLOCK, MAX_INTERFACES, MAX_NAMES, MAX_PACKET } from "./packet.ts";
+import { type Body, readInterface, readNames, readSection, readStatistics } from "./pcapng-describe.ts";
+import { walkOptions } from "./pcapng-options.ts";
+import { noClock } from "./pcapng-time.ts";
 
+/** The same in either byte order. */
 const SHB = 0x0a0d0d0a;
+const EPB = 6;
+/** A section's byte-order magic, read as big-endian. */
+const BIG_ENDIAN = 0x1a2b3c4d;
+const LITTLE_ENDIAN = 0x4d3c2b1a;
 const NAMES: Readonly<Record<number, string>> = {
   [SHB]: "section header",
   1: "interface description",
@@ -15,282 +22,299 @@ const NAMES: Readonly<Record<number, string>> = {
   3: "simple packet",
   4: "name resolution",
   5: "interface statistics",
-  6: "enhanced packet",
+  [EPB]: "enhanced packet",
+  9: "systemd journal",
   10: "decryption secrets",
   0xbad: "custom",
   0x40000bad: "custom",
 };
-/** Fixed bytes of the body. */
-const FIXED: Readonly<Record<number, number>> = { [SHB]: 16, 1: 8, 2: 20, 3: 4, 4: 0, 5: 12, 6: 20, 10: 8 };
-const MAX_SECTION_HEADER = 1 << 20;
-
 const nameOf = (type: number): string => `${NAMES[type] ?? `0x${type.toString(16)}`} block`;
-type Emit = (event: CaptureEvent) => void;
-type Known = { readonly iface: CaptureInterface; readonly resolution: Resolution };
+
+/** Fixed bytes of the body of a block that we know; -1 of one that we do not. */
+function fixedOf(type: number): number {
+  switch (type) {
+    case EPB:
+    case 2:
+      return 20;
+    case SHB:
+      return 16;
+    case 5:
+      return 12;
+    case 1:
+    case 10:
+      return 8;
+    case 3:
+    case 0xbad:
+    case 0x40000bad:
+      return 4;
+    case 4:
+      return 0;
+    default:
+      return -1;
+  }
+}
+const MAX_SECTION_HEADER = 1 << 20;
+/** A block's type and length, twice. */
+const FRAME = 12;
+
+type Known = { readonly iface: CaptureInterface; readonly clock: Clock };
 
 class PcapngParser implements Format {
+  need = FRAME;
+  stopped = false;
   readonly #salvage: boolean;
-  #littleEndian = true;
+  #le = true;
   #inSection = false;
   #skipSection = false;
-  #resync = false;
+  #lost = false;
   #interfaces: Known[] = [];
   #interfaceCount = 0;
   #packets = 0;
+  #names = 0;
 
   constructor(salvage: boolean) {
     this.#salvage = salvage;
   }
 
-  step(buffer: Uint8Array, at: number, offset: number, final: boolean, emit: Emit): Step {
-    if (this.#resync) return this.#search(buffer, at, offset, final, emit);
-    const left = buffer.length - at;
-    const damaged = (block: string, reason: string, goOnAfter: number): Step => {
-      emit({ kind: "damage", damage: { offset, block, reason } });
-      if (!this.#salvage) return { kind: "stop" };
-      this.#resync = true;
-      return { kind: "used", bytes: goOnAfter };
-    };
-    const cut = (need: number, block: string): Step =>
-      final ? damaged(block, `the file is cut short: ${left} of ${need} bytes are there`, Math.min(4, left)) : { kind: "need", bytes: need };
-    if (left < 12) return cut(12, "block header");
-    const v = new DataView(buffer.buffer, buffer.byteOffset + at, left);
-    const isSection = v.getUint32(0) === SHB;
-    if (isSection) {
-      const magic = v.getUint32(8);
-      if (magic !== 0x1a2b3c4d && magic !== 0x4d3c2b1a) return damaged(nameOf(SHB), "its byte-order magic is wrong", 4);
-      this.#littleEndian = magic === 0x4d3c2b1a;
+  read(piece: Piece, at: number, found: Findings): number {
+    const { bytes, view: v, base, final } = piece;
+    while (!this.stopped) {
+      if (this.#lost) {
+        at = this.#search(piece, at, found);
+        if (this.#lost) return at;
+      }
+      const left = bytes.length - at;
+      if (final && left === 0) break;
+      if (left < FRAME) {
+        if (!final) break;
+        at = this.#damaged(piece, at, found, "block header", cutShort(left, FRAME));
+        continue;
+      }
+      if (v.getUint32(at) === SHB) {
+        const magic = v.getUint32(at + 8);
+        if (magic !== BIG_ENDIAN && magic !== LITTLE_ENDIAN) {
+          at = this.#damaged(piece, at, found, nameOf(SHB), "its byte-order magic is wrong");
+          continue;
+        }
+        this.#le = magic === LITTLE_ENDIAN;
+      }
+      const le = this.#le;
+      const type = v.getUint32(at, le);
+      const total = v.getUint32(at + 4, le);
+      const wrong = lengthFault(type, total);
+      if (wrong !== undefined) {
+        at = this.#damaged(piece, at, found, nameOf(type), wrong);
+        continue;
+      }
+      if (left < total) {
+        if (!final) {
+          this.need = total;
+          return at;
+        }
+        at = this.#damaged(piece, at, found, nameOf(type), cutShort(left, total));
+        continue;
+      }
+      const again = v.getUint32(at + total - 4, le);
+      if (again !== total) {
+        at = this.#damaged(piece, at, found, nameOf(type), `its two lengths differ: ${total} and ${again}`);
+        continue;
+      }
+      const [from, to] = [at + 8, at + total - 4];
+      const reason =
+        type === EPB && !this.#skipSection
+          ? this.#packet(piece, from, to, at, v.getUint32(from, le), found)
+          : this.#block(type, piece, from, to, at, found);
+      if (reason !== undefined) {
+        found.damage(base + at, nameOf(type), reason);
+        this.stopped = !this.#salvage;
+      }
+      at += total;
     }
-    const le = this.#littleEndian;
-    const type = v.getUint32(0, le);
-    const total = v.getUint32(4, le);
-    const name = nameOf(type);
-    const least = 12 + (FIXED[type] ?? 0);
-    if (total % 4 !== 0) return damaged(name, `its length ${total} is no multiple of 4`, 4);
-    if (total < least) return damaged(name, `its length ${total} is less than such a block has (${least})`, 4);
-    const most = isSection ? MAX_SECTION_HEADER : MAX_BLOCK;
-    if (total > most) return damaged(name, `its length ${total} is more than ${most}, the most that is believed`, 4);
-    if (left < total) return cut(total, name);
-    if (v.getUint32(total - 4, le) !== total) return damaged(name, `its two lengths differ: ${total} and ${v.getUint32(total - 4, le)}`, 4);
-    const reason = this.#block(type, buffer, at + 8, at + total - 4, offset, emit);
-    if (reason === undefined) return { kind: "used", bytes: total };
-    emit({ kind: "damage", damage: { offset, block: name, reason } });
-    return this.#salvage ? { kind: "used", bytes: total } : { kind: "stop" };
+    this.need = FRAME;
+    return at;
   }
 
-  /** One block, body from `from` to `to`; the result is what is wrong with it. */
-  #block(type: number, buffer: Uint8Array, from: number, to: number, offset: number, emit: Emit): string | undefined {
-    const le = this.#littleEndian;
-    const v = new DataView(buffer.buffer, buffer.byteOffset + from, to - from);
-    const note = (what: string): void => emit({ kind: "note", note: { offset, what } });
-    if (type === SHB) return this.#section(v, buffer.subarray(from, to), emit);
+  /** Damage of a block whose length cannot be believed; gives where to look for the next one. */
+  #damaged({ bytes, base }: Piece, at: number, found: Findings, block: string, reason: string): number {
+    found.damage(base + at, block, reason);
+    this.stopped = !this.#salvage;
+    this.#lost = this.#salvage;
+    return this.#salvage ? Math.min(at + 4, bytes.length) : at;
+  }
+
+  /** Enhanced and obsolete packet blocks; the result is what is wrong. */
+  #packet(piece: Piece, from: number, to: number, at: number, id: number, found: Findings, lost = 0): string | undefined {
+    const { bytes, view: v, base } = piece;
+    const le = this.#le;
+    const captured = v.getUint32(from + 12, le);
+    let original = v.getUint32(from + 16, le);
+    const data = from + 20;
+    if (captured > MAX_PACKET) return `it says ${captured} bytes were kept, more than ${MAX_PACKET}, the most a packet can have`;
+    if (data + captured > to) return `it says ${captured} bytes were kept, more than the block holds (${to - data})`;
+    const known = this.#interfaces[id];
+    if (!known) return this.#unknownInterface(id);
+    const number = ++this.#packets;
+    if (captured > original) {
+      found.note(base + at, `packet ${number}: captured ${captured} bytes of ${original}: the original length is taken as ${captured}`);
+      original = captured;
+    }
+    const bits = bytes.subarray(data, data + captured);
+    const time = known.clock(v.getUint32(from + 4, le), v.getUint32(from + 8, le));
+    const packet = new FilePacket(number, known.iface, time, bits, original);
+    if (lost > 0) packet.dropped = BigInt(lost);
+    const options = data + ((captured + 3) & ~3);
+    const damage = options < to ? readPacketOptions(bytes, v, options, to, le, packet) : undefined;
+    found.add({ kind: "packet", packet });
+    return damage;
+  }
+
+  /** Any other block; the result is what is wrong with it. */
+  #block(type: number, piece: Piece, from: number, to: number, at: number, found: Findings): string | undefined {
+    const { bytes, view: v, base } = piece;
+    const le = this.#le;
+    const offset = base + at;
+    const body: Body = { bytes, view: v, from, to, littleEndian: le };
+    if (type === SHB) return this.#section(body, found);
     if (this.#skipSection) return undefined;
-    const options = (at: number): ParsedOptions => parseOptions(buffer.subarray(Math.min(from + at, to), to), le);
     switch (type) {
-      case 1: {
-        const o = options(8);
-        this.#addInterface(v, o, emit, note);
-        return o.damage;
-      }
-      case 2:
-      case 6: {
-        const obsolete = type === 2;
-        const captured = v.getUint32(12, le);
-        const original = v.getUint32(16, le);
-        if (captured > MAX_PACKET) return `it says ${captured} bytes were kept, more than ${MAX_PACKET}, the most a packet can have`;
-        if (20 + captured > to - from) return `it says ${captured} bytes were kept, more than the block holds (${to - from - 20})`;
-        const known = this.#interfaces[obsolete ? v.getUint16(0, le) : v.getUint32(0, le)];
-        if (!known) return this.#unknownInterface(obsolete ? v.getUint16(0, le) : v.getUint32(0, le));
-        const o = options(20 + captured + ((4 - (captured % 4)) % 4));
-        if (captured > original)
-          note(`packet ${this.#packets + 1}: captured ${captured} bytes of ${original}: the original length is taken as ${captured}`);
-        const time = toNanoseconds((BigInt(v.getUint32(4, le)) << 32n) | BigInt(v.getUint32(8, le)), known.resolution);
-        const dropped = obsolete ? v.getUint16(2, le) : 0;
-        this.#packet(known.iface, time, buffer.subarray(from + 20, from + 20 + captured), original, o, dropped === 0xffff ? 0 : dropped, emit);
-        return o.damage;
+      case 1:
+        return this.#interface(body, offset, found);
+      case 2: {
+        const lost = v.getUint16(from + 2, le);
+        return this.#packet(piece, from, to, at, v.getUint16(from, le), found, lost === 0xffff ? 0 : lost);
       }
       case 3: {
-        const known = this.#interfaces[0];
-        if (!known) return this.#unknownInterface(0);
-        const original = v.getUint32(0, le);
-        const snaplen = known.iface.snaplen === 0 ? MAX_PACKET : known.iface.snaplen;
+        const [first] = this.#interfaces;
+        if (!first) return this.#unknownInterface(0);
+        const original = v.getUint32(from, le);
+        const snaplen = first.iface.snaplen === 0 ? MAX_PACKET : first.iface.snaplen;
         const captured = Math.min(original, snaplen, to - from - 4);
         if (captured > MAX_PACKET) return `it holds ${captured} bytes, more than ${MAX_PACKET}, the most a packet can have`;
-        this.#packet(known.iface, undefined, buffer.subarray(from + 4, from + 4 + captured), original, { values: [], damage: undefined }, 0, emit);
+        const data = bytes.subarray(from + 4, from + 4 + captured);
+        found.add({ kind: "packet", packet: new FilePacket(++this.#packets, first.iface, undefined, data, original) });
         return undefined;
       }
-      case 4:
-        return this.#names(buffer.subarray(from, to), emit);
+      case 4: {
+        const { names, damage } = readNames(body, MAX_NAMES - this.#names);
+        this.#names += names.length;
+        found.add({ kind: "names", names });
+        return damage;
+      }
       case 5: {
-        const known = this.#interfaces[v.getUint32(0, le)];
-        if (!known) return this.#unknownInterface(v.getUint32(0, le));
-        this.#statistics(known, v, options(12), emit);
-        return undefined;
+        const id = v.getUint32(from, le);
+        const known = this.#interfaces[id];
+        if (!known) return this.#unknownInterface(id);
+        const { statistics, damage } = readStatistics(body, known.iface, known.clock);
+        found.add({ kind: "statistics", statistics });
+        return damage;
       }
       case 10: {
-        const length = v.getUint32(4, le);
-        if (8 + length > to - from) {
-          note(`decryption secrets block ignored: it says ${length} bytes of secrets, the block holds ${to - from - 8}`);
-          return undefined;
-        }
-        emit({ kind: "secrets", secrets: { type: v.getUint32(0, le), data: buffer.subarray(from + 8, from + 8 + length) } });
+        const length = v.getUint32(from + 4, le);
+        const data = from + 8;
+        if (data + length > to)
+          found.note(offset, `decryption secrets block ignored: it says ${length} bytes of secrets, the block holds ${to - data}`);
+        else found.add({ kind: "secrets", secrets: { type: v.getUint32(from, le), data: bytes.subarray(data, data + length) } });
         return undefined;
       }
+      case 0xbad:
+      case 0x40000bad:
+        found.note(offset, `${nameOf(type)} of enterprise ${v.getUint32(from, le)} skipped`);
+        return undefined;
       default:
-        note(`${nameOf(type)} skipped`);
+        found.note(offset, `${nameOf(type)} skipped`);
         return undefined;
     }
   }
 
-  #section(v: DataView, body: Uint8Array, emit: Emit): string | undefined {
-    const le = this.#littleEndian;
-    const major = v.getUint16(4, le);
-    const minor = v.getUint16(6, le);
+  #section(body: Body, found: Findings): string | undefined {
+    const major = body.view.getUint16(body.from + 4, this.#le);
+    const minor = body.view.getUint16(body.from + 6, this.#le);
     this.#interfaces = [];
     this.#inSection = true;
     this.#skipSection = major !== 1;
     if (this.#skipSection) return `version ${major}.${minor} of pcapng is not known: its section is left out`;
-    const o = parseOptions(body.subarray(16), le);
-    const application = o.values.find((x) => x.code === 4);
-    emit({ kind: "section", format: "pcapng", littleEndian: le, ...(application ? { application: fromUtf8(application.value) } : {}) });
-    return o.damage;
+    const { event, damage } = readSection(body);
+    found.add(event);
+    return damage;
+  }
+
+  #interface(body: Body, offset: number, found: Findings): string | undefined {
+    if (this.#interfaceCount >= MAX_INTERFACES) {
+      found.note(offset, `interface ${this.#interfaceCount} left out: more than ${MAX_INTERFACES} interfaces`);
+      return undefined;
+    }
+    const { iface, clock, damage } = readInterface(body, this.#interfaceCount++);
+    if (typeof clock === "string") found.note(offset, `interface ${iface.id}: ${clock}: its packets have no time`);
+    this.#interfaces.push({ iface, clock: typeof clock === "string" ? noClock : clock });
+    found.add({ kind: "interface", iface });
+    return damage;
   }
 
   #unknownInterface(id: number): string {
-    return this.#interfaces.length === 0
-      ? "no interface was described before it"
-      : `it names interface ${id}, but only ${this.#interfaces.length} ${this.#interfaces.length === 1 ? "was" : "were"} described`;
+    const n = this.#interfaces.length;
+    return n === 0 ? "no interface was described before it" : `it names interface ${id}, but only ${n} ${n === 1 ? "was" : "were"} described`;
   }
 
-  #addInterface(v: DataView, o: ParsedOptions, emit: Emit, note: (what: string) => void): void {
-    if (this.#interfaceCount >= MAX_INTERFACES) return note(`interface ${this.#interfaceCount} left out: more than ${MAX_INTERFACES} interfaces`);
-    const le = this.#littleEndian;
-    const text = (code: number): string | undefined => {
-      const found = o.values.find((x) => x.code === code);
-      return found && fromUtf8(found.value);
-    };
-    const value = (code: number, length: number): Uint8Array | undefined => o.values.find((x) => x.code === code && x.value.length >= length)?.value;
-    const filter = value(11, 1);
-    const offset = value(14, 8);
-    const seconds = offset ? new DataView(offset.buffer, offset.byteOffset, 8).getBigInt64(0, le) : 0n;
-    const resolution = resolutionOf(value(9, 1)?.[0] ?? 6, seconds);
-    if (resolution.kind === "unknown") note(`interface ${this.#interfaceCount}: ${resolution.reason}: its packets have no time`);
-    const strings = { name: text(2), description: text(3), filter: filter?.[0] === 0 ? fromUtf8(filter.subarray(1)) : undefined, os: text(12) };
-    const mac = value(6, 6);
-    const iface: CaptureInterface = {
-      id: this.#interfaceCount++,
-      link: v.getUint16(0, le),
-      snaplen: v.getUint32(4, le),
-      fcsLength: value(13, 1)?.[0] ?? 0,
-      comments: commentsOf(o),
-      ...(Object.fromEntries(Object.entries(strings).filter(([, s]) => s !== undefined)) as Partial<Record<keyof typeof strings, string>>),
-      ...(mac ? { mac: mac.subarray(0, 6) } : {}),
-    };
-    this.#interfaces.push({ iface, resolution });
-    emit({ kind: "interface", iface });
-  }
-
-  #packet(
-    iface: CaptureInterface,
-    time: bigint | undefined,
-    data: Uint8Array,
-    original: number,
-    o: ParsedOptions,
-    dropped: number,
-    emit: Emit,
-  ): void {
-    const le = this.#littleEndian;
-    const number = (code: number, length: 4 | 8): bigint | undefined => {
-      const found = o.values.find((x) => x.code === code && x.value.length === length)?.value;
-      if (!found) return undefined;
-      const v = new DataView(found.buffer, found.byteOffset, length);
-      return length === 4 ? BigInt(v.getUint32(0, le)) : v.getBigUint64(0, le);
-    };
-    const flags = number(2, 4);
-    const lost = number(4, 8) ?? (dropped > 0 ? BigInt(dropped) : undefined);
-    const direction = flags === undefined ? 0 : Number(flags & 3n);
-    const packet: CapturedPacket = {
-      number: ++this.#packets,
-      iface,
-      time,
-      data,
-      originalLength: Math.max(original, data.length),
-      comments: commentsOf(o),
-      ...(flags !== undefined ? { flags: Number(flags) } : {}),
-      ...(direction === 1 ? { direction: "in" } : direction === 2 ? { direction: "out" } : {}),
-      ...(lost !== undefined ? { dropped: lost } : {}),
-    };
-    emit({ kind: "packet", packet });
-  }
-
-  #names(body: Uint8Array, emit: Emit): string | undefined {
-    const le = this.#littleEndian;
-    const v = new DataView(body.buffer, body.byteOffset, body.length);
-    const names: NameRecord[] = [];
-    for (let at = 0; at + 4 <= body.length;) {
-      const type = v.getUint16(at, le);
-      const length = v.getUint16(at + 2, le);
-      if (type === 0) break;
-      if (at + 4 + length > body.length) return `a name record of ${length} bytes reaches beyond the block`;
-      const width = type === 1 ? 4 : type === 2 ? 16 : 0;
-      if (width > 0 && length > width) {
-        const value = body.subarray(at + 4, at + 4 + length);
-        const texts = fromUtf8(value.subarray(width))
-          .split("\0")
-          .filter((t) => t !== "");
-        names.push({ ip: value.subarray(0, width), names: texts });
+  /** After damage: on to the next block that is whole: known type, plausible length, both lengths equal. */
+  #search({ bytes, view: v, base, final }: Piece, at: number, found: Findings): number {
+    for (; at + FRAME <= bytes.length; at++) {
+      let le = this.#le;
+      const type = v.getUint32(at, le);
+      if (type === SHB) {
+        const magic = v.getUint32(at + 8);
+        if (magic !== BIG_ENDIAN && magic !== LITTLE_ENDIAN) continue;
+        le = magic === LITTLE_ENDIAN;
+      } else if (!this.#inSection) continue;
+      if (fixedOf(type) < 0) continue;
+      const total = v.getUint32(at + 4, le);
+      if (lengthFault(type, total) !== undefined) continue;
+      if (at + total > bytes.length) {
+        if (final) continue;
+        this.need = total;
+        return at;
       }
-      at += 4 + length + ((4 - (length % 4)) % 4);
+      if (v.getUint32(at + total - 4, le) !== total) continue;
+      this.#lost = false;
+      return at;
     }
-    emit({ kind: "names", names });
+    this.need = FRAME;
+    if (final) {
+      found.note(base + at, `${bytes.length - at} bytes after the damage hold no whole block`);
+      this.stopped = true;
+    }
+    return at;
+  }
+}
+
+const cutShort = (left: number, need: number): string => `the file is cut short: ${left} of ${need} bytes are there`;
+
+/** Why a block cannot have this length. */
+function lengthFault(type: number, total: number): string | undefined {
+  if ((total & 3) !== 0) return `its length ${total} is no multiple of 4`;
+  const least = FRAME + Math.max(0, fixedOf(type));
+  if (total < least) return `its length ${total} is less than such a block has (${least})`;
+  const most = type === SHB ? MAX_SECTION_HEADER : MAX_BLOCK;
+  if (total > most) return `its length ${total} is more than ${most}, the most that is believed`;
+  return undefined;
+}
+
+/** Options of a packet block; the result is what is wrong with them. */
+function readPacketOptions(bytes: Uint8Array, v: DataView, from: number, to: number, le: boolean, packet: FilePacket): string | undefined {
+  // What most files have on each packet, alone: which way it went.
+  if (to - from === 12 && v.getUint16(from, le) === 2 && v.getUint16(from + 2, le) === 4 && v.getUint16(from + 8, le) === 0) {
+    packet.flag(v.getUint32(from + 4, le));
     return undefined;
   }
-
-  #statistics(known: Known, v: DataView, o: ParsedOptions, emit: Emit): void {
-    const le = this.#littleEndian;
-    const words = (x: DataView, at: number): bigint => (BigInt(x.getUint32(at, le)) << 32n) | BigInt(x.getUint32(at + 4, le));
-    const found: Record<string, bigint> = {};
-    const put = (field: string, n: bigint | undefined): void => {
-      if (n !== undefined) found[field] = n;
-    };
-    put("time", toNanoseconds(words(v, 4), known.resolution));
-    const times: Readonly<Record<number, string>> = { 2: "start", 3: "end" };
-    const counters: Readonly<Record<number, string>> = { 4: "received", 5: "dropped", 6: "accepted", 7: "osDropped", 8: "delivered" };
-    for (const { code, value } of o.values) {
-      if (value.length !== 8) continue;
-      const x = new DataView(value.buffer, value.byteOffset, 8);
-      if (times[code]) put(times[code], toNanoseconds(words(x, 0), known.resolution));
-      else if (counters[code]) put(counters[code], x.getBigUint64(0, le));
-    }
-    emit({ kind: "statistics", statistics: { iface: known.iface, ...found } });
-  }
-
-  /** Looks for the next block that is whole: known type, plausible length, both lengths equal. */
-  #search(buffer: Uint8Array, at: number, offset: number, final: boolean, emit: Emit): Step {
-    for (let i = at; i + 12 <= buffer.length; i++) {
-      const v = new DataView(buffer.buffer, buffer.byteOffset + i, buffer.length - i);
-      const isSection = v.getUint32(0) === SHB && (v.getUint32(8) === 0x1a2b3c4d || v.getUint32(8) === 0x4d3c2b1a);
-      if (!isSection && !this.#inSection) continue;
-      const le = isSection ? v.getUint32(8) === 0x4d3c2b1a : this.#littleEndian;
-      const type = v.getUint32(0, le);
-      if (FIXED[type] === undefined || (type === SHB && !isSection)) continue;
-      const total = v.getUint32(4, le);
-      if (total % 4 !== 0 || total < 12 + FIXED[type] || total > MAX_BLOCK) continue;
-      if (i + total > buffer.length) {
-        if (!final) return i > at ? { kind: "used", bytes: i - at } : { kind: "need", bytes: total };
-        continue;
-      }
-      if (v.getUint32(total - 4, le) !== total) continue;
-      this.#resync = false;
-      return { kind: "used", bytes: i - at };
-    }
-    if (final) {
-      emit({ kind: "note", note: { offset, what: `${buffer.length - at} bytes after the damage hold no whole block` } });
-      return { kind: "stop" };
-    }
-    const used = Math.max(0, buffer.length - at - 11);
-    return used > 0 ? { kind: "used", bytes: used } : { kind: "need", bytes: 12 };
-  }
+  return walkOptions(v, from, to, le, (code, at, length) => {
+    if (code === 1) packet.comments = [...packet.comments, fromUtf8(bytes.subarray(at, at + length))];
+    else if (code === 2 && length === 4) packet.flag(v.getUint32(at, le));
+    else if (code === 3 && length > 0) packet.details = { ...packet.details, hash: bytes.slice(at, at + length) };
+    else if (code === 4 && length === 8) packet.dropped = v.getBigUint64(at, le);
+    else if (code === 5 && length === 8) packet.details = { ...packet.details, id: v.getBigUint64(at, le) };
+    else if (code === 6 && length === 4) packet.details = { ...packet.details, queue: v.getUint32(at, le) };
+    else if (code === 7 && length > 0) packet.details = { ...packet.details, verdict: bytes.slice(at, at + length) };
+    else if (code === 8 && length === 8) packet.details = { ...packet.details, process: v.getBigUint64(at, le) };
+  });
 }
 
 export const pcapngFormat = (salvage: boolean): Format => new PcapngParser(salvage);

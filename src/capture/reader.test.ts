@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { concat, fromHex } from "../base/bytes.ts";
 import { bytesOf, captures, list, open } from "./fixtures.cases.ts";
 import { CaptureReader, collect, readCapture } from "./reader.ts";
 import type { CaptureEvent } from "./packet.ts";
@@ -122,6 +123,85 @@ test("however the bytes come in pieces, the same is read", () => {
     ),
     { numRuns: 200 },
   );
+});
+
+/** A pcap file of one packet, as old and odd writers made it. */
+function pcap(o: {
+  magic: number;
+  le?: boolean;
+  version?: [number, number];
+  link?: number;
+  captured: number;
+  original: number;
+  extra?: Uint8Array;
+  data: Uint8Array;
+}): Uint8Array {
+  const le = o.le ?? true;
+  const head = new DataView(new ArrayBuffer(40));
+  const [major, minor] = o.version ?? [2, 4];
+  head.setUint32(0, o.magic, le);
+  head.setUint16(4, major, le);
+  head.setUint16(6, minor, le);
+  head.setUint32(16, 65_535, le);
+  head.setUint32(20, o.link ?? 1, le);
+  head.setUint32(24, 4_000_000_000, le);
+  head.setUint32(28, 5, le);
+  head.setUint32(32, o.captured, le);
+  head.setUint32(36, o.original, le);
+  return concat(new Uint8Array(head.buffer), o.extra ?? new Uint8Array(), o.data);
+}
+
+describe("variants of pcap", () => {
+  const data = new Uint8Array(60).fill(7);
+  const plain = { magic: 0xa1b2c3d4, captured: 60, original: 90, data };
+  test.for([
+    ["version 2.4", {}],
+    ["big-endian", { le: false }],
+    ["version 2.2: the lengths stand the other way round", { version: [2, 2], captured: 90, original: 60 }],
+    ["version 543.0: the same", { version: [543, 0], captured: 90, original: 60 }],
+    ["version 2.3, the other way round", { version: [2, 3], captured: 90, original: 60 }],
+    ["version 2.3, in order", { version: [2, 3] }],
+    ["modified, little-endian", { magic: 0xa1b2cd34, extra: new Uint8Array([3, 0, 0, 0, 8, 0, 4, 0]) }],
+    ["modified, big-endian", { magic: 0xa1b2cd34, le: false, extra: new Uint8Array([0, 0, 0, 3, 0, 8, 4, 0]) }],
+  ] as [string, Partial<Parameters<typeof pcap>[0]>][])("%s", ([, how]) => {
+    for (const twice of [false, true]) {
+      const file = pcap({ ...plain, ...how });
+      const f = readCapture(twice ? concat(file, file.subarray(24)) : file);
+      expect(f.damage).toEqual([]);
+      expect(f.packets.map((p) => [p.data.length, p.data[0], p.data[59], p.originalLength])).toEqual(Array(twice ? 2 : 1).fill([60, 7, 7, 90]));
+      // Seconds have no sign: there is a time after 2038.
+      expect(f.packets[0]!.time).toBe(4_000_000_000_000_005_000n);
+      expect(f.packets[0]!.direction).toBe(how.extra ? "out" : undefined);
+    }
+  });
+  test("the link type is sixteen bits; the frame check sequence stands beside it; other bits are noted", () => {
+    const fcs = readCapture(pcap({ ...plain, link: 0x2400_0001 }));
+    expect([fcs.interfaces[0]!.link, fcs.interfaces[0]!.fcsLength, fcs.notes]).toEqual([1, 4, []]);
+    const odd = readCapture(pcap({ ...plain, link: 0x0801_0065 }));
+    expect([odd.interfaces[0]!.link, odd.interfaces[0]!.fcsLength, odd.notes.length]).toEqual([101, 0, 1]);
+  });
+  test.for([
+    [0xa12b3c4d, /Navtel/],
+    [0xa1b234cd, /Mesquita/],
+    [0xa1b2c3cb, /filter program/],
+    [0x1c0001ac, /Ixia/],
+  ] as const)("%s is refused by name, in either byte order", ([magic, name]) => {
+    for (const le of [false, true]) expect(readCapture(pcap({ ...plain, magic, le })).damage[0]!.reason).toMatch(name);
+  });
+  test.for([
+    ["1f8b0800", /gzip -d/],
+    ["28b52ffd", /zstd -d/],
+    ["04224d18", /lz4 -d/],
+    ["fd377a58", /xz -d/],
+    ["425a6839", /bzip2 -d/],
+    ["736e6f6f", /snoop/],
+    ["47494638", /no magic number/],
+  ] as const)("a file that starts with %s says what to do", ([start, what]) => {
+    const f = readCapture(concat(fromHex(start)!, data));
+    expect([f.damage.length, f.packets.length]).toEqual([1, 0]);
+    expect(f.damage[0]!.reason).toMatch(what);
+  });
+  test("version 3 is refused", () => expect(readCapture(pcap({ ...plain, version: [3, 0] })).damage[0]!.reason).toMatch(/version 3\.0/));
 });
 
 describe("hostile files", () => {

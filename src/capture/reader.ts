@@ -1,6 +1,8 @@
 // Reads a capture that comes in pieces: finds out the format by its first bytes (never by the name), then hands on to pcap.ts or pcapng.ts.
 // Never throws on what is in the file: damage is an event, and what was read before it stays read (specs: rule "a damaged file gives what could be read").
 import { concat } from "../base/bytes.ts";
+import { Findings, type Format } from "./format.ts";
+import { formatOf } from "./magic.ts";
 import type {
   CaptureEvent,
   CapturedPacket,
@@ -12,34 +14,24 @@ import type {
   Note,
   SecretsBlock,
 } from "./packet.ts";
-import type { Format } from "./format.ts";
-import { pcapFormat } from "./pcap.ts";
-import { pcapngFormat } from "./pcapng.ts";
 
 export type ReaderOptions = {
   /** Go on after damage at the next block or record that looks sound. @default false */
   salvage?: boolean;
 };
 
-/** A file of nothing but oddities must not fill memory with words about them. */
-const MAX_REMARKS = 1000;
-
-const NAMED_MAGICS: Readonly<Record<number, string>> = {
-  0xa12b3c4d: "a pcap variant of an experimental libpcap",
-  0xa1b234cd: "pcap with the header of Kuznetsov's patch",
-  0xa1b2c3cb: "AIX nanosecond pcap",
-  0x1f8b: "gzip",
-};
+const MAGIC = 4;
 
 export class CaptureReader {
   readonly #salvage: boolean;
+  readonly #found = new Findings();
+  #format: Format | undefined;
+  /** Copies of what was not enough to go on with. */
   #pending: Uint8Array[] = [];
   #have = 0;
-  #need = 4;
+  /** Of the next byte to read. */
   #offset = 0;
-  #format: Format | undefined;
   #stopped = false;
-  #remarks = 0;
 
   constructor(options: ReaderOptions = {}) {
     this.#salvage = options.salvage ?? false;
@@ -50,81 +42,72 @@ export class CaptureReader {
     return this.#stopped;
   }
 
-  /** What the next bytes of the file say. Packets share memory with the chunk. */
+  /** What the next bytes of the file say. Packets share memory with the chunk, which must not change as long as they are used. */
   push(chunk: Uint8Array): CaptureEvent[] {
-    if (this.#stopped) return [];
     // A plain view: what a Buffer's methods share and copy differs from what the rest of us expects of bytes.
-    this.#pending.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
-    this.#have += chunk.length;
-    return this.#have < this.#need ? [] : this.#run(false);
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+    let at = 0;
+    // What began in an earlier chunk is joined with no more of this one than it needs, so that the rest is read where it stands.
+    while (this.#have > 0 && !this.#stopped) {
+      const missing = (this.#format?.need ?? MAGIC) - this.#have;
+      this.#keep(bytes.subarray(at, at + missing));
+      if (at + missing > bytes.length) return this.#found.take();
+      at += missing;
+      const joined = concat(...this.#pending);
+      const left = joined.length - this.#read(joined, 0, false);
+      const inChunk = left <= at;
+      if (inChunk) at -= left;
+      this.#pending = inChunk ? [] : [joined.subarray(joined.length - left)];
+      this.#have = inChunk ? 0 : left;
+    }
+    if (!this.#stopped) this.#keep(bytes.subarray(this.#read(bytes, at, false)));
+    return this.#found.take();
   }
 
   /** Call once, after the last push. */
   end(): CaptureEvent[] {
-    return this.#stopped ? [] : this.#run(true);
+    if (!this.#stopped) this.#read(concat(...this.#pending), 0, true);
+    return this.#close();
   }
 
-  #run(final: boolean): CaptureEvent[] {
-    const events: CaptureEvent[] = [];
-    const emit = (event: CaptureEvent): void => {
-      if ((event.kind === "note" || event.kind === "damage") && ++this.#remarks > MAX_REMARKS) return;
-      events.push(event);
-    };
-    const buffer = this.#pending.length === 1 ? this.#pending[0]! : concat(...this.#pending);
-    let at = 0;
-    while (!this.#stopped) {
-      const left = buffer.length - at;
-      if (!this.#format) {
-        if (left < 4 && !final) {
-          this.#need = 4;
-          break;
-        }
-        this.#format = this.#sniff(buffer, emit);
-        if (!this.#format) break;
-      }
-      if (final && left === 0) break;
-      const step = this.#format.step(buffer, at, this.#offset, final, emit);
-      if (step.kind === "stop") this.#stopped = true;
-      else if (step.kind === "need") {
-        this.#need = step.bytes;
-        break;
-      } else {
-        at += step.bytes;
-        this.#offset += step.bytes;
-      }
+  /** Call instead of end() when no more can be had of the file, and why: what is at hand is read, then there is a damage. */
+  broken(reason: string): CaptureEvent[] {
+    if (!this.#stopped) {
+      this.#read(concat(...this.#pending), 0, false);
+      this.#found.damage(this.#offset, "container", reason);
     }
-    if (this.#stopped || final) {
-      this.#stopped = true;
-      this.#pending = [];
-    } else {
-      const rest = buffer.subarray(at);
-      this.#pending = rest.length > 0 ? [rest] : [];
-      this.#have = rest.length;
-    }
-    return events;
+    return this.#close();
   }
 
-  #sniff(buffer: Uint8Array, emit: (event: CaptureEvent) => void): Format | undefined {
-    const refuse = (reason: string): undefined => {
-      emit({ kind: "damage", damage: { offset: 0, block: "file header", reason } });
-      this.#stopped = true;
-      return undefined;
-    };
-    if (buffer.length === 0) return refuse("empty file");
-    if (buffer.length < 4) return refuse("not a capture file: shorter than any magic number");
-    const v = new DataView(buffer.buffer, buffer.byteOffset, 4);
-    const magic = v.getUint32(0);
-    if (magic === 0x0a0d0d0a) return pcapngFormat(this.#salvage);
-    for (const littleEndian of [false, true]) {
-      const found = pcapFormat(v.getUint32(0, littleEndian), littleEndian, this.#salvage);
-      if (found) return found;
+  #keep(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#pending.push(bytes.slice());
+    this.#have += bytes.length;
+  }
+
+  #close(): CaptureEvent[] {
+    this.#stopped = true;
+    this.#pending = [];
+    return this.#found.take();
+  }
+
+  /** Reads `bytes` from `at` on; gives where it stopped. */
+  #read(bytes: Uint8Array, at: number, final: boolean): number {
+    if (!this.#format) {
+      if (bytes.length - at < MAGIC && !final) return at;
+      const format = formatOf(bytes.subarray(at), this.#salvage);
+      if (typeof format === "string") {
+        this.#found.damage(0, "file header", format);
+        this.#stopped = true;
+        return bytes.length;
+      }
+      this.#format = format;
     }
-    const name = NAMED_MAGICS[magic] ?? NAMED_MAGICS[v.getUint32(0, true)] ?? NAMED_MAGICS[magic >>> 16];
-    return refuse(
-      name
-        ? `${name} is not read here`
-        : `not a capture file: it starts with ${magic.toString(16).padStart(8, "0")}, no magic number of pcap or pcapng`,
-    );
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const end = this.#format.read({ bytes, view, base: this.#offset - at, final }, at, this.#found);
+    this.#offset += end - at;
+    this.#stopped = this.#format.stopped;
+    return end;
   }
 }
 

@@ -76,6 +76,67 @@ describe("what was written is read again", () => {
     expect(f.names).toEqual([{ ip, names: ["pod1.default", "p"] }]);
     expect(f.statistics[0]).toMatchObject({ time: 1_700_000_000_000_000_001n, start: 1_600_000_000_000_000_002n, received: 7n, osDropped: 3n });
   });
+  test("all that can be said of an interface and of a packet", () => {
+    const iface = {
+      link: 1,
+      snaplen: 96,
+      fcsLength: 4,
+      name: "ens5",
+      description: "node/ens5",
+      filter: "udp",
+      os: "Linux",
+      hardware: "virtio",
+      mac: new Uint8Array([2, 0, 0, 0, 0, 1]),
+      eui: new Uint8Array([2, 0, 0, 255, 254, 0, 0, 1]),
+      speed: 10_000_000_000n,
+      txSpeed: 1n,
+      rxSpeed: 2n,
+      timezone: "Europe/Berlin",
+      ips: [
+        { ip: new Uint8Array([10, 0, 0, 1]), prefix: 19 },
+        { ip: new Uint8Array(16).fill(9), prefix: 64 },
+      ],
+      comments: ["one", "two"],
+    };
+    const packet = {
+      time: 1n,
+      data: new Uint8Array(5),
+      originalLength: 7,
+      flags: 0x206,
+      dropped: 2n ** 63n,
+      comments: ["a", "b"],
+      details: { hash: new Uint8Array([2, 1, 2, 3, 4]), id: 2n ** 60n, queue: 3, verdict: new Uint8Array([0, 1]), process: 5n },
+    };
+    const f = readCapture(
+      written((sink) => {
+        const w = new PcapngWriter(sink, { application: "app", hardware: "x86", os: "Linux 6", comments: ["section"] });
+        w.packet(w.addInterface(iface), packet);
+      }),
+    );
+    expect(f.damage).toEqual([]);
+    expect(f.interfaces).toEqual([{ id: 0, ...iface }]);
+    expect(f.packets[0]).toMatchObject({ ...packet, direction: "out" });
+  });
+  test("long key logs and many names become several blocks and records that readers believe", () => {
+    const line = `PRESHARED_KEY = ${"A".repeat(44)}\n`;
+    const log = line.repeat(40_000);
+    const names = Array.from({ length: 30_000 }, (_, i) => `${"n".repeat(60)}${i}`);
+    const f = readCapture(
+      written((sink) => {
+        const w = new PcapngWriter(sink);
+        w.secrets(secretsOf(log));
+        w.secrets({ type: 1, data: new Uint8Array(3 << 20) });
+        w.names(Array.from({ length: 60 }, (_, i) => ({ ip: new Uint8Array([10, 0, 0, i]), names })));
+      }),
+    );
+    expect(f.damage).toEqual([]);
+    const texts = f.secrets.filter((s) => s.type !== 1).map((s) => new TextDecoder().decode(s.data));
+    expect(texts.length).toBeGreaterThan(1);
+    expect(texts.join("")).toBe(log);
+    for (const t of texts) expect(t.endsWith("\n")).toBe(true);
+    expect(f.secrets.filter((s) => s.type === 1).reduce((n, s) => n + s.data.length, 0)).toBe(3 << 20);
+    expect(f.names.map((n) => n.ip[3])).toEqual(Array.from({ length: 60 }, (_, i) => i));
+  });
   test("a file cut between two calls is whole", () => {
     const parts: Uint8Array[] = [];
     const w = new PcapngWriter((b) => parts.push(b));

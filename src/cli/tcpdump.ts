@@ -213,21 +213,23 @@ async function fromFile(path: string, filter: string, options: Options): Promise
   const links = new Set<number>();
   let failed = 0;
   try {
-    for await (const event of readEvents(path)) {
-      if (event.kind === "interface" && !links.has(event.iface.link)) {
-        const { link, snaplen } = event.iface;
-        links.add(link);
-        filters.set(link, filter === "" ? () => true : packetFilter(filter, link));
-        say(`reading from file ${path}, ${describeLink(link)}, snapshot length ${snaplen || MAX_SNAP}`);
+    reading: for await (const events of readEvents(path, { once: true, progress: false })) {
+      for (const event of events) {
+        if (event.kind === "interface" && !links.has(event.iface.link)) {
+          const { link, snaplen } = event.iface;
+          links.add(link);
+          filters.set(link, filter === "" ? () => true : packetFilter(filter, link));
+          say(`reading from file ${path}, ${describeLink(link)}, snapshot length ${snaplen || MAX_SNAP}`);
+        }
+        if (event.kind === "damage") {
+          say(`tcpdump: ${path}: damaged at byte ${event.damage.offset}: ${event.damage.reason}`);
+          failed = 1;
+        }
+        if (event.kind !== "packet") continue;
+        const { iface, data, originalLength, time } = event.packet;
+        if (!filters.get(iface.link)!(data, originalLength)) continue;
+        if (output.packet({ timeNs: time, data, originalLength, link: iface.link })) break reading;
       }
-      if (event.kind === "damage") {
-        say(`tcpdump: ${path}: damaged at byte ${event.damage.offset}: ${event.damage.reason}`);
-        failed = 1;
-      }
-      if (event.kind !== "packet") continue;
-      const { iface, data, originalLength, time } = event.packet;
-      if (!filters.get(iface.link)!(data, originalLength)) continue;
-      if (output.packet({ timeNs: time, data, originalLength, link: iface.link })) break;
     }
     if (output.count === 0 && options.w !== undefined && links.size > 0) output.begin([...links][0]!);
   } finally {

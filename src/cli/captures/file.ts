@@ -1,58 +1,61 @@
-// Opens capture files for the commands: any name, any container (gzip), "-" for standard input; and says aloud where a file is damaged.
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+// Opens capture files for the commands: any name, any container, "-" for standard input; and says aloud where a file is damaged.
 import { messageOf, TortieError } from "../../base/errors.ts";
 import type { CaptureEvent } from "../../capture/packet.ts";
 import { type CaptureFile, CaptureReader, collect } from "../../capture/reader.ts";
+import { unpacked } from "./container.ts";
+import { Progress } from "./progress.ts";
+import { sourceOf } from "./source.ts";
 
-/** Events of a capture file, as they are read. A file that cannot be opened throws TortieError; damage within it is an event. */
-export async function* readEvents(path: string, options: { salvage?: boolean } = {}): AsyncGenerator<CaptureEvent> {
+export type ReadOptions = {
+  /** Go on after damage. @default false */
+  salvage?: boolean;
+  /** Nobody reads it a second time: standard input need not be kept. @default false */
+  once?: boolean;
+  /** What is being done, for the progress line on standard error; none where packets are printed on the same terminal. @default "Reading FILE" */
+  progress?: string | false;
+};
+
+/**
+ * Events of a capture file, as they are read: an array for each piece of the file. Any path can be read again, standard input too.
+ * Packets share memory with their piece. A file that cannot be opened throws TortieError; damage within it is an event.
+ */
+export async function* readEvents(path: string, options: ReadOptions = {}): AsyncGenerator<CaptureEvent[]> {
+  const source = await sourceOf(path, options);
   const reader = new CaptureReader(options);
-  for await (const chunk of await open(path)) {
-    yield* reader.push(chunk);
-    if (reader.stopped) break;
+  const what = options.progress ?? `Reading ${path === "-" ? "standard input" : path}`;
+  const progress = new Progress(what === false ? "" : what, source.size, what === false ? { write: () => {} } : process.stderr);
+  try {
+    for await (const chunk of unpacked(counted(source.chunks(), progress))) {
+      const events = reader.push(chunk);
+      if (events.length > 0) yield events;
+      if (reader.stopped) return;
+    }
+  } catch (e) {
+    if (e instanceof TortieError) throw e;
+    yield reader.broken(messageOf(e));
+    return;
+  } finally {
+    progress.end();
   }
-  yield* reader.end();
+  yield reader.end();
+}
+
+async function* counted(chunks: AsyncGenerator<Uint8Array>, progress: Progress): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for await (const chunk of chunks) {
+    progress.at((done += chunk.length));
+    yield chunk;
+  }
 }
 
 /** A whole capture file in memory. Throws TortieError when nothing of it is a capture. */
-export async function readFile(path: string, options: { salvage?: boolean } = {}): Promise<CaptureFile> {
+export async function readFile(path: string, options: ReadOptions = {}): Promise<CaptureFile> {
   const events: CaptureEvent[] = [];
-  for await (const e of readEvents(path, options)) events.push(e);
+  for await (const some of readEvents(path, options)) for (const e of some) events.push(e);
   const file = collect(events);
   const [damage] = file.damage;
   if (damage && file.format === undefined && file.packets.length === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
   return file;
-}
-
-async function open(path: string): Promise<AsyncIterable<Uint8Array>> {
-  let source: Readable = process.stdin;
-  if (path !== "-") {
-    const found = await stat(path).catch((e: NodeJS.ErrnoException) => {
-      throw new TortieError(`Cannot open the capture "${path}": ${e.code === "ENOENT" ? "there is no such file" : messageOf(e)}`, { cause: e });
-    });
-    if (found.isDirectory()) throw new TortieError(`Cannot open the capture "${path}": it is a directory`);
-    source = createReadStream(path, { highWaterMark: 1 << 20 });
-  }
-  return unpacked(source, path);
-}
-
-async function* unpacked(source: Readable, path: string): AsyncGenerator<Uint8Array> {
-  try {
-    const chunks = (source as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-    const first = await chunks.next();
-    if (first.done) return;
-    const all = (async function* (): AsyncGenerator<Buffer> {
-      yield first.value;
-      for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
-    })();
-    const isGzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
-    yield* isGzip ? (Readable.from(all).pipe(createGunzip()) as AsyncIterable<Buffer>) : all;
-  } catch (e) {
-    throw new TortieError(`Cannot read the capture "${path}": ${messageOf(e)}`, { cause: e });
-  }
 }
 
 /** Lines for standard error: where the file broke, what was odd. Empty for a sound file. `salvaged`: the reading went on after damage. */

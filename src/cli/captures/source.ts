@@ -1,0 +1,120 @@
+// The bytes of a capture, as often as they are wanted: a file is read again, what comes only once (standard input, a pipe) is kept in a temporary file as it comes.
+import { type FileHandle, open, stat, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { messageOf, TortieError } from "../../base/errors.ts";
+
+const CHUNK = 256 << 10;
+
+export interface Source {
+  /** Bytes in all; undefined for what is still coming. */
+  readonly size: number | undefined;
+  /** All bytes from the first on; each chunk is memory of its own. */
+  chunks(): AsyncGenerator<Uint8Array>;
+}
+
+/** A pipe that nobody waits for must not keep the process alive. */
+type Input = AsyncIterable<Uint8Array> & { ref?(): unknown; unref?(): unknown };
+
+/** Pipes that were begun: whoever opens one again gets what came before too. */
+const pipes = new Map<string, Source>();
+
+/**
+ * What is at a path; "-" is standard input. Throws TortieError.
+ * `once`: it is not read a second time, so that a pipe need not be kept.
+ */
+export async function sourceOf(path: string, options: { once?: boolean } = {}): Promise<Source> {
+  const known = pipes.get(path);
+  if (known) return known;
+  if (path !== "-") {
+    const found = await stat(path).catch((e: NodeJS.ErrnoException) => {
+      throw new TortieError(`Cannot open the capture "${path}": ${e.code === "ENOENT" ? "there is no such file" : messageOf(e)}`, { cause: e });
+    });
+    if (found.isDirectory()) throw new TortieError(`Cannot open the capture "${path}": it is a directory`);
+    if (found.isFile()) return { size: found.size, chunks: () => fileChunks(path) };
+  }
+  const input: Input = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK });
+  const pipe: Source = options.once ? { size: undefined, chunks: () => through(input) } : new KeptPipe(input);
+  pipes.set(path, pipe);
+  return pipe;
+}
+
+async function* through(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* input;
+}
+
+/** The next piece is read while the one before is worked on. */
+async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path);
+  const read = (at: number): ReturnType<typeof file.read> => file.read(Buffer.allocUnsafeSlow(CHUNK), 0, CHUNK, at);
+  let next = read(0);
+  try {
+    for (let at = 0; ;) {
+      const { bytesRead, buffer } = await next;
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      next = read(at);
+      yield (buffer as Uint8Array).subarray(0, bytesRead);
+    }
+  } finally {
+    await next.catch(() => {});
+    await file.close();
+  }
+}
+
+/** A pipe and the temporary file that its bytes go through: it has no name, so that it is gone when this process is, and nobody else can open it. */
+class KeptPipe implements Source {
+  readonly size = undefined;
+  readonly #input: Input;
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  #file: FileHandle | undefined;
+  #kept = 0;
+  #ended = false;
+  #pulling: Promise<void> | undefined;
+
+  constructor(input: Input) {
+    this.#input = input;
+    this.#pieces = input[Symbol.asyncIterator]();
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; ;) {
+      while (at >= this.#kept && !this.#ended) await (this.#pulling ??= this.#pull());
+      if (at >= this.#kept) return;
+      const length = Math.min(CHUNK, this.#kept - at);
+      const { bytesRead, buffer } = await this.#file!.read(Buffer.allocUnsafeSlow(length), 0, length, at);
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  }
+
+  async #pull(): Promise<void> {
+    try {
+      this.#input.ref?.();
+      const next = await this.#pieces.next();
+      if (next.done) this.#ended = true;
+      else {
+        this.#file ??= await nameless();
+        await this.#file.write(next.value, 0, next.value.length, this.#kept).catch((e: unknown) => {
+          throw new TortieError(`Cannot keep what comes in ${tmpdir()}: ${messageOf(e)}`, {
+            hint: "A pipe is kept there so that it can be read twice: set TMPDIR to where there is room, or save the capture to a file first.",
+            cause: e,
+          });
+        });
+        this.#kept += next.value.length;
+      }
+    } finally {
+      this.#input.unref?.();
+      this.#pulling = undefined;
+    }
+  }
+}
+
+async function nameless(): Promise<FileHandle> {
+  const path = join(tmpdir(), `tortie-${randomUUID()}`);
+  const file = await open(path, "wx+", 0o600);
+  await unlink(path);
+  return file;
+}
