@@ -7,14 +7,13 @@ import { nobleCrypto } from "../crypto/noble.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { ethernet, ipv4, udp } from "../packet/build.ts";
 import { examine } from "./doctor.ts";
-import { follow, keyIn, list, open, textOf } from "./fixtures.cases.ts";
+import { follow, keyIn, list, open, rewrite, textOf, writeInner } from "./fixtures.cases.ts";
 import { parseKeyLog } from "./keylog.ts";
 import { parseMessage, splitSegments } from "./message.ts";
 import type { CapturedPacket } from "./packet.ts";
 import { readCapture, type CaptureFile } from "./reader.ts";
 import { replayInitiation, replayResponse } from "./replay.ts";
 import { keyLogFor } from "./embed.ts";
-import { rewrite, writeInner } from "./rewrite.ts";
 import { Secrets } from "./secrets.ts";
 import { splitFrame } from "./split.ts";
 import { Tracker } from "./tracker.ts";
@@ -184,7 +183,7 @@ describe("what other readers cannot do", () => {
     expect(tracker.sessions[0]!.counts.toResponder.decrypted).toBe(3);
     // Written again, it is three packets that every reader opens.
     const parts: Uint8Array[] = [];
-    rewrite(file, packets, keyLogFor(tracker.sessions, follow(file, a).secrets).text, (x) => parts.push(x));
+    rewrite(file, keyLogFor(tracker.sessions, follow(file, a).secrets).text, (x) => parts.push(x));
     const again = readCapture(concat(...parts));
     expect(again.packets.length).toBe(5);
     expect(opened(again)).toBe(3);

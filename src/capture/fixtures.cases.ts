@@ -3,8 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { nodeCrypto } from "../crypto/node.ts";
 import { keyLogOf, parseKeyLog } from "./keylog.ts";
 import { type CaptureFile, readCapture, type ReaderOptions } from "./reader.ts";
+import { InnerWriter, Rewriter } from "./rewrite.ts";
 import { Secrets } from "./secrets.ts";
 import { type TrackedPacket, Tracker } from "./tracker.ts";
+import type { Sink } from "./writer.ts";
 
 const directory = new URL("../../test/captures/", import.meta.url);
 export const bytesOf = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(name, directory)));
@@ -30,3 +32,16 @@ export function follow(file: CaptureFile, ...logs: string[]): { tracker: Tracker
 
 /** The value of a line of a key log, by its type. */
 export const keyIn = (text: string, type: string): string => new RegExp(`${type}\\s*=\\s*(\\S+)`).exec(text)![1]!;
+
+/** A whole file written again, and only its inner packets, of which the number is the result. */
+export function rewrite(file: CaptureFile, keyLog: string, sink: Sink): void {
+  const facts = { ...file, packets: file.packets.length, first: undefined, last: undefined };
+  const writer = new Rewriter(facts, keyLog, sink);
+  for (const p of file.packets) writer.packet(p);
+  writer.end();
+}
+export function writeInner(packets: readonly TrackedPacket[], sink: Sink): number {
+  const writer = new InnerWriter(sink);
+  for (const t of packets) writer.packet(t);
+  return writer.written;
+}

@@ -1,12 +1,15 @@
 // `tortie decrypt FILE --keys FILE`: opens a capture, or says for each session why it does not open and what would be needed.
 import { TortieError } from "../base/errors.ts";
+import { Analysis, analyseWith, type EachPacket } from "../capture/analysis.ts";
 import { keyLogFor } from "../capture/embed.ts";
-import { rewrite, writeInner } from "../capture/rewrite.ts";
+import type { Facts } from "../capture/facts.ts";
+import { InnerWriter, Rewriter } from "../capture/rewrite.ts";
 import { linesOf } from "../capture/summary.ts";
-import { type TrackedPacket, Tracker } from "../capture/tracker.ts";
+import type { TrackedPacket } from "../capture/tracked.ts";
+import { batchOpener } from "../crypto/batchopener.ts";
 import { nodeCrypto } from "../crypto/node.ts";
-import { readFile, remarks, wantsJson } from "./captures/file.ts";
-import { addNames, readKeys, secretsFrom } from "./captures/keys.ts";
+import { readEvents, remarks, wantsJson } from "./captures/file.ts";
+import { namesFrom, readKeys } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { OutputFile } from "./captures/output.ts";
 import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
@@ -58,49 +61,68 @@ async function decrypt(path: string, options: Options): Promise<number> {
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
   if ((options.inner || options.stripSecrets) && options.write === undefined) throw new TortieError("Cannot write: -w FILE says where to");
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
-  const file = await readFile(path, { salvage: options.salvage ?? false });
-  const secrets = secretsFrom(file.secrets, log ? [log] : []);
-  await addNames(secrets, options);
-  const tracker = new Tracker(nodeCrypto, secrets);
-  tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
-  const packets = file.packets.map((p) => tracker.add(p));
-  const problems = (log?.problems ?? []).map((p) => ({ ...p, file: options.keys! }));
-  const result = { path, keys: options.keys, file, tracker, secrets, problems };
-  const totals = totalsOf(tracker.sessions);
+  const names = await namesFrom(options);
+  const salvage = options.salvage ?? false;
+  const list = !json && !options.quiet;
+  const inner = options.inner ? new OutputFile(options.write!) : undefined;
+  const writer = inner && new InnerWriter(inner.write);
+  const opener = batchOpener();
+  let analysis: Analysis;
+  let listed = 0;
+  try {
+    const each: EachPacket = (t) => {
+      writer?.packet(t);
+      if (list)
+        for (const line of innerLines(t, analysis.facts.first))
+          process.stdout.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
+    };
+    analysis = new Analysis({ crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names });
+    await analyseWith(analysis, () => readEvents(path, { salvage, ...(list ? { progress: false } : {}) }), each);
+  } finally {
+    opener.wipe();
+    inner?.close();
+  }
+  const { facts, secrets, sessions } = analysis;
+  const [damage] = facts.damage;
+  if (damage && facts.format === undefined && facts.packets === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
+  const problems = [
+    ...(log?.problems ?? []).map((p) => ({ ...p, file: options.keys! })),
+    ...analysis.keyProblems.map((p) => ({ ...p, file: "the capture's own key log" })),
+  ];
+  const result = { path, keys: options.keys, analysis, problems };
+  const totals = totalsOf(sessions);
   const opened = totals.decrypted + totals.unauthenticated;
 
   if (json) process.stdout.write(`${JSON.stringify(resultJson(result), undefined, 2)}\n`);
-  else {
-    process.stdout.write(`${resultLines(result).map(printable).join("\n")}\n`);
-    if (!options.quiet && opened > 0) process.stdout.write(`\nInner packets\n${innerLines(packets).map(printable).join("\n")}\n`);
-  }
-  for (const line of remarks(file, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
+  else process.stdout.write(`${listed > 0 ? "\n" : ""}${resultLines(result).map(printable).join("\n")}\n`);
+  for (const line of remarks(facts, path, salvage)) process.stderr.write(`${printable(line)}\n`);
 
-  if (options.write !== undefined) {
-    const keyLog = options.stripSecrets || options.inner ? undefined : keyLogFor(tracker.sessions, secrets);
+  if (writer) process.stderr.write(`Wrote "${options.write}": ${writer.written} inner packets, no keys.\n`);
+  else if (options.write !== undefined) {
+    const keyLog = options.stripSecrets ? undefined : keyLogFor(sessions, secrets);
     if (keyLog?.text === "") throw new TortieError(`Cannot write "${options.write}": no session opened, so there are no keys to put into it`);
-    let written = packets.length;
-    const output = new OutputFile(options.write);
-    try {
-      if (options.inner) written = writeInner(packets, output.write);
-      else rewrite(file, packets, keyLog?.text ?? "", output.write);
-    } finally {
-      output.close();
-    }
-    const what = options.inner
-      ? `${written} inner packets, no keys`
-      : options.stripSecrets
-        ? `${written} packets, no keys`
-        : `${written} packets; whoever has this file can read them (mode 0600)`;
-    process.stderr.write(`Wrote "${options.write}": ${what}.\n`);
+    await writeAgain(path, options.write, facts, keyLog?.text ?? "", salvage);
+    const what = keyLog ? "whoever has this file can read them (mode 0600)" : "no keys";
+    process.stderr.write(`Wrote "${options.write}": ${facts.packets} packets${keyLog ? ";" : ","} ${what}.\n`);
     if (keyLog && keyLog.onlyOurs > 0)
       process.stderr.write(`${keyLog.onlyOurs} sessions opened by session keys only: Wireshark cannot use those, --inner writes what it can show.\n`);
   }
-  if (file.damage.length > 0 && file.packets.length === 0) return 1;
-  return totals.transport > 0 && opened === 0 && !options.stripSecrets ? NOTHING_OPENED : file.damage.length > 0 ? 1 : 0;
+  if (facts.damage.length > 0 && facts.packets === 0) return 1;
+  return totals.transport > 0 && opened === 0 && !options.stripSecrets ? NOTHING_OPENED : facts.damage.length > 0 ? 1 : 0;
 }
 
-function innerLines(packets: readonly TrackedPacket[]): string[] {
-  const first = packets.find((t) => t.packet.time !== undefined)?.packet.time;
-  return packets.flatMap((t) => linesOf(t).inner.map((s) => packetLine(t, first, s)));
+/** The capture once more, with these keys in front of its packets. */
+async function writeAgain(path: string, to: string, facts: Facts, keyLog: string, salvage: boolean): Promise<void> {
+  const output = new OutputFile(to);
+  try {
+    const writer = new Rewriter(facts, keyLog, output.write);
+    for await (const events of readEvents(path, { salvage, progress: `Writing ${to}` }))
+      for (const e of events) if (e.kind === "packet") writer.packet(e.packet);
+    writer.end();
+  } finally {
+    output.close();
+  }
 }
+
+const innerLines = (t: TrackedPacket, first: bigint | undefined): string[] =>
+  t.messages.some((m) => m.opened && m.opened.length > 0) ? linesOf(t).inner.map((s) => packetLine(t, first, s)) : [];

@@ -12,7 +12,7 @@ import { treeLines, type TreeNode } from "../capture/tree.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { linkName } from "../packet/link.ts";
 import { readFile, remarks, wantsJson } from "./captures/file.ts";
-import { addNames, readKeys, secretsFrom } from "./captures/keys.ts";
+import { namesFrom, readKeys, secretsFrom } from "./captures/keys.ts";
 import { hexRows, packetLines, printable, sideBySide } from "./captures/lines.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
@@ -56,7 +56,7 @@ async function inspect(path: string, options: Options): Promise<number> {
   const logs = options.keys === undefined ? [] : [await readKeys(options.keys)];
   const file = await readFile(path, { salvage: options.salvage ?? false });
   const secrets = secretsFrom(file.secrets, logs);
-  await addNames(secrets, options);
+  (await namesFrom(options))(secrets);
   const tracker = new Tracker(nodeCrypto, secrets);
   tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
   const all = file.packets.map((p) => tracker.add(p));
@@ -89,7 +89,7 @@ async function inspect(path: string, options: Options): Promise<number> {
   } else {
     for (const t of shown) process.stdout.write(`${render(t, secrets, first, options).join("\n")}\n`);
   }
-  for (const line of remarks(file, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
+  for (const line of remarks({ ...file, packets: file.packets.length }, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
   return file.damage.length > 0 ? 1 : 0;
 }
 

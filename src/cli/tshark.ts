@@ -59,7 +59,7 @@ async function tshark(options: Options): Promise<number> {
     const lines = options.T === "fields" ? [fieldsLine(t)] : options.V ? tree(t) : [line(t)];
     process.stdout.write(`${lines.map((l) => (options.T === "fields" ? l : printable(l))).join("\n")}\n`);
   }
-  for (const l of remarks(file, options.r, true)) process.stderr.write(`tshark: ${printable(l)}\n`);
+  for (const l of remarks({ ...file, packets: file.packets.length }, options.r, true)) process.stderr.write(`tshark: ${printable(l)}\n`);
   return file.damage.length > 0 ? 2 : 0;
 
   function line(t: TrackedPacket): string {

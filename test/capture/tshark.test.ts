@@ -8,8 +8,7 @@ import { concat, toHex } from "../../src/base/bytes.ts";
 import { FILTERS } from "../../src/capture/display.cases.ts";
 import { dissect, valuesOf } from "../../src/capture/dissect.ts";
 import { keyLogFor } from "../../src/capture/embed.ts";
-import { bytesOf, follow, open, textOf } from "../../src/capture/fixtures.cases.ts";
-import { rewrite, writeInner } from "../../src/capture/rewrite.ts";
+import { bytesOf, follow, open, rewrite, textOf, writeInner } from "../../src/capture/fixtures.cases.ts";
 import { PcapngWriter, PcapWriter } from "../../src/capture/writer.ts";
 import { ethernet, icmp, ipv4 } from "../../src/packet/build.ts";
 import { describeWith, find } from "../peers.ts";
@@ -66,12 +65,12 @@ describeWith(["tshark", "tcpdump"], "what we write, others read", () => {
   test("a capture with its keys in front opens decrypted, with no set-up", () => {
     const file = open("wggo-psk-v4.pcap");
     for (const side of ["initiator", "responder"]) {
-      const { packets, tracker, secrets } = follow(file, textOf(`wggo-psk-v4.${side}.keys`));
-      const path = written(`${side}.pcapng`, (sink) => rewrite(file, packets, keyLogFor(tracker.sessions, secrets).text, sink));
+      const { tracker, secrets } = follow(file, textOf(`wggo-psk-v4.${side}.keys`));
+      const path = written(`${side}.pcapng`, (sink) => rewrite(file, keyLogFor(tracker.sessions, secrets).text, sink));
       expect(tshark("-r", path, "-Y", "icmp or icmpv6 or tcp").length).toBe(22);
       expect(tcpdump("-n", "-r", path).length).toBe(25);
       // Without the block nothing opens, and not a byte of it is left.
-      const plain = written(`${side}-plain.pcapng`, (sink) => rewrite(open("wggo-psk-v4.pcap"), packets, "", sink));
+      const plain = written(`${side}-plain.pcapng`, (sink) => rewrite(open("wggo-psk-v4.pcap"), "", sink));
       expect(tshark("-r", plain, "-Y", "icmp or icmpv6 or tcp").length).toBe(0);
       expect(toHex(readFileSync(plain))).not.toContain("4c4b4757");
     }
@@ -84,8 +83,8 @@ describeWith(["tshark", "tcpdump"], "what we write, others read", () => {
   });
   test("names, comments, counters and directions", () => {
     const rich = open("leak-nodeA-rich.pcapng");
-    const { packets, tracker, secrets } = follow(rich);
-    const path = written("rich.pcapng", (sink) => rewrite(rich, packets, keyLogFor(tracker.sessions, secrets).text, sink));
+    const { tracker, secrets } = follow(rich);
+    const path = written("rich.pcapng", (sink) => rewrite(rich, keyLogFor(tracker.sessions, secrets).text, sink));
     expect(tshark("-r", path, "-Y", "frame.comment", "-T", "fields", "-e", "frame.number", "-e", "frame.comment")).toEqual([
       "10\tLEAK pod-to-pod plaintext cause=TUNNEL_NOT_UP",
     ]);

@@ -1,5 +1,6 @@
 // Opens capture files for the commands: any name, any container, "-" for standard input; and says aloud where a file is damaged.
 import { messageOf, TortieError } from "../../base/errors.ts";
+import type { Facts } from "../../capture/facts.ts";
 import type { CaptureEvent } from "../../capture/packet.ts";
 import { type CaptureFile, CaptureReader, collect } from "../../capture/reader.ts";
 import { unpacked } from "./container.ts";
@@ -59,9 +60,9 @@ export async function readFile(path: string, options: ReadOptions = {}): Promise
 }
 
 /** Lines for standard error: where the file broke, what was odd. Empty for a sound file. `salvaged`: the reading went on after damage. */
-export function remarks(file: CaptureFile, path: string, salvaged: boolean): string[] {
+export function remarks(file: Pick<Facts, "packets" | "damage" | "notes">, path: string, salvaged: boolean): string[] {
   const damage = file.damage.map((d) => `"${path}" is damaged at byte ${d.offset}, ${d.block}: ${d.reason}`);
-  const read = file.damage.length > 0 ? [`${file.packets.length} ${file.packets.length === 1 ? "packet was" : "packets were"} read.`] : [];
+  const read = file.damage.length > 0 ? [`${file.packets} ${file.packets === 1 ? "packet was" : "packets were"} read.`] : [];
   const hint = file.damage.length > 0 && !salvaged ? ["--salvage goes on after the damage, at the next block that is whole."] : [];
   const notes = file.notes.slice(0, 20).map((n) => `Note: byte ${n.offset}: ${n.what}`);
   const more = file.notes.length > 20 ? [`Note: ${file.notes.length - 20} more of this kind`] : [];

@@ -39,10 +39,12 @@ export function secretsFrom(blocks: readonly SecretsBlock[], logs: readonly KeyL
   return secrets;
 }
 
-/** Names of nodes for their public keys, from an inventory file (as for `tortie audit`) or from the API. Throws TortieError. */
-export async function addNames(secrets: Secrets, from: { inventory?: string; cluster?: boolean }): Promise<void> {
-  if (from.inventory === undefined && !from.cluster) return;
+/** Gives nodes' names to their public keys: from an inventory file (as for `tortie audit`), or from the API. Throws TortieError. */
+export async function namesFrom(from: { inventory?: string; cluster?: boolean }): Promise<(secrets: Secrets) => void> {
+  if (from.inventory === undefined && !from.cluster) return () => {};
   const { inventoryOfCluster, readInventory } = await import("../audit/inventory.ts");
   const inventory = from.inventory === undefined ? await inventoryOfCluster() : await readInventory(from.inventory);
-  for (const node of inventory.nodes) for (const key of node.publicKeys) secrets.addPublic(key, { name: node.name });
+  return (secrets) => {
+    for (const node of inventory.nodes) for (const key of node.publicKeys) secrets.addPublic(key, { name: node.name });
+  };
 }

@@ -1,23 +1,19 @@
 // What decrypting a capture came to: for a person, and as JSON.
 import { toBase64 } from "../../base/bytes.ts";
 import { formatEndpoint } from "../../base/ip.ts";
+import type { Analysis } from "../../capture/analysis.ts";
 import { examine, introduce, type SessionReport } from "../../capture/doctor.ts";
 import type { KeyLogProblem } from "../../capture/keylog.ts";
 import { formatTime } from "../../capture/moment.ts";
-import type { CaptureFile } from "../../capture/reader.ts";
 import { timestampOf } from "../../capture/replay.ts";
-import type { Secrets } from "../../capture/secrets.ts";
 import { missing, type Session, type UdpEndpoint, type Way } from "../../capture/session.ts";
-import type { Tracker } from "../../capture/tracker.ts";
 
 export type Totals = { readonly transport: number; readonly decrypted: number; readonly unauthenticated: number; readonly keepalives: number };
 export type Result = {
   readonly path: string;
   /** The file of keys that was given. */
   readonly keys: string | undefined;
-  readonly file: CaptureFile;
-  readonly tracker: Tracker;
-  readonly secrets: Secrets;
+  readonly analysis: Analysis;
   readonly problems: readonly (KeyLogProblem & { readonly file: string })[];
 };
 
@@ -37,15 +33,15 @@ export function resultJson(r: Result): unknown {
   const side = (e: UdpEndpoint | undefined, key: Uint8Array | undefined, index: number | undefined): unknown => ({
     endpoint: e ? formatEndpoint(e.ip, e.port) : null,
     publicKey: key ? toBase64(key) : null,
-    name: (key && r.secrets.static(key)?.name) ?? null,
+    name: (key && r.analysis.secrets.static(key)?.name) ?? null,
     index: index === undefined ? null : `0x${index.toString(16).padStart(8, "0")}`,
   });
   return {
     file: r.path,
-    packets: r.file.packets.length,
-    ...totalsOf(r.tracker.sessions),
-    sessions: r.tracker.sessions.map((s) => {
-      const report = examine(s, r.secrets);
+    packets: r.analysis.facts.packets,
+    ...totalsOf(r.analysis.sessions),
+    sessions: r.analysis.sessions.map((s) => {
+      const report = examine(s, r.analysis.secrets);
       return {
         session: s.number,
         initiator: side(s.initiator, s.initiatorStatic, s.initiatorIndex),
@@ -68,23 +64,23 @@ export function resultJson(r: Result): unknown {
         warnings: report.warnings,
       };
     }),
-    keys: introduce(r.secrets, r.tracker.sessions),
+    keys: introduce(r.analysis.secrets, r.analysis.sessions),
     keyProblems: r.problems,
-    damage: r.file.damage,
-    notes: r.file.notes,
+    damage: r.analysis.facts.damage,
+    notes: r.analysis.facts.notes,
   };
 }
 
 /** The report as lines. */
 export function resultLines(r: Result): string[] {
-  const { sessions } = r.tracker;
+  const { sessions } = r.analysis;
   const t = totalsOf(sessions);
   const lines = [
-    `${r.path}: ${many(r.file.packets.length, "packet")}, ${many(sessions.length, "WireGuard session")}, ${many(t.transport, "data packet")} ` +
+    `${r.path}: ${many(r.analysis.facts.packets, "packet")}, ${many(sessions.length, "WireGuard session")}, ${many(t.transport, "data packet")} ` +
       `(and ${many(t.keepalives, "keepalive")}), ${t.decrypted} opened${t.unauthenticated > 0 ? `, the beginning of ${t.unauthenticated} cut ones` : ""}`,
     "",
   ];
-  const keys = introduce(r.secrets, sessions);
+  const keys = introduce(r.analysis.secrets, sessions);
   lines.push(
     "Keys at hand",
     ...(keys.length > 0
@@ -102,14 +98,14 @@ export function resultLines(r: Result): string[] {
   // Handshakes that fail alike many times (an unreachable peer) are one paragraph.
   const groups = new Map<string, SessionReport[]>();
   for (const s of sessions) {
-    const report = examine(s, r.secrets);
+    const report = examine(s, r.analysis.secrets);
     const same =
       report.diagnosis?.code === "D2" && report.opened.length === 0 ? `${where(s.initiator)} ${where(s.responder)}` : `session ${s.number}`;
     groups.set(same, [...(groups.get(same) ?? []), report]);
   }
   for (const group of groups.values()) lines.push("", ...sessionLines(group));
-  if (r.tracker.fragments > 0)
-    lines.push("", `D10: ${many(r.tracker.fragments, "IP fragment")}: a WireGuard packet in fragments opens only when all of them were captured.`);
+  if (r.analysis.fragments > 0)
+    lines.push("", `D10: ${many(r.analysis.fragments, "IP fragment")}: a WireGuard packet in fragments opens only when all of them were captured.`);
   return lines;
 }
 
