@@ -1,6 +1,7 @@
 // npm run bench: every benchmark, one after the other. Arguments go to the device's; the cluster's takes its rounds from them, and is left out when only
 // some figures are wanted.
 import { parseArgs } from "node:util";
+import { main as capture } from "./capture.ts";
 import { main as cluster } from "./cluster.ts";
 import { main as device } from "./device.ts";
 import { main as flood } from "./flood.ts";
@@ -13,4 +14,6 @@ if (values.help === undefined && values.only === undefined) {
   await flood(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
   process.stdout.write("\n");
   await cluster(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
+  process.stdout.write("\n");
+  await capture(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
 }

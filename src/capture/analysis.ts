@@ -44,14 +44,10 @@ export type { EachPacket } from "./tracker.ts";
 /** The passes over a capture: two, or one where that does. Throws what the source throws. */
 export async function analyse(source: Source, options: AnalysisOptions, each?: EachPacket): Promise<Analysis> {
   const analysis = new Analysis(options);
-  await analyseWith(analysis, source, each);
-  return analysis;
-}
-/** The same, for who needs the analysis while it is made. */
-export async function analyseWith(analysis: Analysis, source: Source, each?: EachPacket): Promise<void> {
-  if (analysis.needsTwo) for await (const events of source()) analysis.learn(events);
+  if (!options.live && options.data !== "count") for await (const events of source()) analysis.learn(events);
   for await (const events of source()) if (!analysis.open(events, each)) break;
   analysis.end();
+  return analysis;
 }
 
 /** Handshake messages that the first pass keeps; each has at most 148 bytes. */
@@ -85,10 +81,6 @@ export class Analysis {
     this.#tracker = new Tracker(options.crypto, this.secrets, { ...options, open: !this.#counts });
   }
 
-  /** True when learn() is to be given all events before open() is. */
-  get needsTwo(): boolean {
-    return !this.#live && !this.#counts;
-  }
   /** By their number. */
   get sessions(): readonly Session[] {
     return this.#tracker.sessions;
@@ -123,7 +115,7 @@ export class Analysis {
   /** Second pass, or the only one: each packet to the callback. False when the callback ended it. */
   open(events: Iterable<CaptureEvent>, each?: EachPacket): boolean {
     this.#learned();
-    if (!each && this.#counts) return this.#count(events);
+    if (!each && (this.#counts || !this.secrets.openData)) return this.#count(events);
     each ??= ignore;
     const take: EachPacket = this.#live ? (t) => this.#keep(t, each ?? ignore) : each;
     for (const e of events) {

@@ -92,6 +92,10 @@ export class Secrets {
   get loosePresharedKeys(): readonly Uint8Array[] {
     return this.#loose;
   }
+  /** False when no key at hand opens data: there is neither an ephemeral private key nor a session's. */
+  get openData(): boolean {
+    return this.#ephemerals.size > 0 || this.#sessionKeys.size > 0;
+  }
   sessionKeys(receiver: number): readonly Uint8Array[] {
     return this.#sessionKeys.get(receiver) ?? [];
   }

@@ -1,6 +1,6 @@
 // `tortie decrypt FILE --keys FILE`: opens a capture, or says for each session why it does not open and what would be needed.
 import { TortieError } from "../base/errors.ts";
-import { Analysis, analyseWith, type EachPacket } from "../capture/analysis.ts";
+import { Analysis, type EachPacket } from "../capture/analysis.ts";
 import { keyLogFor } from "../capture/embed.ts";
 import type { Facts } from "../capture/facts.ts";
 import { InnerWriter, Rewriter } from "../capture/rewrite.ts";
@@ -77,7 +77,11 @@ async function decrypt(path: string, options: Options): Promise<number> {
           process.stdout.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
     };
     analysis = new Analysis({ crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names });
-    await analyseWith(analysis, () => readEvents(path, { salvage, ...(list ? { progress: false } : {}) }), each);
+    const read = { salvage, ...(list ? { progress: false as const } : {}) };
+    for await (const events of readEvents(path, read)) analysis.learn(events);
+    const hands = analysis.secrets.openData && (list || writer !== undefined);
+    for await (const events of readEvents(path, read)) analysis.open(events, hands ? each : undefined);
+    analysis.end();
   } finally {
     opener.wipe();
     inner?.close();
