@@ -1,7 +1,7 @@
 // The two passes: what opens is the same however the events are cut into runs, and wherever keys and handshakes stand.
 import { expect, test } from "vitest";
 import { nodeCrypto } from "../crypto/node.ts";
-import { analyse, type EachPacket } from "./analysis.ts";
+import { analyse, type EachPacket, survey } from "./analysis.ts";
 import { captures, list, open, textOf } from "./fixtures.cases.ts";
 import { type KeyLog, parseKeyLog } from "./keylog.ts";
 import type { CaptureEvent } from "./packet.ts";
@@ -28,6 +28,25 @@ test("keys and handshakes may stand anywhere in the file", async () => {
   for (const size of [1, 3, 1000]) expect(await opened(file, keys, size)).toBe(22);
   expect(await opened({ ...file, packets: file.packets.toReversed() }, keys)).toBe(22);
   for (const name of list("dsb-placement/")) expect([name, await opened(open(`dsb-placement/${name}`))]).toEqual([name, 22]);
+});
+
+test("one pass or two: the same sessions and counts, whatever the order and the keys", async () => {
+  const psk = open("wggo-psk-v4.pcap");
+  const [log, sessionLog] = ["wggo-psk-v4.initiator.keys", "wggo-psk-v4.session.keys"].map((f) => parseKeyLog(textOf(f)));
+  const dataFirst = { ...psk, packets: [...psk.packets.slice(2), ...psk.packets.slice(0, 2)] };
+  const files = [...captures().map((name) => open(name)), dataFirst, { ...psk, packets: psk.packets.toReversed() }];
+  for (const file of files)
+    for (const logs of [[], [log!], [sessionLog!]]) {
+      const two = await analyse(source(file), { crypto: nodeCrypto, logs });
+      let passes = 0;
+      const counted = (): AsyncGenerator<CaptureEvent[]> => (passes++, source(file)());
+      const few = await survey(counted, { crypto: nodeCrypto, logs, data: logs.length > 0 ? "open" : "count" });
+      expect(passes).toBeLessThanOrEqual(3);
+      const told = (a: typeof two): unknown =>
+        a.sessions.map((s) => [s.initiation?.frame, s.response?.frame, s.initiatorIndex, s.responderIndex, s.counts]);
+      expect(told(few)).toEqual(told(two));
+      expect(few.facts).toEqual(two.facts);
+    }
 });
 
 test("the callback sees each packet once, in order, and can end the analysis", async () => {

@@ -16,7 +16,7 @@ import type { HandshakeMessage } from "./message.ts";
 import type { BatchOpener } from "./opener.ts";
 import { type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
 import { Secrets } from "./secrets.ts";
-import type { Seen, Session } from "./session.ts";
+import { type DirectionCounts, type Seen, type Session, WAYS } from "./session.ts";
 import type { TrackedPacket } from "./tracked.ts";
 import { type EachPacket, Tracker } from "./tracker.ts";
 
@@ -50,6 +50,21 @@ export async function analyse(source: Source, options: AnalysisOptions, each?: E
   return analysis;
 }
 
+/**
+ * The same with as few passes as give the same: one where no key opens anything, or where nobody wants packets, and keys and handshakes stand before the
+ * data, as they do in most captures. Where something stood behind what it would have opened, or what it belongs to, the passes begin anew.
+ * `data: "count"` says that no key is known beforehand. The callback is given packets only where there are keys.
+ */
+export async function survey(source: Source, options: AnalysisOptions, each?: EachPacket): Promise<Analysis> {
+  if (!each || options.data === "count") {
+    const analysis = new Analysis(options);
+    for await (const events of source()) analysis.open(events);
+    analysis.end();
+    if (analysis.isInOrder) return analysis;
+  }
+  return analyse(source, { ...options, data: "open" }, each);
+}
+
 /** Handshake messages that the first pass keeps; each has at most 148 bytes. */
 const MAX_HANDSHAKES = 131_072;
 /** Packets of a live capture, and their bytes, that are kept for keys that are still to come. */
@@ -81,6 +96,11 @@ export class Analysis {
     this.#tracker = new Tracker(options.crypto, this.secrets, { ...options, open: !this.#counts });
   }
 
+  /** False when a single pass met something too late: a key, a handshake of data that came before, or handshakes that only keys tell apart. */
+  get isInOrder(): boolean {
+    if (this.#counts && this.secrets.openData) return false;
+    return !this.#tracker.table.isAmbiguous && this.sessions.every((s) => WAYS.every((w) => !s.keys[w] || unopened(s.counts[w]) === 0));
+  }
   /** By their number. */
   get sessions(): readonly Session[] {
     return this.#tracker.sessions;
@@ -115,7 +135,7 @@ export class Analysis {
   /** Second pass, or the only one: each packet to the callback. False when the callback ended it. */
   open(events: Iterable<CaptureEvent>, each?: EachPacket): boolean {
     this.#learned();
-    if (!each && (this.#counts || !this.secrets.openData)) return this.#count(events);
+    if (!each && (this.#counts || (!this.#onlyPass && !this.secrets.openData))) return this.#count(events);
     each ??= ignore;
     const take: EachPacket = this.#live ? (t) => this.#keep(t, each ?? ignore) : each;
     for (const e of events) {
@@ -185,5 +205,8 @@ export class Analysis {
     }
   }
 }
+
+/** Data that no key was tried with. `failed` counts keepalives too. */
+const unopened = (c: DirectionCounts): number => Math.max(0, c.transport - c.decrypted - c.unauthenticated - c.failed);
 
 const ignore: EachPacket = () => {};

@@ -21,6 +21,8 @@ export class Sessions {
   readonly all: Session[] = [];
   /** Messages of sessions beyond the limit are not followed. */
   untracked = 0;
+  /** Order or endpoints decided where only keys could be sure: a response before its initiation, several initiations that it may answer, data before both. */
+  isAmbiguous = false;
   readonly #crypto: Crypto;
   readonly #secrets: Secrets;
   readonly #live: boolean;
@@ -47,6 +49,7 @@ export class Sessions {
     }
     // A response may stand before its initiation: two captures merged, two rings.
     const answered = this.#with(m.message.sender).find((s) => !s.initiation && s.response && s.initiator && sameEndpoint(s.initiator, m.src));
+    if (answered) this.isAmbiguous = true;
     const s = answered ?? this.#new();
     if (!s) return undefined;
     this.#byHandshake.set(id, s);
@@ -69,6 +72,7 @@ export class Sessions {
       return known;
     }
     const free = candidates.filter((s) => !s.response);
+    if (free.length > 1) this.isAmbiguous = true;
     const s =
       free.find((c) => this.#answer(c, m.message)?.kind === "open") ??
       free.find((c) => c.initiator && sameEndpoint(c.initiator, m.dst)) ??
@@ -83,9 +87,29 @@ export class Sessions {
       s.initiatorIndex = m.message.receiver;
       this.#index(m.message.receiver, { session: s, way: "toInitiator" });
     }
+    this.#absorb(s);
     this.#index(m.message.sender, { session: s, way: "toResponder" });
     this.#replay(s);
     return s;
+  }
+
+  /** Data of a session came before its handshake: what was counted without it is the session's. */
+  #absorb(s: Session): void {
+    const ofIndexes = [s.responderIndex, s.initiatorIndex].flatMap((i) => (i === undefined ? [] : this.#with(i)));
+    for (const early of new Set(ofIndexes)) {
+      if (early === s || early.initiation || early.response || !isBetween(early, s)) continue;
+      this.isAmbiguous = true;
+      const counted: readonly [number | undefined, Session["counts"][Way]][] = [
+        [early.responderIndex, early.counts.toResponder],
+        [early.initiatorIndex, early.counts.toInitiator],
+      ];
+      for (const [index, counts] of counted) {
+        if (index === s.responderIndex) Object.assign(s.counts.toResponder, counts);
+        else if (index === s.initiatorIndex) Object.assign(s.counts.toInitiator, counts);
+      }
+      this.#forget(early);
+      this.all.splice(this.all.indexOf(early), 1);
+    }
   }
 
   cookie(m: CookieMessage, frame: number, dst: UdpEndpoint): Session | undefined {
@@ -219,6 +243,13 @@ const MAX_CANDIDATES = 16;
 const handshakeId = (m: InitiationMessage): string => `${m.sender} ${toHex(m.ephemeral)}`;
 const endpointId = (e: UdpEndpoint): string => formatEndpoint(e.ip, e.port);
 export const sameEndpoint = (a: UdpEndpoint, b: UdpEndpoint): boolean => a.port === b.port && compareIp(a.ip, b.ip) === 0;
+
+/** The same two endpoints, whichever way. */
+function isBetween(a: Session, b: Session): boolean {
+  if (!a.initiator || !a.responder || !b.initiator || !b.responder) return false;
+  const same = sameEndpoint(a.initiator, b.initiator) && sameEndpoint(a.responder, b.responder);
+  return same || (sameEndpoint(a.initiator, b.responder) && sameEndpoint(a.responder, b.initiator));
+}
 
 /** Packets share memory with the chunk they came in. */
 export const copied = (e: UdpEndpoint): UdpEndpoint => ({ ip: new Uint8Array(e.ip), port: e.port });

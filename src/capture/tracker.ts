@@ -196,7 +196,7 @@ export class Tracker {
       found = true;
       opened.keep();
       const c = m.session!.counts[m.way!];
-      if (session && way && session !== m.session) moveCount(m.message, session.counts[way], c);
+      if (session && way && session !== m.session && this.sessions.includes(session)) moveCount(m.message, session.counts[way], c);
       if (session && way && failure === "bad tag") session.counts[way].failed--;
       noteOpened(c, opened.authenticated, isKeepalive(m.message));
     }

@@ -1,6 +1,6 @@
 // `tortie decrypt FILE --keys FILE`: opens a capture, or says for each session why it does not open and what would be needed.
 import { TortieError } from "../base/errors.ts";
-import { Analysis, type EachPacket } from "../capture/analysis.ts";
+import { type Analysis, type EachPacket, type Source, survey } from "../capture/analysis.ts";
 import { keyLogFor } from "../capture/embed.ts";
 import type { Facts } from "../capture/facts.ts";
 import { InnerWriter, Rewriter } from "../capture/rewrite.ts";
@@ -67,21 +67,19 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const inner = options.inner ? new OutputFile(options.write!) : undefined;
   const writer = inner && new InnerWriter(inner.write);
   const opener = batchOpener();
-  let analysis: Analysis;
+  const source: Source = () => readEvents(path, { salvage, ...(list ? { progress: false } : {}) });
+  const how = { crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names };
   let listed = 0;
+  let first: bigint | undefined;
+  const each: EachPacket = (t) => {
+    first ??= t.packet.time;
+    writer?.packet(t);
+    if (list) for (const line of innerLines(t, first)) process.stdout.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
+  };
+  let analysis: Analysis;
   try {
-    const each: EachPacket = (t) => {
-      writer?.packet(t);
-      if (list)
-        for (const line of innerLines(t, analysis.facts.first))
-          process.stdout.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
-    };
-    analysis = new Analysis({ crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names });
-    const read = { salvage, ...(list ? { progress: false as const } : {}) };
-    for await (const events of readEvents(path, read)) analysis.learn(events);
-    const hands = analysis.secrets.openData && (list || writer !== undefined);
-    for await (const events of readEvents(path, read)) analysis.open(events, hands ? each : undefined);
-    analysis.end();
+    // Without keys only the file can hold some.
+    analysis = await survey(source, { ...how, data: log ? "open" : "count" }, list || writer ? each : undefined);
   } finally {
     opener.wipe();
     inner?.close();
