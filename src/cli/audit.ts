@@ -1,5 +1,6 @@
 // `tortie audit`: proves that no pod packet leaves in the clear, or shows what does: over the running lab, this host, or captures and an inventory.
 import { readFile, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { Inventory, type InventoryDocument } from "../capture/audit/inventory.ts";
 import { type AuditReport, reportJson } from "../capture/audit/report.ts";
@@ -145,7 +146,7 @@ function inputOf(word: string, document: InventoryDocument, nodes: readonly stri
   const saved = /(?:^|\/)wire-([^/]+)\.pcapng$/.exec(word)?.[1];
   const only = document.observed?.length === 1 && document.observed[0]!.links.length > 0 ? document.observed[0]!.node : undefined;
   const node = saved !== undefined && nodes.includes(saved) ? saved : only;
-  return node === undefined ? { name: word, path: word } : named(word, node, document);
+  return node === undefined ? { name: basename(word), path: word } : named(word, node, document);
 }
 /** A pcap file does not tell its link: it is the node's only wire, when it has but one. */
 function named(path: string, node: string, document: InventoryDocument): Input {

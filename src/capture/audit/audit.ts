@@ -222,7 +222,7 @@ export class Audit {
       const owner = this.inventory.owner(ip, time);
       if (owner.kind !== "pod") continue;
       if (owner.service !== undefined) f.notes.add(`${formatIp(ip)} is the service ${owner.service}`);
-      else if (!owner.pod) f.notes.add(`UNASSIGNED_IP: no pod has ${formatIp(ip)}`);
+      else if (!owner.pod && this.inventory.pods > 0) f.notes.add(`UNASSIGNED_IP: no pod has ${formatIp(ip)}`);
     }
   }
 

@@ -19,13 +19,14 @@ export function causeOf(c: Classified, time: bigint | undefined, inventory: Inve
   if (!c.flow) return "UNKNOWN";
   const src = inventory.owner(c.flow.src, time);
   const dst = inventory.owner(c.flow.dst, time);
-  const unassigned = dst.kind === "pod" && !dst.pod && dst.service === undefined;
+  // Where no pod is known by name, nothing can be said of one that is not there.
+  const unassigned = inventory.pods > 0 && dst.kind === "pod" && !dst.pod && dst.service === undefined;
   const from = src.kind === "other" ? undefined : src.node;
   const to = dst.kind === "other" ? undefined : dst.node;
+  if (from && to && (to.publicKeys.length === 0 || from.publicKeys.length === 0)) return "PEER_NO_KEY";
+  const allowed = from && allowedBySender(from, to, c.flow, time, inventory);
+  if (allowed && !allowed.address) return allowed.family ? "PEER_NOT_CONFIGURED" : "FAMILY_GAP";
   if (!from || !to) return unassigned ? "UNASSIGNED_IP" : "UNKNOWN";
-  if (to.publicKeys.length === 0 || from.publicKeys.length === 0) return "PEER_NO_KEY";
-  const allowed = allowedBySender(from, to, c.flow, time, inventory);
-  if (!allowed.address) return allowed.family ? "PEER_NOT_CONFIGURED" : "FAMILY_GAP";
   const shaken = lastHandshake(from, to, time, inventory, proof);
   if (shaken === undefined || (time !== undefined && (shaken > time || time - shaken > HANDSHAKE_LIFE_NS))) return "TUNNEL_NOT_UP";
   const since = dst.kind === "pod" ? dst.pod?.since : undefined;
@@ -41,13 +42,14 @@ const isProxy = (f: Flow, inventory: Inventory): boolean => inventory.proxyPorts
 /** By the sender's own peers where they were read, else by what the destination's node is said to be sent. */
 function allowedBySender(
   from: AuditNode,
-  to: AuditNode,
+  to: AuditNode | undefined,
   f: Flow,
   time: bigint | undefined,
   inventory: Inventory,
-): { address: boolean; family: boolean } {
+): { address: boolean; family: boolean } | undefined {
   const observed = inventory.observed.allows(from.name, f.dst, time);
   if (observed) return { address: observed.address, family: observed.family || !hasOtherFamily(from, f, time, inventory) };
+  if (!to) return undefined;
   const address = to.allowedIps.some((a) => contains(a, f.dst));
   return { address, family: to.allowedIps.length === 0 || to.allowedIps.some((a) => a.ip.length === f.dst.length) };
 }

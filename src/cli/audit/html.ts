@@ -1,8 +1,11 @@
 // The report as one page that needs nothing else: no script, no request, readable in the dark, on paper and on a telephone. Everything that came from a
 // capture or an inventory is escaped.
 import type { AuditReport, ReportCause } from "../../capture/audit/report.ts";
-import { formatTime } from "../../capture/moment.ts";
 import { canaryLines, flowLine, many, PAIR_HEAD, pairRow, percent, secondsOf } from "./text.ts";
+
+/** UTC, with milliseconds. */
+const time = (t: bigint | undefined): string =>
+  t === undefined ? "an unknown time" : new Date(Number(t / 1_000_000n)).toISOString().replace("T", " ");
 
 /** Flows of a cause that are listed; the JSON has all. */
 const FLOWS = 200;
@@ -34,13 +37,13 @@ h1{font-size:1.3rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .6rem}p{margin:.
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem}.figures div{background:var(--card);border:1px solid var(--line);border-radius:.4rem;padding:.6rem .8rem}.figures strong{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:600;white-space:nowrap}td{overflow-wrap:anywhere}td.n{white-space:nowrap}
 article{border:1px solid var(--line);border-radius:.4rem;padding:.7rem 1rem;margin:.8rem 0}article h3{margin:0;font-size:1rem;font-family:ui-monospace,monospace}ul{margin:.4rem 0;padding-left:1.2rem}li{margin:.25rem 0;overflow-wrap:anywhere}code{font:.88em ui-monospace,monospace;background:var(--card);padding:.05rem .25rem;border-radius:.2rem;overflow-wrap:anywhere}
+@media(max-width:40rem){.needs tr{display:grid;grid-template-columns:2.2rem 1fr;border-bottom:1px solid var(--line)}.needs td{border:0;padding-bottom:0}.needs td:nth-child(n+3){grid-column:2}}
 @media print{body{max-width:none;padding:0;font-size:10pt}article,.verdict,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
 `,
 };
 
 export function reportHtml(r: AuditReport): string {
   const e = r.encrypted;
-  const time = (t: bigint | undefined): string => (t === undefined ? "unknown" : formatTime(t));
   const page = html`<!doctype html>
     <html lang="en">
       <head>
@@ -82,7 +85,7 @@ export function reportHtml(r: AuditReport): string {
         </div>
         <h2>What a proof needs</h2>
         <div class="scroll">
-          <table>
+          <table class="needs">
             <tbody>
               ${r.preconditions.map(
                 (p) =>
@@ -196,16 +199,13 @@ export function reportHtml(r: AuditReport): string {
         <p class="soft">Made by tortie audit. docs/audit.md explains each line, and what an audit cannot see.</p>
       </body>
     </html> `;
-  return page.markup;
+  return page.markup.replace(/\n\s+/g, "\n");
 }
 
 const causeHtml = (c: ReportCause): Html =>
   html`<article>
     <h3>${c.cause}</h3>
-    <p>
-      ${many(c.packets, "packet")}, ${c.bytes} bytes, ${many(c.flows, "flow")}, ${c.first === undefined ? "" : formatTime(c.first)} to
-      ${c.last === undefined ? "" : formatTime(c.last)}
-    </p>
+    <p>${many(c.packets, "packet")}, ${c.bytes} bytes, ${many(c.flows, "flow")}, ${time(c.first)} to ${time(c.last)}</p>
     <p><strong>What to do:</strong> ${c.remedy}</p>
     <ul>
       ${c.flowList.slice(0, FLOWS).map(
