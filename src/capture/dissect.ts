@@ -1,84 +1,310 @@
-// Dissects a packet into its tree, outer and inner, and finds fields in it.
-import { formatEndpoint } from "../base/ip.ts";
+// Dissects packets: their layers as parts, the values of their fields, their tree. Everything is made when it is asked for; a filter needs no tree.
+import { formatIp } from "../base/ip.ts";
 import type { Layer } from "../packet/layer.ts";
-import { linkName } from "../packet/link.ts";
-import { formatDate, formatTime } from "./moment.ts";
+import { LINK_RAW } from "../packet/link.ts";
+import { Part, type Pane } from "./fields/part.ts";
+import { CLUSTER, COMMENT, DATA, FRAME } from "./fields/frame.ts";
+import { ICMP, PING_TIME, pingTime } from "./fields/icmp.ts";
+import { ICMPV6 } from "./fields/icmpv6.ts";
+import { AH, IPV4, IPV6 } from "./fields/ip.ts";
+import { ARP, COOKED, ETHERNET, NULL, VLAN } from "./fields/link.ts";
+import { ESP, GENEVE, GRE, VXLAN } from "./fields/overlay.ts";
+import { collect, type Field, field, RAW } from "./fields/registry.ts";
+import { formatValue, type Protocol, type Value } from "./fields/row.ts";
+import type { Labels, Scope } from "./fields/scope.ts";
+import { TCP, UDP } from "./fields/transport.ts";
+import { WIREGUARD } from "./fields/wireguard.ts";
+import { Flows } from "./flows.ts";
+import { parseMessage } from "./message.ts";
+import type { NameRecord } from "./packet.ts";
 import type { Secrets } from "./secrets.ts";
-import type { TrackedMessage, TrackedPacket } from "./tracker.ts";
-import { layerNodes } from "./tree-layers.ts";
-import { messageNode } from "./tree-wireguard.ts";
-import { field, node, type TreeNode } from "./tree.ts";
+import { Ends, TrackedMessage, type TrackedPacket } from "./tracked.ts";
+import { type TreeNode, treeOf } from "./tree.ts";
 
-export type Dissection = {
-  readonly outer: readonly TreeNode[];
-  /** One tree for each WireGuard message that opened. */
-  readonly inner: readonly { readonly message: TrackedMessage; readonly tree: readonly TreeNode[] }[];
+export type DissectorOptions = {
+  readonly secrets: Secrets;
+  /** Follow streams: numbers of streams, relative sequence numbers, which request a reply answers (flows.ts). @default false */
+  readonly flows?: boolean;
+  /** Names of addresses, from the file. */
+  readonly names?: readonly NameRecord[];
+  readonly labels?: Labels;
+  /** The capture is pcapng, whose packets have a section and an interface. @default false */
+  readonly pcapng?: boolean;
 };
 
-/** `first`: time of the capture's first packet. */
-export function dissect(t: TrackedPacket, secrets: Secrets, first?: bigint): Dissection {
-  const p = t.packet;
-  const protocols = protocolsOf(t);
-  const frame = node(`Frame ${p.number}: ${p.originalLength} bytes on wire, ${p.data.length} bytes captured`, [
-    field("frame.interface_name", "Interface", p.iface.name ?? String(p.iface.id), `${p.iface.name ?? p.iface.id} (${linkName(p.iface.link)})`),
-    ...(p.time === undefined
-      ? [node("Arrival time: not in the file")]
-      : [
-          field("frame.time_epoch", "Arrival time", formatTime(p.time), `${formatDate(p.time)} (${formatTime(p.time)})`),
-          field("frame.time_relative", "Time since first frame", formatTime(p.time - (first ?? p.time))),
-        ]),
-    field("frame.number", "Frame number", p.number),
-    field("frame.len", "Frame length", p.originalLength),
-    field("frame.cap_len", "Capture length", p.data.length),
-    ...(p.direction ? [field("frame.p2p_dir", "Direction", p.direction === "in" ? 1 : 0, p.direction)] : []),
-    ...p.comments.map((c) => field("frame.comment", "Comment", c)),
-    field("frame.protocols", "Protocols in frame", protocols.join(":")),
-  ]);
-  const outer: TreeNode[] = [frame];
-  outer.push(...layerNodes(t.layers, p.data, t.messages.length > 0 && !t.whole));
+/** Dissects the packets of one capture, in their order. */
+export class Dissector {
+  readonly #options: DissectorOptions;
+  readonly #flows: Flows | undefined;
+  readonly #names: ReadonlyMap<string, string> | undefined;
+  #first: bigint | undefined;
+  #previous: bigint | undefined;
+  #shown: bigint | undefined;
+
+  constructor(options: DissectorOptions) {
+    this.#options = options;
+    this.#flows = options.flows ? new Flows() : undefined;
+    if (options.names && options.names.length > 0)
+      this.#names = new Map(options.names.filter((n) => n.names.length > 0).map((n) => [formatIp(n.ip), n.names[0]!]));
+  }
+
+  /** Takes the next packet. The result is for now: it refers to the packet's bytes. */
+  add(tracked: TrackedPacket): Dissection {
+    const time = tracked.packet.time;
+    this.#first ??= time;
+    const { secrets, labels, pcapng } = this.#options;
+    const d = new Dissection(tracked, {
+      secrets,
+      first: this.#first,
+      previous: this.#previous,
+      shown: this.#shown,
+      section: pcapng ? 1 : undefined,
+      names: this.#names,
+      labels,
+    });
+    this.#previous = time;
+    if (this.#flows) this.#flows.visit(d.parts);
+    return d;
+  }
+  /** Says that the packet was shown: the next one's frame.time_delta_displayed counts from it. */
+  show(d: Dissection): void {
+    this.#shown = d.tracked.packet.time;
+  }
+}
+
+type Context = Pick<Scope, "secrets" | "first" | "previous" | "shown" | "section" | "names" | "labels">;
+
+/** A packet of which nothing else is known. */
+const ALONE: Context = {
+  secrets: undefined,
+  first: undefined,
+  previous: undefined,
+  shown: undefined,
+  section: undefined,
+  names: undefined,
+  labels: undefined,
+};
+
+/** One packet, dissected as far as somebody asks. */
+export class Dissection {
+  readonly tracked: TrackedPacket;
+  readonly #scope: Scope;
+  #parts: Part[] | undefined;
+
+  constructor(tracked: TrackedPacket, context: Context = ALONE) {
+    this.tracked = tracked;
+    this.#scope = { ...context, tracked, protocols: () => this.protocols(), payloadEnd, ends: (p) => this.#ends(p) };
+  }
+
+  /** The layers, outermost first, through what keys opened. */
+  get parts(): readonly Part[] {
+    this.#parts ??= partsOf(this.tracked, this.#scope);
+    return this.#parts;
+  }
+  /** Parts of what the n-th opened message holds. */
+  inner(m: TrackedMessage): readonly Part[] {
+    return this.parts.filter((p) => p.message === m && p.protocol !== WIREGUARD);
+  }
+
+  /** Values of a field, outermost first. Throws nothing: an unknown name has none. */
+  values(name: string | Field): Value[] {
+    const f = typeof name === "string" ? field(name) : name;
+    const found: Value[] = [];
+    if (f) for (const p of this.parts) this.valuesIn(f, p, found);
+    return found;
+  }
+  valuesIn(f: Field, p: Part, into: Value[]): void {
+    const ways = f.ways.get(p.protocol.name);
+    if (ways) collect(ways, p, into);
+  }
+  /** The same as text, as `tshark -T fields` prints them. */
+  texts(name: string): string[] {
+    const f = field(name);
+    return f ? this.values(f).map((v) => formatValue(f.row, v, "")) : [];
+  }
+
+  /** The whole tree, or that of some of its parts. */
+  tree(parts: readonly Part[] = this.parts): TreeNode[] {
+    return treeOf(parts);
+  }
+  /** The bytes that fields lie in, each with its name. */
+  panes(): { readonly name: Pane; readonly bytes: Uint8Array }[] {
+    const { packet, whole, messages } = this.tracked;
+    const found: { name: Pane; bytes: Uint8Array }[] = [{ name: "Frame", bytes: packet.data }];
+    if (whole) found.push({ name: "Reassembled", bytes: whole.bytes });
+    for (const m of messages) {
+      const begun = m.message.type === 1 ? m.session?.begun : undefined;
+      if (begun?.initiatorStatic) found.push({ name: "Decrypted Static", bytes: begun.initiatorStatic });
+      if (begun?.timestamp) found.push({ name: "Decrypted Timestamp", bytes: begun.timestamp });
+      if (m.opened && m.opened.bytes.length > 0) found.push({ name: "Decrypted Packet", bytes: m.opened.bytes });
+    }
+    return found;
+  }
+
+  /** Wireshark's frame.protocols: "eth:ethertype:ip:udp:wg:ip:icmp:data". */
+  protocols(): string {
+    const [one, ...more] = this.tracked.messages;
+    return this.parts
+      .filter((p) => p.message === undefined || p.message === one || !more.includes(p.message))
+      .flatMap((p) => {
+        // Wireshark hands what is opened to its IPv4 dissector, whatever it is; the name stays.
+        const isOpened = p.protocol === IPV6 && p.pane === "Decrypted Packet" && p.at === 0;
+        const stack = isOpened ? "ip:ipv6" : (p.protocol.stack ?? p.protocol.name);
+        const headers = p.protocol === IPV6 ? p.extensions.map((e) => EXTENSION_NAMES[e.layer!.kind === "extension" ? e.layer!.header : 44]!) : [];
+        return stack === "" ? [] : [stack, ...headers];
+      })
+      .join(":");
+  }
+
+  /** Where the packet ends that this link layer carries. */
+  #ends(p: Part): number | undefined {
+    const next = this.parts[this.parts.indexOf(p) + 1];
+    if (next?.protocol === ARP) return next.at + next.length;
+    if (next?.protocol === VLAN) return this.#ends(next);
+    return next?.protocol === IPV4 || next?.protocol === IPV6 ? Math.min(payloadEnd(next), next.bytes.length) : undefined;
+  }
+}
+
+const EXTENSION_NAMES: Readonly<Record<number, string>> = { 0: "ipv6.hopopts", 43: "ipv6.routing", 44: "ipv6.fraghdr", 60: "ipv6.dstopts" };
+
+function payloadEnd(p: Part): number {
+  if (p.protocol === IPV4) {
+    const total = p.uint(2, 2) ?? 0;
+    return total < p.length ? p.end : p.at + total;
+  }
+  const length = p.uint(4, 2) ?? 0;
+  return length === 0 && p.uint(6, 1) === 0 ? p.end : p.at + 40 + length;
+}
+
+const PROTOCOL_OF: Partial<Record<Layer["kind"], Protocol>> = {
+  ethernet: ETHERNET,
+  vlan: VLAN,
+  cooked: COOKED,
+  null: NULL,
+  ipv4: IPV4,
+  ipv6: IPV6,
+  tcp: TCP,
+  udp: UDP,
+  icmp: ICMP,
+  icmpv6: ICMPV6,
+  arp: ARP,
+  vxlan: VXLAN,
+  geneve: GENEVE,
+  gre: GRE,
+  esp: ESP,
+  data: DATA,
+};
+
+function partsOf(t: TrackedPacket, scope: Scope): Part[] {
+  const data = t.packet.data;
+  const frame = (protocol: Protocol): Part => new Part({ protocol, bytes: data, at: 0, length: data.length, end: data.length, scope });
+  const parts: Part[] = [];
+  if (t.packet.comments.length > 0) parts.push(frame(COMMENT));
+  parts.push(frame(FRAME));
+  if (scope.labels || t.packet.comments.length > 0) parts.push(frame(CLUSTER));
+  if (t.packet.iface.link === LINK_RAW || t.packet.iface.link === 12 || t.packet.iface.link === 14)
+    parts.push(new Part({ protocol: RAW, bytes: data, at: 0, length: 0, end: data.length, scope }));
+  layerParts(t.layers, { bytes: data, scope, explained: t.messages.length > 0 && !t.whole }, parts);
   if (t.whole) {
     // Its IP header is the first fragment's, which is shown where it was.
-    const above = t.whole.layers.filter((l, i) => i > 0 && !(i === 1 && l.kind === "fragment"));
-    outer.push(node(`[Reassembled from fragments: ${t.whole.bytes.length} bytes of IP]`));
-    outer.push(...layerNodes(above, t.whole.bytes, t.messages.length > 0));
+    const [ip, ...above] = t.whole.layers;
+    const pane = "Reassembled";
+    const carrier = parts.findLast((p) => p.protocol === IPV4 || p.protocol === IPV6);
+    if (ip) {
+      const last = parts.at(-1);
+      if (last?.protocol === DATA) parts.pop();
+      layerParts(
+        above[0]?.kind === "fragment" ? above.slice(1) : above,
+        { bytes: t.whole.bytes, scope, pane, explained: t.messages.length > 0, carrier },
+        parts,
+      );
+    }
   }
-  for (const m of t.messages) outer.push(messageNode(m, secrets));
-  const inner = t.messages
-    .filter((m) => m.opened && m.opened.bytes.length > 0)
-    .map((m) => ({ message: m, tree: [whence(m), ...layerNodes(m.opened!.layers, m.opened!.bytes, false, "inner")] }));
-  return { outer, inner };
+  for (const m of t.messages) {
+    const { bytes } = m.message;
+    const base = t.whole?.bytes ?? data;
+    // A message lies in the frame's bytes, and is shown there.
+    const at = bytes.buffer === base.buffer ? bytes.byteOffset - base.byteOffset : 0;
+    const inBase = at >= 0 && at + bytes.length <= base.length && bytes.buffer === base.buffer;
+    const place = inBase
+      ? { bytes: base, at, length: bytes.length, end: at + bytes.length }
+      : { bytes, at: 0, length: bytes.length, end: bytes.length };
+    parts.push(new Part({ protocol: WIREGUARD, ...place, scope, message: m, pane: t.whole ? "Reassembled" : "Frame" }));
+    if (m.opened && m.opened.bytes.length > 0)
+      layerParts(m.opened.layers, { bytes: m.opened.bytes, scope, pane: "Decrypted Packet", explained: false, message: m }, parts);
+  }
+  return parts;
 }
 
-const STACK: Readonly<Record<string, string>> = {
-  ethernet: "eth:ethertype",
-  vlan: "vlan:ethertype",
-  cooked: "sll:ethertype",
-  ipv4: "ip",
-  extension: "ipv6.ext",
-  fragment: "ipv6.fraghdr",
+type Around = {
+  readonly bytes: Uint8Array;
+  readonly scope: Scope;
+  readonly pane?: Pane;
+  /** The payload behind the last layer is somebody else's: WireGuard's. */
+  readonly explained: boolean;
+  readonly message?: TrackedMessage;
+  readonly carrier?: Part | undefined;
 };
-/** Wireshark's frame.protocols: "eth:ethertype:ip:udp:wg:ip:icmp:data". */
-function protocolsOf(t: TrackedPacket): string[] {
-  const names = (layers: readonly Layer[]): string[] => layers.filter((l) => l.kind !== "quote").map((l) => STACK[l.kind] ?? l.kind);
-  if (t.messages.length === 0) return names(t.layers);
-  const outer = t.layers.filter((l) => l.kind !== "data");
-  return [...names(outer), "wg", ...names(t.messages[0]!.opened?.layers ?? [])];
+function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): void {
+  const { bytes, scope, pane, message } = around;
+  let carrier = around.carrier;
+  let ip6: Part | undefined;
+  let icmp: Part | undefined;
+  let quoting: Part | undefined;
+  for (const [i, layer] of layers.entries()) {
+    if (layer.kind === "quote") {
+      quoting = icmp;
+      continue;
+    }
+    if (layer.kind === "data" && around.explained && i === layers.length - 1 && !layer.why) continue;
+    const { at, length, end } = layer;
+    const common = { bytes, at, length, end, scope, layer, message, quoted: quoting !== undefined, ...(pane ? { pane } : {}) };
+    if ((layer.kind === "extension" && layer.header !== 51) || layer.kind === "fragment") {
+      const p = new Part({ ...common, protocol: IPV6, parent: ip6 });
+      ip6?.extensions.push(p);
+      continue;
+    }
+    const protocol = layer.kind === "extension" ? AH : PROTOCOL_OF[layer.kind]!;
+    // Neighbour discovery explains its whole message, also what stands behind the header.
+    if (protocol === DATA && icmp && !icmp.bytes.subarray(icmp.at, icmp.at + 1).every((type) => ECHO.has(type)) && last(parts) === icmp) continue;
+    const parent = protocol === DATA && last(parts) === icmp ? icmp : quoting;
+    // The time that ping puts into its data is a field of the echo.
+    const own = icmp && parent === icmp && icmp.protocol === ICMP && pingTime(icmp) !== undefined ? PING_TIME : 0;
+    const p = new Part({ ...common, ...(protocol === DATA ? { at: at + own, length: length - own } : {}), protocol, parent });
+    if (protocol === IPV4 || protocol === IPV6) carrier = p;
+    else p.carrier = carrier;
+    if (protocol === IPV6) ip6 = p;
+    if (protocol === ICMP || protocol === ICMPV6) icmp = p;
+    parts.push(p);
+    // Nothing above a first fragment is whole: it is shown with the last one.
+    if ((layer.kind === "ipv4" && layer.moreFragments) || (ip6 && isFirst(layers[i + 1]))) {
+      const from = layer.kind === "ipv4" ? at + length : layers[i + 1]!.at + layers[i + 1]!.length;
+      if (isFirst(layers[i + 1]))
+        ip6?.extensions.push(new Part({ ...common, ...placeOf(layers[i + 1]!), layer: layers[i + 1], protocol: IPV6, parent: p }));
+      if (from < end) parts.push(new Part({ ...common, protocol: DATA, at: from, length: end - from }));
+      return;
+    }
+    if (protocol === UDP && quoting && quotedMessage(p)) {
+      parts.push(quotedMessage(p)!);
+      return;
+    }
+  }
 }
+const isFirst = (l: Layer | undefined): boolean => l?.kind === "fragment" && l.moreFragments;
+const placeOf = ({ at, length, end }: Layer): { at: number; length: number; end: number } => ({ at, length, end });
 
-const whence = (m: TrackedMessage): TreeNode =>
-  node(
-    `Decrypted packet: ${m.opened!.bytes.length} bytes and ${m.opened!.padding} of padding, from ${formatEndpoint(m.src.ip, m.src.port)}, session ${m.session!.number}` +
-      `${m.opened!.authenticated ? "" : " [unauthenticated: the packet was cut when captured]"}`,
-  );
-
-/** All values of a field in a packet, outermost first: `-e` and display filters. */
-export function valuesOf(d: Dissection, name: string): string[] {
-  const found: string[] = [];
-  const walk = (n: TreeNode): void => {
-    if (n.field === name && n.value !== undefined) found.push(n.value);
-    n.children?.forEach(walk);
-  };
-  d.outer.forEach(walk);
-  d.inner.forEach((i) => i.tree.forEach(walk));
-  return found;
+/** A WireGuard message in the packet that an ICMP error quotes. It belongs to no session here: it was seen before, or somewhere else. */
+function quotedMessage(udp: Part): Part | undefined {
+  const payload = udp.bytes.subarray(udp.at + 8, udp.end);
+  const parsed = parseMessage(payload, Math.max(payload.length, (udp.uint(4, 2) ?? 8) - 8));
+  const ip = udp.carrier;
+  if (!parsed || !ip) return undefined;
+  const [srcAt, dstAt, length] = ip.protocol === IPV4 ? [12, 16, 4] : [8, 24, 16];
+  const ends = new Ends(udp.bytes, ip.at + srcAt, ip.at + dstAt, length, udp.uint(0, 2) ?? 0, udp.uint(2, 2) ?? 0);
+  const message = new TrackedMessage(parsed, ends);
+  const { bytes, scope, pane } = udp;
+  return new Part({ protocol: WIREGUARD, bytes, at: udp.at + 8, length: payload.length, end: udp.end, scope, message, pane, quoted: true });
 }
+const last = (parts: readonly Part[]): Part | undefined => parts.at(-1);
+/** Types of ICMP and ICMPv6 that carry data of the asker. */
+const ECHO: ReadonlySet<number> = new Set([0, 8, 128, 129]);

@@ -1,6 +1,6 @@
 // Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
 export { analyse, Analysis, type AnalysisOptions, type EachPacket, type Source } from "./analysis.ts";
-export { dissect, type Dissection, valuesOf } from "./dissect.ts";
+export { Dissection, Dissector, type DissectorOptions } from "./dissect.ts";
 export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";
 export {
   formatKeyLog,
@@ -20,7 +20,7 @@ export { SECRETS_WIREGUARD } from "./packet.ts";
 export { type CaptureFile, CaptureReader, collect, readCapture, type ReaderOptions } from "./reader.ts";
 export { Secrets } from "./secrets.ts";
 export type { DirectionCounts, Session, UdpEndpoint, Way } from "./session.ts";
-export { linesOf, summarize, type Summary } from "./summary.ts";
+export { linesOf, type Summary } from "./summary.ts";
 export { type Opened, type TrackedMessage, type TrackedPacket, Tracker, type TrackerOptions } from "./tracker.ts";
 export { treeLines, type TreeNode } from "./tree.ts";
 export { type CaptureWriter, type NewInterface, type NewPacket, PcapngWriter, PcapWriter, type Sink } from "./writer.ts";

@@ -1,36 +1,79 @@
-// The tree of a packet: nodes with Wireshark's field names, values as tshark -T fields prints them, and where the bytes are (sections 2.6, 8.2).
+// The tree of a packet, made of rows: lines as `tshark -V` prints them, and where the bytes of each are (sections 2.6, 8.2).
+import type { Pane, Part } from "./fields/part.ts";
+import { inOrder } from "./fields/registry.ts";
+import { formatValue, type Row, textOf, type Value } from "./fields/row.ts";
 
 export type TreeNode = {
   /** The line a person reads. */
   readonly text: string;
-  /** Display filter name. */
+  /** Display filter name; a protocol's for the first line of a layer. */
   readonly field?: string;
-  /** As `tshark -T fields` prints it. */
+  /** As `tshark -T json` prints it; absent when the field has no value of its own. */
   readonly value?: string;
-  /** The bytes it stands for: pane ("frame" or "inner"), first byte, length. */
+  /** Of a truth and a time, what it is (ns since 1970). */
+  readonly flag?: boolean;
+  readonly moment?: bigint;
+  /** Not shown in the tree, but in filters, fields and JSON. */
+  readonly hidden?: boolean;
+  /** The bytes it stands for. */
   readonly pane?: Pane;
   readonly at?: number;
   readonly length?: number;
   readonly children?: readonly TreeNode[];
 };
-export type Pane = "frame" | "inner";
 
-export const node = (text: string, children: readonly TreeNode[] = []): TreeNode => (children.length > 0 ? { text, children } : { text });
-/** A field whose line is "Label: shown" (shown is the value when not given). */
-export const field = (
-  name: string,
-  label: string,
-  value: string | number | bigint | boolean,
-  shown: string = String(value),
-  children: readonly TreeNode[] = [],
-): TreeNode => ({
-  text: `${label}: ${shown}`,
-  field: name,
-  value: typeof value === "boolean" ? (value ? "1" : "0") : String(value),
-  ...(children.length > 0 ? { children } : {}),
-});
+/** The layers of a packet as trees; nested ones hang in their parents. */
+export function treeOf(parts: readonly Part[]): TreeNode[] {
+  const children = new Map<Part, TreeNode[]>();
+  const top: TreeNode[] = [];
+  for (const p of parts) {
+    const below = rowNodes(p.protocol.rows, p, false);
+    const node: TreeNode = { text: p.protocol.title(p), field: p.protocol.name, pane: p.pane, at: p.at, length: p.length, children: below };
+    children.set(p, below);
+    const above = p.parent && children.get(p.parent);
+    (above ?? top).push(node);
+  }
+  return top;
+}
 
-/** The tree as lines of text, two blanks a level. */
+function rowNodes(rows: readonly Row[], p: Part, sort: boolean): TreeNode[] {
+  const out: TreeNode[] = [];
+  for (const { at, way } of inOrder(
+    rows.map((row) => ({ row })),
+    p,
+    sort,
+  )) {
+    const node = rowNode(way.row, at);
+    if (node) out.push(node);
+  }
+  return out;
+}
+
+function rowNode(row: Row, p: Part): TreeNode | undefined {
+  const value = row.read(p);
+  if (value === undefined) return undefined;
+  const children = row.rows && row.rows.length > 0 ? rowNodes(row.rows, p, row.inOrder ?? false) : [];
+  const line = lineOf(row, value, p);
+  const place = typeof row.place === "function" ? row.place(p) : row.place;
+  return {
+    text: row.mode === "generated" ? `[${line}]` : line,
+    ...(row.name === "" ? {} : { field: row.name }),
+    ...(row.type === "none" ? {} : { value: formatValue(row, value) }),
+    ...(typeof value === "boolean" ? { flag: value } : {}),
+    ...(row.type === "time" && row.name !== "frame.time_epoch" ? { moment: value as bigint } : {}),
+    ...(row.mode === "hidden" ? { hidden: true } : {}),
+    ...(place ? { pane: row.pane ?? p.pane, at: row.pane ? place[0] : p.at + place[0], length: place[1] } : {}),
+    ...(children.length > 0 ? { children } : {}),
+  };
+}
+
+function lineOf(row: Row, value: Value, p: Part): string {
+  if (row.line) return row.line(value as never, p);
+  if (row.type === "none") return row.label;
+  return `${row.label}: ${row.shown ? row.shown(value as never, p) : textOf(row, value)}`;
+}
+
+/** The tree as lines of text, four blanks a level. */
 export function treeLines(nodes: readonly TreeNode[], depth = 0): string[] {
-  return nodes.flatMap((n) => [`${"    ".repeat(depth)}${n.text}`, ...treeLines(n.children ?? [], depth + 1)]);
+  return nodes.flatMap((n) => (n.hidden ? [] : [`${"    ".repeat(depth)}${n.text}`, ...treeLines(n.children ?? [], depth + 1)]));
 }

@@ -1,145 +1,138 @@
-// `tortie inspect FILE`: what is in a capture; with keys, the outer and the inner packet side by side.
-import { toHex } from "../base/bytes.ts";
-import { formatIp } from "../base/ip.ts";
-import { displayFilter } from "../capture/display.ts";
-import { dissect } from "../capture/dissect.ts";
-import { formatTime } from "../capture/moment.ts";
-import { lookupOf } from "../capture/names.ts";
-import type { Secrets } from "../capture/secrets.ts";
-import { linesOf } from "../capture/summary.ts";
-import { type TrackedPacket, Tracker } from "../capture/tracker.ts";
-import { treeLines, type TreeNode } from "../capture/tree.ts";
-import { nodeCrypto } from "../crypto/node.ts";
-import { linkName } from "../packet/link.ts";
-import { readFile, remarks, wantsJson } from "./captures/file.ts";
-import { namesFrom, readKeys, secretsFrom } from "./captures/keys.ts";
-import { hexRows, packetLines, printable, sideBySide } from "./captures/lines.ts";
+// `tortie inspect FILE`: what is in a capture; with keys, the outer and the inner packet side by side. Filters, fields and JSON are tshark's.
+import { TortieError } from "../base/errors.ts";
+import type { Facts } from "../capture/facts.ts";
+import { remarks, wantsJson } from "./captures/file.ts";
+import { inventoryFrom, namesOf, readKeys } from "./captures/keys.ts";
+import { printable } from "./captures/lines.ts";
+import { checkFields, details, EK, fieldOptions, fields, type Format, json, LIST, OWN_JSON } from "./inspect/formats.ts";
+import { labelsOf } from "./inspect/labels.ts";
+import { analyseFile, print, type Run } from "./inspect/run.ts";
+import { statisticsJson, statisticsLines, statisticsOf } from "./inspect/statistics.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = {
+  r?: string;
   keys?: string;
   inventory?: string;
   cluster?: boolean;
   V?: boolean;
+  x?: boolean;
   hex?: boolean;
   Y?: string;
+  T: string;
+  e: string[];
+  E: string[];
+  z?: string;
+  c?: number;
   output?: string;
   salvage?: boolean;
   frame?: number;
 };
+const list = (value: string, before: string[]): string[] => [...before, value];
+const NUMBER = integer("the number of a packet", 1, 2 ** 40);
 
 export async function main(args: string[]): Promise<number> {
   const command = program("tortie inspect", "what is in a capture file; a packet that keys open is shown outside and inside", [
     "tortie inspect capture.pcapng                    one line a packet, the inner packet under the outer one",
     "tortie inspect capture.pcap --keys wg.keys -V    every field, outer and inner tree",
-    "tortie inspect capture.pcapng --frame 12 --hex   the bytes of packet 12, outer and inner side by side",
-    "tortie inspect capture.pcap -Y 'wg.type == 1'    only these packets",
+    "tortie inspect capture.pcapng --frame 12 -x      the bytes of packet 12, outer and inner side by side",
+    "tortie inspect capture.pcap -Y 'wg.type == 1'    only these packets; the language is Wireshark's",
+    "tortie inspect capture.pcap -Y 'ip.addr == 10.244.0.0/16 && tcp.port in {80, 8000..8099}'",
+    "tortie inspect capture.pcap -T fields -e frame.number -e wg.counter -E header=y -E separator=,",
+    "tortie inspect capture.pcap -T json -Y icmp      as tshark -T json prints it",
+    "tortie inspect capture.pcap -z sessions          what became of each session, and what to do next; also peers, timeline, loss",
     "tortie inspect broken.pcapng --salvage           go on after damage",
   ])
-    .argument("<file>", 'pcap or pcapng, also gzipped; "-" reads standard input')
+    .argument("[file]", 'pcap or pcapng, also gzipped; "-" reads standard input')
+    .option("-r <file>", "the same, as tshark has it")
     .option("--keys <file>", "key log, or private keys; the file's own key blocks are used in any case")
-    .option("-V", "every field of every packet")
-    .option("--hex", "the bytes too")
     .option("-Y <filter>", "only packets that this display filter matches, with Wireshark's field names")
-    .option("--frame <number>", "only this packet", integer("the number of a packet", 1, 2 ** 40))
-    .option("--inventory <file>", "names of nodes for their public keys, as for tortie audit")
-    .option("--cluster", "names of nodes from the API")
+    .option("-V", "every field of every packet")
+    .option("-x", "the bytes too")
+    .option("--hex", "the same")
+    .option("-T <format>", "text, fields, json or ek, as tshark prints them", "text")
+    .option("-e <field>", "with -T fields or json: a field; may be given several times", list, [])
+    .option("-E <option>", "with -T fields: header=y, separator=C, occurrence=f|l|a, aggregator=C, quote=d|s|n", list, [])
+    .option("-c <count>", "stop after so many packets are shown", integer("a count", 1, 2 ** 40))
+    .option("-z <table>", "sessions, peers, timeline or loss, instead of packets")
+    .option("--frame <number>", "only this packet", NUMBER)
+    .option("--inventory <file>", "names of nodes and pods, as for tortie audit: for keys, and k8s.pod and k8s.node in filters")
+    .option("--cluster", "the same from the API")
     .option("-o, --output <format>", "json")
-    .option("--salvage", "after damage go on at the next block or record that is whole");
-  onAction(command, (file: string, options: Options) => inspect(file, options));
+    .option("--salvage", "after damage go on at the next block that is whole")
+    .addHelpText("after", "\nFields and filters: docs/inspect.md. Exit code: 0, or 1 when the file is damaged or cannot be read.\n");
+  onAction(command, (file: string | undefined, options: Options) => inspect(file, options));
   return runProgram(command, args);
 }
 
-async function inspect(path: string, options: Options): Promise<number> {
-  const json = wantsJson(options.output);
-  const filter = options.Y === undefined ? undefined : displayFilter(options.Y);
+async function inspect(file: string | undefined, options: Options): Promise<number> {
+  if (file !== undefined && options.r !== undefined) throw new TortieError("Cannot read two captures: FILE or -r FILE");
+  const path = file ?? options.r;
+  if (path === undefined) throw new TortieError("Cannot inspect: the name of a capture is missing", { hint: "tortie inspect FILE" });
+  if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
+  const format = formatOf(options);
+  const table = options.z === undefined ? undefined : statisticsOf(options.z);
   const logs = options.keys === undefined ? [] : [await readKeys(options.keys)];
-  const file = await readFile(path, { salvage: options.salvage ?? false });
-  const secrets = secretsFrom(file.secrets, logs);
-  (await namesFrom(options))(secrets);
-  const tracker = new Tracker(nodeCrypto, secrets);
-  tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
-  const all = file.packets.map((p) => tracker.add(p));
-  const first = file.packets.find((p) => p.time !== undefined)?.time;
-  const shown = all.filter(
-    (t) => (options.frame === undefined || t.packet.number === options.frame) && (!filter || filter(lookupOf(t, secrets, first))),
-  );
-  if (json) {
-    const document = {
-      file: path,
-      format: file.format ?? null,
-      interfaces: file.interfaces.map((i) => ({
-        id: i.id,
-        name: i.name ?? null,
-        description: i.description ?? null,
-        link: linkName(i.link),
-        snaplen: i.snaplen,
-      })),
-      names: file.names.map((n) => ({ address: formatIp(n.ip), names: n.names })),
-      statistics: file.statistics.map((s) => ({
-        interface: s.iface.id,
-        received: s.received?.toString() ?? null,
-        dropped: (s.osDropped ?? s.dropped)?.toString() ?? null,
-      })),
-      packets: shown.map((t) => packetJson(t, secrets, first)),
-      damage: file.damage,
-      notes: file.notes,
-    };
-    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+  const inventory = await inventoryFrom(options);
+  const run: Run = {
+    path,
+    logs,
+    filter: options.Y,
+    salvage: options.salvage ?? false,
+    count: options.c,
+    frame: options.frame,
+    names: true,
+    labels: inventory && labelsOf(inventory),
+    prepare: inventory && namesOf(inventory),
+  };
+  const write = (text: string): void => void process.stdout.write(text);
+  let facts: Facts;
+  if (table) {
+    if (options.Y !== undefined) throw new TortieError("Cannot use -Y with -z: sessions are followed through the whole capture");
+    const analysis = await analyseFile(run);
+    facts = refuseNothing(analysis.facts, path);
+    if (wantsJson(options.output)) write(`${JSON.stringify(statisticsJson(table, analysis), undefined, 2)}\n`);
+    else
+      write(
+        `${statisticsLines(table, analysis, process.stdout.columns ?? 100)
+          .map(printable)
+          .join("\n")}\n`,
+      );
   } else {
-    for (const t of shown) process.stdout.write(`${render(t, secrets, first, options).join("\n")}\n`);
+    const analysis = await print(run, format, write);
+    facts = refuseNothing(analysis.facts, path);
+    // What the file says of itself stands at the end, when all of it is known.
+    if (format === OWN_JSON) write(`\n], "damage": ${JSON.stringify(facts.damage)}, "notes": ${JSON.stringify(facts.notes)} }\n`);
   }
-  for (const line of remarks({ ...file, packets: file.packets.length }, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
-  return file.damage.length > 0 ? 1 : 0;
+  for (const line of remarks(facts, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
+  return facts.damage.length > 0 ? 1 : 0;
 }
 
-const COLUMN = 74;
-function render(t: TrackedPacket, secrets: Secrets, first: bigint | undefined, options: Options): string[] {
-  if (!options.V && !options.hex) return packetLines(t, first).map(printable);
-  const d = dissect(t, secrets, first);
-  const left: string[] = options.V ? treeLines(d.outer) : packetLines(t, first).slice(0, 1);
-  const right: string[] = d.inner.flatMap((i) => (options.V ? treeLines(i.tree) : []));
-  const lines = options.V ? sideBySide(left.map(printable), right.map(printable), COLUMN) : left.map(printable);
-  if (!options.hex) return [...lines, ""];
-  const outer = ["Frame", ...hexRows(t.packet.data)];
-  const inner = t.messages.flatMap((m) => (m.opened && m.opened.bytes.length > 0 ? ["Decrypted packet", ...hexRows(m.opened.bytes)] : []));
-  return [...lines, ...sideBySide(outer, inner, COLUMN), ""];
+/** Throws TortieError when nothing of it is a capture. */
+function refuseNothing(facts: Facts, path: string): Facts {
+  const [damage] = facts.damage;
+  if (damage && facts.format === undefined && facts.packets === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
+  return facts;
 }
 
-function packetJson(t: TrackedPacket, secrets: Secrets, first: bigint | undefined): unknown {
-  const { outer, inner } = linesOf(t);
-  const d = dissect(t, secrets, first);
-  const opened = t.messages.filter((m) => m.opened && m.opened.bytes.length > 0);
-  return {
-    number: t.packet.number,
-    time: t.packet.time === undefined ? null : formatTime(t.packet.time),
-    interface: t.packet.iface.id,
-    direction: t.packet.direction ?? null,
-    length: t.packet.originalLength,
-    captured: t.packet.data.length,
-    ...outer,
-    comments: t.packet.comments,
-    fields: fieldsOf(d.outer),
-    inner: inner.map((s, i) => ({
-      ...s,
-      length: opened[i]!.opened!.bytes.length,
-      authenticated: opened[i]!.opened!.authenticated,
-      fields: fieldsOf(d.inner[i]!.tree),
-      bytes: toHex(opened[i]!.opened!.bytes),
-    })),
-  };
-}
-
-/** Fields by name; one that occurs several times has a list. */
-function fieldsOf(tree: readonly TreeNode[]): Record<string, string | string[]> {
-  const out: Record<string, string | string[]> = {};
-  const walk = (n: TreeNode): void => {
-    if (n.field !== undefined && n.value !== undefined) {
-      const before = out[n.field];
-      out[n.field] = before === undefined ? n.value : [...(Array.isArray(before) ? before : [before]), n.value];
-    }
-    n.children?.forEach(walk);
-  };
-  tree.forEach(walk);
-  return out;
+function formatOf(o: Options): Format {
+  if (wantsJson(o.output)) {
+    if (o.T !== "text") throw new TortieError("Cannot print in two formats: -o json or -T");
+    return OWN_JSON;
+  }
+  checkFields(o.e);
+  switch (o.T) {
+    case "fields":
+      if (o.e.length === 0) throw new TortieError("Cannot print fields: -e FIELD says which");
+      return fields(o.e, fieldOptions(o.E));
+    case "json":
+      return json(o.e);
+    case "ek":
+      return EK;
+    case "text":
+      if (o.e.length > 0) throw new TortieError("Cannot print fields as text: -T fields or -T json goes with -e");
+      return o.V || o.x || o.hex ? details(o.V ?? false, (o.x || o.hex) ?? false) : LIST;
+    default:
+      throw new TortieError(`Cannot print as "${o.T}": text, fields, json or ek`);
+  }
 }

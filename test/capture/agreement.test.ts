@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { toBase64 } from "../../src/base/bytes.ts";
-import { dissect, valuesOf } from "../../src/capture/dissect.ts";
+import { Dissector } from "../../src/capture/dissect.ts";
 import { follow, keyIn, list, open, textOf } from "../../src/capture/fixtures.cases.ts";
 import { A, B, data, handshake, log, NO_PSK, pair, ping, Scene } from "../../src/capture/made.cases.ts";
 import type { CaptureFile } from "../../src/capture/reader.ts";
@@ -135,7 +135,8 @@ describeWith(["tshark"], "what a key log holds, beside tshark", () => {
     // tshark shows fields of a handshake that was cut in another way.
     if (name !== "wggo-psk-v4.pcap") return;
     const { packets, secrets } = follow(open(name), keyLog);
-    expect(packets.slice(0, 2).map((t) => FIELDS.map((f) => valuesOf(dissect(t, secrets), f).join(",")).join("\t"))).toEqual(
+    const dissector = new Dissector({ secrets });
+    expect(packets.slice(0, 2).map((t) => FIELDS.map((f) => dissector.add(t).texts(f).join(",")).join("\t"))).toEqual(
       tshark(path, keyLog, FIELDS, "wg.type < 3"),
     );
   });

@@ -99,7 +99,7 @@ describe("tortie inspect", () => {
     const tree = tortie(["inspect", zipped, "--keys", at("wggo-psk-v4.responder.keys"), "--frame", "3", "-V", "--hex"]);
     expect(tree.out).toMatch(/^Internet Protocol Version 4, Src: 10\.77\.0\.1.* │ /m);
     expect(tree.out).toMatch(/ │ Internet Protocol Version 4, Src: 10\.78\.0\.1/);
-    expect(tree.out).toMatch(/^Frame {2,}│ Decrypted packet$/m);
+    expect(tree.out).toMatch(/^Frame \(170 bytes\) +│ Decrypted Packet \(84 bytes\)$/m);
   });
   test("a damaged file: what could be read, where it broke, exit 1", () => {
     const r = tortie(["inspect", at("malformed/n_tail_mismatch.pcapng")]);

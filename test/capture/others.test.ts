@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { fromBase64 } from "../../src/base/bytes.ts";
-import { dissect, valuesOf } from "../../src/capture/dissect.ts";
+import { Dissector } from "../../src/capture/dissect.ts";
 import { type KeyLog, keyLogOf, parseKeyLog } from "../../src/capture/keylog.ts";
 import { CaptureReader, collect, readCapture } from "../../src/capture/reader.ts";
 import { Secrets } from "../../src/capture/secrets.ts";
@@ -52,7 +52,9 @@ function fieldsOf(name: string, logs: readonly KeyLog[], publicKeys: Key[] = [])
   for (const k of publicKeys) secrets.addPublic(fromBase64(KEYS[k])!);
   const tracker = new Tracker(nodeCrypto, secrets);
   const packets = file.packets.map((p) => tracker.add(p));
-  const value = (n: number, field: string): string => valuesOf(dissect(packets[n - 1]!, secrets), field).join();
+  const dissector = new Dissector({ secrets });
+  const dissected = packets.map((p) => dissector.add(p));
+  const value = (n: number, field: string): string => dissected[n - 1]!.texts(field).join();
   return {
     frame: (n) => (field) => value(n, field),
     having: (field) => packets.map((p) => p.packet.number).filter((n) => value(n, field) !== ""),
@@ -282,10 +284,12 @@ describeShared("tcpdump's tests, with its crash inputs", () => {
       for (let at = 0; at < bytes.length; at += 997) events.push(...reader.push(bytes.subarray(at, at + 997)));
       const file = collect([...events, ...reader.end()]);
       const tracker = new Tracker(nodeCrypto, secrets);
+      const dissector = new Dissector({ secrets, flows: true, names: file.names });
       for (const p of file.packets) {
         const t = tracker.add(p);
-        linesOf(t);
-        dissect(t, secrets);
+        const d = dissector.add(t);
+        linesOf(t, d);
+        d.tree();
         packets++;
       }
     }

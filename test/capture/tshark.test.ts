@@ -5,8 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { concat, toHex } from "../../src/base/bytes.ts";
-import { FILTERS } from "../../src/capture/display.cases.ts";
-import { dissect, valuesOf } from "../../src/capture/dissect.ts";
 import { keyLogFor } from "../../src/capture/embed.ts";
 import { bytesOf, follow, open, rewrite, textOf, writeInner } from "../../src/capture/fixtures.cases.ts";
 import { PcapngWriter, PcapWriter } from "../../src/capture/writer.ts";
@@ -33,33 +31,6 @@ const written = (name: string, write: (sink: (b: Uint8Array) => void) => void): 
   writeFileSync(path, concat(...parts));
   return path;
 };
-
-describeWith(["tshark"], "the fields of tshark", () => {
-  const FIELDS = [
-    ["frame.number", "frame.len", "eth.src", "ip.src", "ip.dst", "ip.id", "ip.ttl", "ip.len", "udp.srcport", "udp.length"],
-    ["wg.type", "wg.reserved", "wg.sender", "wg.receiver", "wg.counter", "wg.ephemeral", "wg.mac1", "wg.mac2", "wg.stream", "wg.response_to"],
-    ["wg.static", "wg.static.known_pubkey", "wg.static.known_privkey", "wg.timestamp.nanoseconds", "wg.timestamp.tai64_label", "wg.handshake_ok"],
-    ["wg.receiver_pubkey", "wg.receiver_pubkey.known_privkey", "wg.ephemeral.known_privkey", "ipv6.src", "icmpv6.type", "tcp.dstport", "vxlan.vni"],
-  ];
-  test.for([
-    ["wggo-psk-v4.pcap", "wggo-psk-v4.initiator.keys"],
-    ["wggo-psk-v4.pcap", "wggo-psk-v4.responder.keys"],
-    ["leak-nodeA-rich.pcapng", undefined],
-    ["wggo-psk-v4-midsession.pcap", undefined],
-  ] as const)("%s with %s", ([name, keys]) => {
-    const { packets, secrets } = follow(open(name), keys === undefined ? "" : textOf(keys));
-    const options = keys === undefined ? [] : ["-o", `wg.keylog_file:${captures}${keys}`];
-    for (const fields of FIELDS) {
-      const theirs = tshark("-r", `${captures}${name}`, ...options, "-T", "fields", ...fields.flatMap((f) => ["-e", f]));
-      const ours = packets.map((t) => {
-        const d = dissect(t, secrets);
-        return fields.map((f) => valuesOf(d, f).join(",")).join("\t");
-      });
-      expect(ours).toEqual(theirs);
-    }
-  });
-  test.for(FILTERS)("%s", ([filter, frames]) => expect(tshark("-r", `${captures}leak-nodeA-rich.pcapng`, "-Y", filter).length).toBe(frames));
-});
 
 describeWith(["tshark", "tcpdump"], "what we write, others read", () => {
   test("a capture with its keys in front opens decrypted, with no set-up", () => {

@@ -1,8 +1,10 @@
 // Mutated capture files: whatever is in them, the reader answers with what could be read, in bounded memory, and never throws.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { dissect } from "../../src/capture/dissect.ts";
-import { linesOf, readCapture, Tracker } from "../../src/capture/index.ts";
+import { packetEk, packetJson } from "../../src/capture/json.ts";
+import { Dissector, linesOf, readCapture, Tracker } from "../../src/capture/index.ts";
+import { displayFilter } from "../../src/capture/display/index.ts";
+import { fieldNames } from "../../src/capture/fields/registry.ts";
 import { treeLines } from "../../src/capture/tree.ts";
 import { secretsFrom } from "../../src/cli/captures/keys.ts";
 import { nodeCrypto } from "../../src/crypto/node.ts";
@@ -23,6 +25,9 @@ function mutate(bytes: Uint8Array, random: () => number): Uint8Array {
   return out;
 }
 
+/** Filters that look at every field, at slices and at texts. */
+const FILTERS = [...fieldNames().map((f) => `${f}`), "frame[0:4] contains 00", 'frame matches "a+b"', "len(data.data) > 3"].map(displayFilter);
+
 /** All that `tortie inspect` does with a file. */
 function inspect(bytes: Uint8Array, salvage: boolean): void {
   const file = readCapture(bytes, { salvage });
@@ -30,10 +35,14 @@ function inspect(bytes: Uint8Array, salvage: boolean): void {
   const tracker = new Tracker(nodeCrypto, secrets);
   tracker.learn(file.packets.map((p) => tracker.handshakeIn(p)).filter((m) => m !== undefined));
   const packets = file.packets.map((p) => tracker.add(p));
+  const dissector = new Dissector({ secrets, flows: true, pcapng: true, names: file.names });
   for (const p of packets) {
-    linesOf(p);
-    const d = dissect(p, secrets, undefined);
-    for (const t of [d.outer, ...d.inner.map((i) => i.tree)]) treeLines(t);
+    const d = dissector.add(p);
+    linesOf(p, d);
+    treeLines(d.tree());
+    packetJson(d);
+    packetEk(d);
+    for (const f of FILTERS) f.test(d);
   }
 }
 

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { fromUtf8, wipe } from "../../base/bytes.ts";
 import { TortieError } from "../../base/errors.ts";
+import type { Inventory } from "../../capture/audit/inventory.ts";
 import { type KeyLog, KeyLogReader, keyLogOf } from "../../capture/keylog.ts";
 import type { SecretsBlock } from "../../capture/packet.ts";
 import { Secrets } from "../../capture/secrets.ts";
@@ -39,12 +40,22 @@ export function secretsFrom(blocks: readonly SecretsBlock[], logs: readonly KeyL
   return secrets;
 }
 
-/** Gives nodes' names to their public keys: from an inventory file (as for `tortie audit`), or from the API. Throws TortieError. */
-export async function namesFrom(from: { inventory?: string; cluster?: boolean }): Promise<(secrets: Secrets) => void> {
-  if (from.inventory === undefined && !from.cluster) return () => {};
+/** The inventory of an inventory file (as for `tortie audit`) or of the API; undefined when neither is asked for. Throws TortieError. */
+export async function inventoryFrom(from: { inventory?: string; cluster?: boolean }): Promise<Inventory | undefined> {
+  if (from.inventory === undefined && !from.cluster) return undefined;
   const { inventoryOfCluster, readInventory } = await import("../audit/inventory.ts");
-  const inventory = from.inventory === undefined ? await inventoryOfCluster() : await readInventory(from.inventory);
-  return (secrets) => {
+  return from.inventory === undefined ? inventoryOfCluster() : readInventory(from.inventory);
+}
+
+/** Tells secrets the names of an inventory's nodes. */
+export const namesOf =
+  (inventory: Inventory) =>
+  (secrets: Secrets): void => {
     for (const node of inventory.nodes) for (const key of node.publicKeys) secrets.addPublic(key, { name: node.name });
   };
+
+/** Gives nodes' names to their public keys: from an inventory file (as for `tortie audit`), or from the API. Throws TortieError. */
+export async function namesFrom(from: { inventory?: string; cluster?: boolean }): Promise<(secrets: Secrets) => void> {
+  const inventory = await inventoryFrom(from);
+  return inventory ? namesOf(inventory) : () => {};
 }

@@ -1,4 +1,5 @@
 // How packets are printed: the list (outer line, inner line under it), the tree, the bytes.
+import type { Dissection } from "../../capture/dissect.ts";
 import { formatTime } from "../../capture/moment.ts";
 import type { Summary } from "../../capture/summary.ts";
 import { linesOf } from "../../capture/summary.ts";
@@ -12,8 +13,8 @@ export function packetLine(t: TrackedPacket, first: bigint | undefined, outer: S
 }
 
 /** The lines of one packet: the outer one, then one for each inner packet, then comments. */
-export function packetLines(t: TrackedPacket, first: bigint | undefined): string[] {
-  const { outer, inner } = linesOf(t);
+export function packetLines(t: TrackedPacket, first: bigint | undefined, d?: Dissection): string[] {
+  const { outer, inner } = linesOf(t, d);
   const opened = t.messages.filter((m) => m.opened && m.opened.bytes.length > 0);
   return [
     packetLine(t, first, outer),

@@ -1,0 +1,163 @@
+// What only the packets before one tell of it: numbers of UDP and TCP streams, relative sequence numbers, scaled windows, and which echo request a reply
+// answers. As Wireshark counts them, in one pass. Bounded: the stream that was silent longest is forgotten first.
+import { toHex } from "../base/bytes.ts";
+import { optionsOf } from "./fields/tcpoptions.ts";
+import { segmentLength } from "./fields/transport.ts";
+import type { Part } from "./fields/part.ts";
+
+export type TcpFlow = {
+  readonly sequence: number;
+  readonly next: number;
+  readonly acknowledgement: number;
+  /** Window in bytes, and its factor: -1 not known, -2 none was agreed. */
+  readonly window: number;
+  readonly scale: number | undefined;
+  /** What the stream had shown before this packet: 1 SYN, 2 SYN+ACK, 4 ACK, 8 data, 16 FIN, 32 RST. */
+  readonly completeness: number;
+};
+export type Flow = {
+  readonly stream?: number;
+  /** ns. */
+  readonly sinceFirst?: bigint | undefined;
+  readonly sincePrevious?: bigint | undefined;
+  readonly tcp?: TcpFlow | undefined;
+  /** Frame of the request, and how long after it this is, ns. */
+  readonly answers?: number;
+  readonly after?: bigint | undefined;
+};
+
+/** Fields that need the packets before. */
+export const FLOW_FIELDS: ReadonlySet<string> = new Set([
+  "udp.stream",
+  "udp.time_relative",
+  "udp.time_delta",
+  "tcp.stream",
+  "tcp.completeness",
+  "tcp.seq",
+  "tcp.nxtseq",
+  "tcp.ack",
+  "tcp.window_size",
+  "tcp.window_size_scalefactor",
+  "tcp.time_relative",
+  "tcp.time_delta",
+  "icmp.resp_to",
+  "icmp.resptime",
+  "icmpv6.resp_to",
+  "icmpv6.resptime",
+]);
+
+type Side = { base: number | undefined; scale: number | undefined };
+type Stream = {
+  readonly number: number;
+  readonly first: bigint | undefined;
+  previous: bigint | undefined;
+  /** By direction: of the lower end, of the higher. */
+  readonly sides: readonly [Side, Side];
+  completeness: number;
+};
+type Request = { readonly frame: number; readonly time: bigint | undefined };
+
+const MAX_STREAMS = 65_536;
+
+class Recent<V> extends Map<string, V> {
+  override set(key: string, value: V): this {
+    if (this.size >= MAX_STREAMS && !this.has(key)) this.delete(this.keys().next().value!);
+    return super.set(key, value);
+  }
+}
+
+export class Flows {
+  readonly #streams = { udp: new Recent<Stream>(), tcp: new Recent<Stream>() };
+  readonly #counts = { udp: 0, tcp: 0 };
+  readonly #requests = new Recent<Request>();
+
+  /** Takes the parts of the next packet and tells each what is known of it. */
+  visit(parts: readonly Part[]): void {
+    // The same echo may be seen in a tunnel and beside it.
+    let depth = 0;
+    for (const p of parts) {
+      const name = p.protocol.name;
+      if (name === "udp" || name === "tcp") p.flow = this.#stream(p, name);
+      else if ((name === "icmp" || name === "icmpv6") && !p.quoted) p.flow = this.#echo(p, name, depth);
+      else if (name === "ip" || name === "ipv6") depth++;
+    }
+  }
+
+  #stream(p: Part, name: "udp" | "tcp"): Flow | undefined {
+    const [from, to] = ends(p);
+    const ports = p.bytesAt(0, 4);
+    if (from === undefined || to === undefined || !ports) return undefined;
+    const a = from + toHex(ports.subarray(0, 2));
+    const b = to + toHex(ports.subarray(2, 4));
+    const isLower = a <= b;
+    const key = isLower ? `${a} ${b}` : `${b} ${a}`;
+    const time = p.scope.tracked.packet.time;
+    let s = this.#streams[name].get(key);
+    const flags = name === "tcp" ? (p.uint(12, 2) ?? 0) : 0;
+    // A new SYN with other numbers on the same ports is a new conversation.
+    const isNew = s && name === "tcp" && (flags & 0x12) === 2 && s.sides[isLower ? 0 : 1].base !== p.uint(4, 4) && !p.quoted;
+    if (!s || isNew) {
+      const side = (): Side => ({ base: undefined, scale: undefined });
+      s = { number: this.#counts[name]++, first: time, previous: time, sides: [side(), side()], completeness: 0 };
+      this.#streams[name].set(key, s);
+    }
+    if (p.quoted) return { stream: s.number };
+    const since = (t: bigint | undefined): bigint | undefined => (time === undefined || t === undefined ? undefined : time - t);
+    const flow = { stream: s.number, sinceFirst: since(s.first), sincePrevious: since(s.previous) };
+    s.previous = time;
+    const [own, other] = isLower ? s.sides : [s.sides[1], s.sides[0]];
+    return name === "udp" ? flow : { ...flow, tcp: tcp(p, flags, s, own, other) };
+  }
+
+  #echo(p: Part, name: "icmp" | "icmpv6", depth: number): Flow | undefined {
+    const type = p.uint(0, 1);
+    const [request, reply] = name === "icmp" ? [8, 0] : [128, 129];
+    const id = p.bytesAt(4, 4);
+    const [from, to] = ends(p);
+    if (!id || from === undefined || to === undefined) return undefined;
+    const time = p.scope.tracked.packet.time;
+    if (type === request) this.#requests.set(`${depth} ${from} ${to} ${toHex(id)}`, { frame: p.scope.tracked.packet.number, time });
+    if (type !== reply) return undefined;
+    const asked = `${depth} ${to} ${from} ${toHex(id)}`;
+    const found = this.#requests.get(asked);
+    this.#requests.delete(asked);
+    return found && { answers: found.frame, after: time === undefined || found.time === undefined ? undefined : time - found.time };
+  }
+}
+
+function ends(p: Part): readonly [string | undefined, string | undefined] {
+  const is4 = p.carrier?.protocol.name === "ip";
+  const from = is4 ? p.carrier?.bytesAt(12, 4) : p.carrier?.bytesAt(8, 16);
+  const to = is4 ? p.carrier?.bytesAt(16, 4) : p.carrier?.bytesAt(24, 16);
+  return [from && toHex(from), to && toHex(to)];
+}
+
+function tcp(p: Part, flags: number, s: Stream, own: Side, other: Side): TcpFlow | undefined {
+  const raw = p.uint(4, 4);
+  const ack = p.uint(8, 4);
+  const window = p.uint(14, 2);
+  if (raw === undefined || ack === undefined || window === undefined) return undefined;
+  const isSyn = (flags & 2) !== 0;
+  const hasAck = (flags & 16) !== 0;
+  own.base ??= isSyn ? raw : (raw - 1) >>> 0;
+  if (hasAck) other.base ??= (ack - 1) >>> 0;
+  const length = segmentLength(p);
+  const sequence = (raw - own.base) >>> 0;
+  const completeness = s.completeness;
+  s.completeness |= isSyn ? (hasAck ? 2 : 1) : length > 0 ? 8 : flags & 1 ? 16 : flags & 4 ? 32 : hasAck ? 4 : 0;
+  if (!isSyn && flags & 1) s.completeness |= 16;
+  if (isSyn) {
+    const option = optionsOf(p).find((o) => o.uint(0, 1) === 3);
+    own.scale = option ? 2 ** Math.min(14, option.uint(2, 1) ?? 0) : -2;
+  }
+  // Both sides must have offered it.
+  const scale = isSyn ? undefined : own.scale === undefined ? -1 : own.scale < 0 || other.scale === -2 ? -2 : own.scale;
+  return {
+    sequence,
+    next: (sequence + length + (isSyn || flags & 1 ? 1 : 0)) >>> 0,
+    acknowledgement: hasAck && other.base !== undefined ? (ack - other.base) >>> 0 : ack,
+    window: scale !== undefined && scale > 0 ? window * scale : window,
+    scale,
+    completeness,
+  };
+}

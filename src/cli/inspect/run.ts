@@ -1,0 +1,121 @@
+// Reads a capture, filters its packets and prints them in a format: what `tortie inspect` and `tortie` as tshark share. Memory does not grow with the file.
+import { Dissector } from "../../capture/dissect.ts";
+import { type DisplayFilter, displayFilter } from "../../capture/display/index.ts";
+import { Analysis, analyseWith } from "../../capture/analysis.ts";
+import type { Labels } from "../../capture/fields/scope.ts";
+import type { KeyLog } from "../../capture/keylog.ts";
+import type { Secrets } from "../../capture/secrets.ts";
+import type { TrackedPacket } from "../../capture/tracked.ts";
+import { batchOpener } from "../../crypto/batchopener.ts";
+import { nodeCrypto } from "../../crypto/node.ts";
+import { readEvents } from "../captures/file.ts";
+import type { Format } from "./formats.ts";
+
+export type Run = {
+  readonly path: string;
+  readonly logs: readonly KeyLog[];
+  readonly filter: string | undefined;
+  readonly salvage: boolean;
+  /** Packets printed at most. */
+  readonly count?: number | undefined;
+  /** Only this one. */
+  readonly frame?: number | undefined;
+  /** The first so many of the file. */
+  readonly first?: number | undefined;
+  /** Names of the file instead of addresses. */
+  readonly names?: boolean;
+  readonly labels?: Labels | undefined;
+  readonly prepare?: ((secrets: Secrets) => void) | undefined;
+};
+
+/** Printed output gathers to pieces of this size: a write for each packet is dear. */
+const PIECE = 1 << 16;
+
+/** Gives the analysis of a run to somebody, and wipes the keys of its opener after. */
+async function withAnalysis<T>(run: Run, use: (a: Analysis) => Promise<T>): Promise<T> {
+  const opener = batchOpener();
+  try {
+    return await use(new Analysis({ crypto: nodeCrypto, opener, logs: run.logs, ...(run.prepare ? { prepare: run.prepare } : {}) }));
+  } finally {
+    opener.wipe();
+  }
+}
+
+/** Analyses without printing: for what is counted. */
+export const analyseFile = (run: Run): Promise<Analysis> =>
+  withAnalysis(run, async (analysis) => {
+    await analyseWith(analysis, () => readEvents(run.path, { salvage: run.salvage }));
+    return analysis;
+  });
+
+/** Prints what the filter shows. Throws TortieError for a filter that is none, before anything is read. */
+export async function print(run: Run, format: Format, write: (text: string) => void): Promise<Analysis> {
+  const filter = displayFilter(run.filter ?? "");
+  return withAnalysis(run, async (analysis) => {
+    const printer = new Printer(run, filter, format, analysis, write);
+    // Where packets are printed on the same terminal a progress line would be in between.
+    const progress = process.stdout.isTTY ? ({ progress: false } as const) : {};
+    await analyseWith(
+      analysis,
+      () => readEvents(run.path, { salvage: run.salvage, ...progress }),
+      (t) => printer.packet(t),
+    );
+    printer.end();
+    return analysis;
+  });
+}
+
+class Printer {
+  readonly #run: Run;
+  readonly #filter: DisplayFilter;
+  readonly #format: Format;
+  readonly #analysis: Analysis;
+  readonly #write: (text: string) => void;
+  #dissector: Dissector | undefined;
+  #printed = 0;
+  #text: string;
+
+  constructor(run: Run, filter: DisplayFilter, format: Format, analysis: Analysis, write: (text: string) => void) {
+    this.#run = run;
+    this.#filter = filter;
+    this.#format = format;
+    this.#analysis = analysis;
+    this.#write = write;
+    this.#text = format.head ?? "";
+  }
+
+  /** False when no more packets are wanted. */
+  packet(t: TrackedPacket): boolean {
+    const { number } = t.packet;
+    const { first, frame, count } = this.#run;
+    if (first !== undefined && number > first) return false;
+    // Names stand in the file where they will: they are known when its second reading begins.
+    const dissector = (this.#dissector ??= this.#newDissector());
+    const d = dissector.add(t);
+    if ((frame !== undefined && number !== frame) || !this.#filter.test(d)) return frame === undefined || number < frame;
+    if (this.#printed++ > 0) this.#text += this.#format.between ?? "";
+    this.#text += this.#format.packet(d, this.#analysis.facts.first);
+    dissector.show(d);
+    if (this.#text.length >= PIECE) this.#flush();
+    return frame === undefined && this.#printed !== count;
+  }
+  end(): void {
+    this.#text += this.#format.foot ?? "";
+    this.#flush();
+  }
+
+  #newDissector(): Dissector {
+    const { facts, secrets } = this.#analysis;
+    return new Dissector({
+      secrets,
+      flows: this.#filter.flows || this.#format.flows,
+      pcapng: facts.format === "pcapng",
+      ...(this.#run.names ? { names: facts.names } : {}),
+      ...(this.#run.labels ? { labels: this.#run.labels } : {}),
+    });
+  }
+  #flush(): void {
+    if (this.#text !== "") this.#write(this.#text);
+    this.#text = "";
+  }
+}

@@ -1,0 +1,100 @@
+// Where our dissection differs from tshark 4.0's, each with the reason. Everything else is equal: trees, fields, JSON, info texts (dissection.test.ts).
+
+export type Difference = {
+  /** Fields that only one side has, or that have other values there; a name that ends in "." stands for all below it. */
+  readonly fields: readonly string[];
+  /** Lines of the tree that they are. */
+  readonly lines?: RegExp;
+  readonly why: string;
+};
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    fields: ["wg.timestamp.value"],
+    lines: /^ +Timestamp: [A-Z][a-z]{2} /,
+    why: "WireGuard's TAI64N counts from 2^62 + 10 s: Wireshark shows the sender's clock 10 s ahead",
+  },
+  {
+    fields: ["wg.session.", "wg.cookie", "wg.mac2_ok", "k8s", "k8s.", "audit.class"],
+    lines:
+      /^ +\[(Session|Way|Not opened|Tag verified|Padding behind the packet|mac2 verifies.*|Cookie): |^Cluster$|^ +\[(Pod|Node|Class of the audit): /,
+    why: "fields of our own",
+  },
+  {
+    fields: ["wg.response_in", "wg.response_to", "wg.stream"],
+    lines: /^ +\[(Response in Frame|Response to Frame|Stream index): /,
+    why: "sessions are told by keys and proof, not by address; the whole file is read before the first packet is shown, so an initiation knows its response",
+  },
+  {
+    fields: ["wg.receiver_pubkey", "wg.receiver_pubkey_tree", "wg.receiver_pubkey.known_privkey"],
+    lines: /^ +\[Receiver Static Public Key: |^ +\[Has Private Key: /,
+    why: "keys that stand anywhere in the file count for all of it",
+  },
+  {
+    fields: [
+      "tcp.analysis",
+      "tcp.analysis.",
+      "SEQ/ACK analysis",
+      "_ws.expert",
+      "tcp.segment_data",
+      "tcp.flags.syn_tree",
+      "tcp.flags.fin_tree",
+      "tcp.flags.str_tree",
+      "tcp.checksum_tree",
+      "wg.encrypted_packet",
+    ],
+    lines:
+      /^ +\[SEQ\/ACK|^ +\[(This is an ACK|The RTT|iRTT|Bytes |TCP Analysis|This is a TCP dup|Duplicate|The RTO|RTO |This frame|Expert Info|Connection|Severity|Group|Message|Retransmitted)|Retransmitted TCP segment|TCP segment data/,
+    why: "no analysis of TCP (retransmissions, round trips); Wireshark's remarks (expert infos) only on WireGuard and comments",
+  },
+  {
+    fields: [
+      "ip.fragments",
+      "ip.fragments_tree",
+      "ip.fragment",
+      "ip.fragment.",
+      "ip.reassembled.",
+      "ip.reassembled_in",
+      "ipv6.fragments",
+      "ipv6.fragment",
+      "ipv6.reassembled.",
+      "ipv6.reassembled_in",
+    ],
+    lines: /^ +\[(\d+ IPv[46] Fragments|Frame: \d+, payload|Fragment count|Reassembled IPv[46]|Fragment overlap)/,
+    why: "the fragments that a packet was put together from are not listed; the packet itself is",
+  },
+  {
+    fields: [
+      "data",
+      "data.",
+      "http",
+      "dns",
+      "tls",
+      "ssh",
+      "data-text-lines",
+      "frame.protocols",
+      "tcp.payload",
+      "udp.payload",
+      "_ws.malformed",
+      "_ws.short",
+    ],
+    lines:
+      /^Hypertext|^Domain Name|^Transport Layer Security|^Line-based|Data \(\d+ byte|^ *Data: |^ *\[Length: |\[Protocols in frame|^\[(Malformed|Packet size)|^ +(UDP|TCP) payload/,
+    why: "what TCP and UDP carry beside WireGuard and overlays is data here: no HTTP, DNS, TLS",
+  },
+  {
+    fields: ["geneve.options_tree"],
+    lines:
+      /, Class: .*\((Non-c|C)ritical\)|^ {8,}(Class: |GCP |Unknown Option Data|Type: 0x)|Critical Option: |^ {12,}Length: \d+ bytes$|^ {12,}Flags: 0x00$|^ {12,}Reserved: (True|False)$/,
+    why: "options of Geneve are bytes here",
+  },
+  {
+    fields: ["eth.dst_resolved", "eth.src_resolved", "eth.addr_resolved", "eth.dst.oui_resolved", "eth.src.oui_resolved", "eth.addr.oui_resolved"],
+    lines: /^Ethernet II|^ +(Destination|Source|Address|Sender MAC address|Target MAC address|Link-layer address): .*\([0-9a-f:]{17}\)$/,
+    why: "no register of the makers of network cards",
+  },
+];
+
+const isOf = (name: string, field: string): boolean => (field.endsWith(".") ? name.startsWith(field) : name === field);
+export const isDifferentField = (name: string): boolean => DIFFERENCES.some((d) => d.fields.some((f) => isOf(name, f)));
+export const isDifferentLine = (line: string): boolean => DIFFERENCES.some((d) => d.lines?.test(line));
