@@ -1,10 +1,12 @@
 // Reads a capture, filters its packets and prints them in a format: what `tortie inspect` and `tortie` as tshark share. Memory does not grow with the file.
 import { Dissector } from "../../capture/dissect.ts";
 import { type DisplayFilter, displayFilter } from "../../capture/display/index.ts";
-import { Analysis, analyseWith } from "../../capture/analysis.ts";
+import { Analysis, type AnalysisOptions, survey } from "../../capture/analysis.ts";
 import type { Labels } from "../../capture/fields/scope.ts";
 import type { KeyLog } from "../../capture/keylog.ts";
 import type { Secrets } from "../../capture/secrets.ts";
+import type { BatchOpener } from "../../capture/opener.ts";
+import type { CaptureEvent } from "../../capture/packet.ts";
 import type { TrackedPacket } from "../../capture/tracked.ts";
 import { batchOpener } from "../../crypto/batchopener.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
@@ -31,38 +33,41 @@ export type Run = {
 /** Printed output gathers to pieces of this size: a write for each packet is dear. */
 const PIECE = 1 << 16;
 
-/** Gives the analysis of a run to somebody, and wipes the keys of its opener after. */
-async function withAnalysis<T>(run: Run, use: (a: Analysis) => Promise<T>): Promise<T> {
+const optionsOf = (run: Run, opener: BatchOpener): AnalysisOptions => ({
+  crypto: nodeCrypto,
+  opener,
+  logs: run.logs,
+  ...(run.prepare ? { prepare: run.prepare } : {}),
+});
+
+/** Analyses without printing: for what is counted. */
+export async function analyseFile(run: Run): Promise<Analysis> {
   const opener = batchOpener();
   try {
-    return await use(new Analysis({ crypto: nodeCrypto, opener, logs: run.logs, ...(run.prepare ? { prepare: run.prepare } : {}) }));
+    return await survey(() => readEvents(run.path, { salvage: run.salvage }), optionsOf(run, opener));
   } finally {
     opener.wipe();
   }
 }
 
-/** Analyses without printing: for what is counted. */
-export const analyseFile = (run: Run): Promise<Analysis> =>
-  withAnalysis(run, async (analysis) => {
-    await analyseWith(analysis, () => readEvents(run.path, { salvage: run.salvage }));
-    return analysis;
-  });
-
 /** Prints what the filter shows. Throws TortieError for a filter that is none, before anything is read. */
 export async function print(run: Run, format: Format, write: (text: string) => void): Promise<Analysis> {
   const filter = displayFilter(run.filter ?? "");
-  return withAnalysis(run, async (analysis) => {
+  const opener = batchOpener();
+  try {
+    const analysis = new Analysis(optionsOf(run, opener));
     const printer = new Printer(run, filter, format, analysis, write);
     // Where packets are printed on the same terminal a progress line would be in between.
     const progress = process.stdout.isTTY ? ({ progress: false } as const) : {};
-    await analyseWith(
-      analysis,
-      () => readEvents(run.path, { salvage: run.salvage, ...progress }),
-      (t) => printer.packet(t),
-    );
+    const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage, ...progress });
+    for await (const events of source()) analysis.learn(events);
+    for await (const events of source()) if (!analysis.open(events, (t) => printer.packet(t))) break;
+    analysis.end();
     printer.end();
     return analysis;
-  });
+  } finally {
+    opener.wipe();
+  }
 }
 
 class Printer {
