@@ -50,6 +50,12 @@ describe("parseOpen()", () => {
 
 describe("a capture on a node", () => {
   const good = { interfaces: ["eth0", "any"], filter: "udp port 51820", snaplenData: 96 };
+  test("with keys only when asked for", () => {
+    expect(captureOf(askedOf(new URLSearchParams(queryOfCapture({ ...good, keys: true }))))).toEqual({ ...good, keys: true });
+    expect(argumentsOf({ ...good, keys: true }, undefined)).toContain("--keys");
+    expect(argumentsOf(good, undefined)).not.toContain("--keys");
+    expect(captureOf(askedOf(new URLSearchParams("interface=eth0&keys=1")))).toMatch(/keys/);
+  });
   test("goes the whole way: query, order, arguments", () => {
     const asked = captureOf(askedOf(new URLSearchParams(queryOfCapture(good))));
     expect(asked).toEqual(good);
@@ -72,6 +78,8 @@ describe("a capture on a node", () => {
     { snaplen: "96" },
     { bufferSize: 1e9 },
     { snaplenData: 1.5 },
+    { keys: false },
+    { keys: "true" },
   ])("refuses %j", (bad) =>
     expect(parseOpen(JSON.stringify({ type: "capture", ...(Object.keys(bad).length > 0 ? good : {}), ...bad }))).toBeTypeOf("string"),
   );

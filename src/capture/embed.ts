@@ -1,4 +1,5 @@
-// Which keys go into a file: of each session that opened, exactly the four lines that open it again, in the order Wireshark needs (sections 2.2, 3.6).
+// Which keys go into a file: of each session that opened, exactly the four lines that open it again, in the order Wireshark needs (sections 2.2, 3.6); or its
+// session keys alone, which open it for tortie and let nobody pose as a node.
 import { toBase64 } from "../base/bytes.ts";
 import { handshakeRecord } from "./keylog.ts";
 import type { Secrets } from "./secrets.ts";
@@ -25,31 +26,38 @@ export function recordOf(s: Session, secrets: Secrets): string | undefined {
   return undefined;
 }
 
-/** Key log text for all sessions that opened; session keys by index where no handshake opens them (Wireshark leaves those lines out). */
-export function keyLogFor(
-  sessions: readonly Session[],
-  secrets: Secrets,
-): { readonly text: string; readonly forWireshark: number; readonly onlyOurs: number } {
+/** The session keys by receiver index: Wireshark leaves these lines out. "" when there are none. */
+function sessionKeysOf(s: Session): string {
+  const pairs = [
+    [s.responderIndex, s.keys.toResponder],
+    [s.initiatorIndex, s.keys.toInitiator],
+  ] as const;
+  const line = (index: number | undefined, key: Uint8Array | undefined): string =>
+    index === undefined || !key ? "" : `WGX_SESSION_KEY = 0x${index.toString(16).padStart(8, "0")} ${toBase64(key)}\n`;
+  return pairs.map(([index, key]) => line(index, key)).join("");
+}
+
+export type Embedded = {
+  readonly text: string;
+  /** Sessions that Wireshark opens with it, and those that only tortie does. */
+  readonly forWireshark: number;
+  readonly onlyOurs: number;
+};
+
+export type EmbedOptions = {
+  /** No node's keys at all. @default false */
+  readonly sessionKeysOnly?: boolean;
+};
+
+/** Key log text for sessions that opened: records, and session keys where no handshake opens them. */
+export function keyLogFor(sessions: readonly Session[], secrets: Secrets, { sessionKeysOnly = false }: EmbedOptions = {}): Embedded {
   const records = new Set<string>();
   const own: string[] = [];
-  let onlyOurs = 0;
   for (const s of sessions) {
-    const record = recordOf(s, secrets);
-    if (record !== undefined) {
-      records.add(record);
-      continue;
-    }
-    const pairs = [
-      [s.responderIndex, s.keys.toResponder],
-      [s.initiatorIndex, s.keys.toInitiator],
-    ] as const;
-    let found = false;
-    for (const [index, key] of pairs) {
-      if (index === undefined || !key) continue;
-      own.push(`WGX_SESSION_KEY = 0x${index.toString(16).padStart(8, "0")} ${toBase64(key)}\n`);
-      found = true;
-    }
-    if (found) onlyOurs++;
+    const record = sessionKeysOnly ? undefined : recordOf(s, secrets);
+    const lines = record === undefined ? sessionKeysOf(s) : "";
+    if (record !== undefined) records.add(record);
+    else if (lines !== "") own.push(lines);
   }
-  return { text: [...records, ...own].join(""), forWireshark: records.size, onlyOurs };
+  return { text: [...records, ...own].join(""), forWireshark: records.size, onlyOurs: own.length };
 }

@@ -36,7 +36,7 @@ export const keyIn = (text: string, type: string): string => new RegExp(`${type}
 /** A whole file written again, and only its inner packets, of which the number is the result. */
 export function rewrite(file: CaptureFile, keyLog: string, sink: Sink): void {
   const facts = { ...file, packets: file.packets.length, first: undefined, last: undefined };
-  const writer = new Rewriter(facts, keyLog, sink);
+  const writer = new Rewriter(facts, () => sink, { keyLog, together: true });
   for (const p of file.packets) writer.packet(p);
   writer.end();
 }

@@ -1,58 +1,81 @@
-// Writes a capture again: with keys in front so that Wireshark opens it decrypted, without any secrets, or only what was inside the tunnel (section 3.7).
+// Writes a capture again, as it is read: with keys in front so that Wireshark opens it decrypted, or without any secrets, or only what was inside the tunnel
+// (section 3.7). Nothing is kept: a file may be of any size.
+import { decode } from "../packet/decode.ts";
+import { UdpFinder } from "../packet/finder.ts";
 import { LINK_RAW } from "../packet/link.ts";
 import { DATA_OVERHEAD } from "../wireguard/messages.ts";
-import { secretsOf } from "./keylog.ts";
-import type { CaptureInterface, CapturedPacket } from "./packet.ts";
+import { ByLink, type OpenFile } from "./bylink.ts";
 import type { Facts } from "./facts.ts";
-import { segmentComment, splitFrame } from "./split.ts";
+import { secretsOf } from "./keylog.ts";
+import { segmentSize } from "./message.ts";
+import type { CapturedPacket, CaptureInterface } from "./packet.ts";
+import { datagramOf, segmentComment, splitFrame } from "./split.ts";
 import type { TrackedPacket } from "./tracked.ts";
-import { type NewInterface, type NewPacket, PcapngWriter, type Sink } from "./writer.ts";
+import { PcapngWriter, type Sink } from "./writer.ts";
 
-const described = (i: CaptureInterface): NewInterface => ({
-  link: i.link,
-  snaplen: i.snaplen,
-  ...(i.name === undefined ? {} : { name: i.name }),
-  ...(i.description === undefined ? {} : { description: i.description }),
-  ...(i.filter === undefined ? {} : { filter: i.filter }),
-  ...(i.os === undefined ? {} : { os: i.os }),
-  ...(i.mac === undefined ? {} : { mac: i.mac }),
-});
+export type RewriteOptions = {
+  /** Key log text that goes before the first packet; "" puts none there: remarks that may hold a key are left out too. */
+  readonly keyLog: string;
+  /** One file whatever the link types. @default one a link type */
+  readonly together?: boolean;
+};
 
-const again = (p: CapturedPacket): NewPacket => ({
-  time: p.time ?? 0n,
-  data: p.data,
-  originalLength: p.originalLength,
-  comments: p.comments,
-  ...(p.direction ? { direction: p.direction } : {}),
-  ...(p.dropped === undefined ? {} : { dropped: p.dropped }),
-});
-
-/** Writes packets as they are, super-datagrams cut into their messages, as they come. */
+/**
+ * Writes packets as they are, super-datagrams cut into their messages, as they come. The capture's own secrets blocks stay behind, as do blocks that nobody
+ * here understands: what is in them cannot be told.
+ */
 export class Rewriter {
+  /** Packets written. */
+  written = 0;
   readonly #facts: Facts;
-  readonly #writer: PcapngWriter;
-  readonly #ids: ReadonlyMap<number, number>;
+  readonly #writer: ByLink;
+  readonly #finder = new UdpFinder();
+  readonly #strip: boolean;
 
-  /** `keyLog` goes before the first packet; "" leaves every secret out. */
-  constructor(facts: Facts, keyLog: string, sink: Sink) {
-    const writer = new PcapngWriter(sink);
-    if (keyLog !== "") writer.secrets(secretsOf(keyLog));
-    this.#ids = new Map(facts.interfaces.map((i) => [i.id, writer.addInterface(described(i))]));
-    if (facts.names.length > 0) writer.names(facts.names);
+  constructor(facts: Facts, open: OpenFile, { keyLog, together = false }: RewriteOptions) {
     this.#facts = facts;
-    this.#writer = writer;
+    this.#strip = keyLog === "";
+    const secrets = keyLog === "" ? [] : [secretsOf(keyLog)];
+    const interfaces = this.#strip ? facts.interfaces.map(harmless) : facts.interfaces;
+    this.#writer = new ByLink(open, { interfaces, secrets, names: facts.names }, { together });
   }
+
   packet(p: CapturedPacket): void {
-    for (const one of segments(p)) this.#writer.packet(this.#ids.get(p.iface.id) ?? 0, one);
+    const comments = this.#strip ? p.comments.filter(isHarmless) : p.comments;
+    const parts = this.#isSuper(p) ? splitFrame(p.data, p.iface.link) : undefined;
+    if (!parts) return this.#write(p.iface.id, { ...p, comments });
+    // Wireshark would see one damaged message.
+    for (const [i, data] of parts.entries())
+      this.#write(p.iface.id, { ...p, data, originalLength: data.length, comments: [...comments, segmentComment(i, parts.length)] });
   }
+  #write(iface: number, packet: CapturedPacket): void {
+    this.#writer.packet(iface, packet);
+    this.written++;
+  }
+
+  #isSuper(p: CapturedPacket): boolean {
+    if (p.data.length < p.originalLength) return false;
+    const f = this.#finder;
+    const found = f.find(p.data, p.iface.link);
+    if (found === "udp") return segmentSize(p.data, f.payload, f.end) > 0;
+    const d = found === "ask" ? datagramOf(p.data, decode(p.data, p.iface.link)) : undefined;
+    return d !== undefined && segmentSize(d.payload, 0, d.payload.length) > 0;
+  }
+
   /** The counters of the interfaces, which stand last. */
   end(): void {
-    for (const s of this.#facts.statistics) {
-      const { start, end, received, accepted, osDropped, delivered } = s;
-      const counted = Object.fromEntries(Object.entries({ start, end, received, accepted, osDropped, delivered }).filter(([, n]) => n !== undefined));
-      this.#writer.statistics(this.#ids.get(s.iface.id) ?? 0, s.time ?? 0n, counted);
-    }
+    for (const s of this.#facts.statistics) this.#writer.statistics(this.#strip ? { ...s, comments: s.comments?.filter(isHarmless) ?? [] } : s);
   }
+}
+
+/** 32 bytes of base64 or hex in one piece may be a key: public ones go with the private. */
+const KEY = /(?<![A-Za-z0-9+/_-])([A-Za-z0-9+/_-]{43}=?|[0-9a-fA-F]{64})(?![A-Za-z0-9+/_=-])/;
+const isHarmless = (text: string): boolean => !KEY.test(text);
+
+/** An interface without texts that may hold a key. */
+function harmless(i: CaptureInterface): CaptureInterface {
+  const kept = Object.entries(i).filter(([, value]) => typeof value !== "string" || isHarmless(value));
+  return { ...(Object.fromEntries(kept) as unknown as CaptureInterface), comments: i.comments.filter(isHarmless) };
 }
 
 /** Writes only the inner packets, as IP without a link layer: for who may see the traffic but must not hold a node's keys. */
@@ -70,26 +93,8 @@ export class InnerWriter {
       if (!opened || opened.length === 0) continue;
       const total = message.length - DATA_OVERHEAD - opened.padding;
       const comments = opened.authenticated ? [] : ["unauthenticated: the packet was cut when captured"];
-      this.#writer.packet(this.#iface, {
-        time: t.packet.time ?? 0n,
-        data: opened.bytes,
-        originalLength: Math.max(total, opened.length),
-        comments,
-      });
+      this.#writer.packet(this.#iface, { time: t.packet.time, data: opened.bytes, originalLength: Math.max(total, opened.length), comments });
       this.written++;
     }
   }
-}
-
-/** One packet a message; see splitFrame. */
-function segments(p: CapturedPacket): NewPacket[] {
-  const base = again(p);
-  const frames = splitFrame(p.data, p.iface.link);
-  if (!frames) return [base];
-  return frames.map((data, i) => ({
-    ...base,
-    data,
-    originalLength: data.length,
-    comments: [...(base.comments ?? []), segmentComment(i, frames.length)],
-  }));
 }

@@ -116,22 +116,27 @@ async function capture(words: string, options: Options): Promise<number> {
   if (format === "pcap" && options.interface.length > 1)
     throw new TortieError("Cannot write several interfaces into a pcap file: only pcapng tells them apart");
   const onNodes = options.allNodes === true || options.node !== undefined;
-  if (onNodes && options.keys) {
-    throw new TortieError("Cannot take keys from other nodes: they do not leave the node that they are of", {
-      hint: "Capture with --keys on that node itself, or open this capture with the nodes' key logs later.",
-    });
-  }
   if (!options.keys && (options.existing || options.peer.length > 0)) throw new TortieError("Cannot choose keys without --keys");
-  const device = options.keys ? (options.device ?? (await onlyDevice())) : undefined;
+  if (onNodes && (options.existing || options.peer.length > 0 || options.device !== undefined || !options.handshake))
+    throw new TortieError("Cannot choose among the keys of other nodes: --keys takes those of fresh handshakes", {
+      hint: "On the node itself --device, --peer, --existing and --no-handshake choose.",
+    });
+  const device = options.keys && !onNodes ? (options.device ?? (await onlyDevice())) : undefined;
+  const whose = device ?? (options.keys ? "the nodes' devices" : undefined);
   // The keys pass through this process: they are in no core dump.
-  if (device !== undefined) forbidDumps();
+  if (whose !== undefined) forbidDumps();
   const say = (text: string): void => void (options.quiet || process.stderr.write(`${text}\n`));
+  // Keys of nodes may come before it is known what the capture goes to.
+  const early: string[] = [];
+  let onKeys = (text: string): void => void early.push(text);
   const source = onNodes
-    ? { feeds: await openNodes(filter, options, say), patience: NODES_PATIENCE_MS }
+    ? { feeds: await openNodes(filter, options, { say, onKeys: (text) => onKeys(text) }), patience: NODES_PATIENCE_MS }
     : { feeds: await openFeeds(filter, options), patience: PATIENCE_MS };
   const { feeds } = source;
   const taps = feeds.flatMap((f) => f.taps);
   const target = await closingOnError(feeds, () => openTarget(taps, options, format));
+  onKeys = (text) => target.keys(text);
+  early.forEach(onKeys);
   const stop = new AbortController();
   stop.signal.addEventListener("abort", () => feeds.forEach((f) => void f.close()), { once: true });
   const release = onSignals(
@@ -149,7 +154,7 @@ async function capture(words: string, options: Options): Promise<number> {
     if (device !== undefined) keys = await takeKeys(device, target, { ...options, stopped: stop.signal, say });
     const names = feeds.map((f) => f.name).join(", ");
     const links = [...new Set(taps.map((t) => linkName(t.link)))].join(", ");
-    say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${device ? `, with the keys of ${device}` : ""}`);
+    say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${whose ? `, with the keys of ${whose}` : ""}`);
     late = await record(feeds, target, { stop, patience: source.patience, count: options.count, duration: options.duration, say });
   } finally {
     release();
@@ -161,27 +166,31 @@ async function capture(words: string, options: Options): Promise<number> {
   }
   say(counters(target, taps, write));
   if (late > 0) say(`${late} packets came too late for their place in the order of time.`);
-  if (device !== undefined) {
-    if (target.handshakes === 0 && target.opened === 0)
-      say(`The keys of no handshake came: the data in it does not open. Does ${device} have peers that answer?`);
-    else if (target.opened === 0)
-      say(`None of the handshakes of ${device} was captured: their keys are not in it. Is this the right interface and filter?`);
-    else say(`Keys of ${target.opened} sessions of ${device} are ${write ? "in the file: whoever has it can read the traffic" : "used"}.`);
-  }
+  if (whose !== undefined) say(keysText(target, whose, write !== undefined));
   return 0;
 }
 
+function keysText({ handshakes, opened }: Target, whose: string, written: boolean): string {
+  if (handshakes === 0 && opened === 0) return `The keys of no handshake came: the data in it does not open. Does ${whose} have peers that answer?`;
+  if (opened === 0) return `None of the handshakes of ${whose} was captured: their keys are not in it. Is this the right interface and filter?`;
+  const sessions = opened === 1 ? "1 session" : `${opened} sessions`;
+  return `Keys of ${sessions} of ${whose} are ${written ? "in the file: whoever has it can read the traffic" : "used"}.`;
+}
+
+type NodeOptions = { say: (text: string) => void; onKeys: (text: string) => void };
+
 /** The nodes asked for, those that cannot be captured on said aloud as long as others can. Throws TortieError. */
-async function openNodes(filter: string, options: Options, say: (text: string) => void): Promise<Feed[]> {
+async function openNodes(filter: string, options: Options, { say, onKeys }: NodeOptions): Promise<Feed[]> {
   const [{ connect }, { openNode }, { NODE }] = await Promise.all([import("./connect.ts"), import("./captures/nodes.ts"), import("../api/node.ts")]);
   // Errors point into what was typed, not into what the nodes make of it.
   checkFilter(filter);
   const client = await connect({ kubeconfig: options.kubeconfig });
   const { snaplen, snaplenData, bufferSize } = options;
   const numbers = { ...(snaplenData === undefined ? {} : { snaplenData }), ...(bufferSize === undefined ? {} : { bufferSize }) };
-  const capture = { interfaces: [...new Set(options.interface)], filter, snaplen, ...numbers };
+  const keys = options.keys ? { keys: true as const } : {};
+  const capture = { interfaces: [...new Set(options.interface)], filter, snaplen, ...numbers, ...keys };
   const names = options.allNodes ? (await client.list(NODE)).items.map((n) => n.metadata.name) : [...new Set(options.node)];
-  const opened = await Promise.allSettled(names.map((name) => openNode(client.transport, name, capture)));
+  const opened = await Promise.allSettled(names.map((name) => openNode(client.transport, name, capture, onKeys)));
   const feeds = opened.flatMap((o) => (o.status === "fulfilled" ? [o.value] : []));
   const [refused] = opened.flatMap((o) => (o.status === "rejected" ? [o.reason as Error] : []));
   return closingOnError(feeds, () => {

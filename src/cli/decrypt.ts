@@ -6,6 +6,7 @@ import type { Facts } from "../capture/facts.ts";
 import { InnerWriter, Rewriter } from "../capture/rewrite.ts";
 import { linesOf } from "../capture/summary.ts";
 import type { TrackedPacket } from "../capture/tracked.ts";
+import type { Sink } from "../capture/writer.ts";
 import { batchOpener } from "../crypto/batchopener.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { readEvents, remarks, wantsJson } from "./captures/file.ts";
@@ -13,7 +14,7 @@ import { namesFrom, readKeys } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { OutputFile } from "./captures/output.ts";
 import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
-import { onAction, program, runProgram } from "./program.ts";
+import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = {
   keys?: string;
@@ -22,6 +23,8 @@ type Options = {
   write?: string;
   inner?: boolean;
   stripSecrets?: boolean;
+  sessionKeys?: boolean;
+  session: number[];
   output?: string;
   salvage?: boolean;
   quiet?: boolean;
@@ -35,6 +38,8 @@ export async function main(args: string[]): Promise<number> {
     "tortie decrypt capture.pcap --keys wg.keys -w open.pcapng     a file that Wireshark opens decrypted",
     "tortie decrypt capture.pcap --keys wg.keys -w in.pcapng --inner   only the inner packets, without any key",
     "tortie decrypt capture.pcap --keys /run/tortie/keys/wireguard.cali.key   what a static private key alone opens, and why no more",
+    "tortie decrypt capture.pcap --keys wg.keys -w f --session 0   with the keys of one session only",
+    "tortie decrypt open.pcapng --session-keys -w less.pcapng      for a colleague with tortie, who must not hold a node's key",
     "tortie decrypt open.pcapng --strip-secrets -w plain.pcapng    the same packets without the key block",
     "wg showconf wireguard.cali | tortie decrypt capture.pcap --keys -",
   ])
@@ -43,6 +48,8 @@ export async function main(args: string[]): Promise<number> {
     .option("-w, --write <file>", "write a pcapng with the keys in front")
     .option("--inner", "with -w: write the inner packets instead, and no keys")
     .option("--strip-secrets", "with -w: write the packets without any keys")
+    .option("--session-keys", "with -w: only session keys, no node's: tortie opens these sessions with them, nobody poses as a node")
+    .option("--session <number>", "with -w: only the keys of this session; may be given several times", sessionNumber, [])
     .option("-q, --quiet", "do not list the inner packets")
     .option("--inventory <file>", "names of nodes for their public keys, as for tortie audit")
     .option("--cluster", "names of nodes from the API")
@@ -59,7 +66,9 @@ export async function main(args: string[]): Promise<number> {
 async function decrypt(path: string, options: Options): Promise<number> {
   const json = wantsJson(options.output);
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
-  if ((options.inner || options.stripSecrets) && options.write === undefined) throw new TortieError("Cannot write: -w FILE says where to");
+  const chosen = [options.inner, options.stripSecrets, options.sessionKeys].filter(Boolean).length;
+  if ((chosen > 0 || options.session.length > 0) && options.write === undefined) throw new TortieError("Cannot write: -w FILE says where to");
+  if (chosen > 1) throw new TortieError("Cannot write all of these at once: --inner, --strip-secrets or --session-keys");
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
   const names = await namesFrom(options);
   const salvage = options.salvage ?? false;
@@ -101,9 +110,11 @@ async function decrypt(path: string, options: Options): Promise<number> {
 
   if (writer) process.stderr.write(`Wrote "${options.write}": ${writer.written} inner packets, no keys.\n`);
   else if (options.write !== undefined) {
-    const keyLog = options.stripSecrets ? undefined : keyLogFor(sessions, secrets);
+    const wanted = options.session.length === 0 ? sessions : sessions.filter((s) => options.session.includes(s.number));
+    const keyLog = options.stripSecrets ? undefined : keyLogFor(wanted, secrets, { sessionKeysOnly: options.sessionKeys ?? false });
     if (keyLog?.text === "") throw new TortieError(`Cannot write "${options.write}": no session opened, so there are no keys to put into it`);
-    await writeAgain(path, options.write, facts, keyLog?.text ?? "", salvage);
+    const more = await writeAgain(path, options.write, facts, keyLog?.text ?? "", salvage);
+    for (const file of more) process.stderr.write(`Wrote "${file}": packets of another link type, since tcpdump opens no file of two.\n`);
     const what = keyLog ? "whoever has this file can read them (mode 0600)" : "no keys";
     process.stderr.write(`Wrote "${options.write}": ${facts.packets} packets${keyLog ? ";" : ","} ${what}.\n`);
     if (keyLog && keyLog.onlyOurs > 0)
@@ -113,18 +124,27 @@ async function decrypt(path: string, options: Options): Promise<number> {
   return totals.transport > 0 && opened === 0 && !options.stripSecrets ? NOTHING_OPENED : facts.damage.length > 0 ? 1 : 0;
 }
 
-/** The capture once more, with these keys in front of its packets. */
-async function writeAgain(path: string, to: string, facts: Facts, keyLog: string, salvage: boolean): Promise<void> {
-  const output = new OutputFile(to);
+/** The capture once more, with these keys in front of its packets. The result: the files beside the one asked for. */
+async function writeAgain(path: string, to: string, facts: Facts, keyLog: string, salvage: boolean): Promise<string[]> {
+  const files: { readonly name: string; readonly output: OutputFile }[] = [];
+  const open = (suffix: string): Sink => {
+    const name = suffix === "" ? to : to.replace(/(\.[^./]*)?$/, (end) => suffix + end);
+    const output = new OutputFile(name);
+    files.push({ name, output });
+    return output.write;
+  };
   try {
-    const writer = new Rewriter(facts, keyLog, output.write);
+    const writer = new Rewriter(facts, open, { keyLog, together: to === "-" });
     for await (const events of readEvents(path, { salvage, progress: `Writing ${to}` }))
       for (const e of events) if (e.kind === "packet") writer.packet(e.packet);
     writer.end();
   } finally {
-    output.close();
+    for (const { output } of files) output.close();
   }
+  return files.slice(1).map((f) => f.name);
 }
+
+const sessionNumber = (text: string, before: readonly number[]): number[] => [...before, integer("a session's number", 0, 2 ** 32)(text)];
 
 const innerLines = (t: TrackedPacket, first: bigint | undefined): string[] =>
   t.messages.some((m) => m.opened && m.opened.length > 0) ? linesOf(t).inner.map((s) => packetLine(t, first, s)) : [];

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { follow } from "../../src/capture/fixtures.cases.ts";
 import { type CaptureFile, readCapture } from "../../src/capture/reader.ts";
 import { enterMember, environment, nodeOf, podOf } from "../../src/lab/enter.ts";
 import { allHandshaken } from "../../src/lab/exercise/devices.ts";
@@ -110,6 +111,20 @@ describeRoot("capture on nodes", () => {
     expect(file.statistics.find((s) => s.iface.name === "k8s-w2/wireguard.cali")).toMatchObject({ accepted: 4n, osDropped: 0n });
   });
 
+  test("--keys: the nodes' keys come with their packets, and the server writes down who asked", async () => {
+    const path = join(directory, "keys.pcapng");
+    const capture = start("--node", "k8s-w1", "-i", "ens5", "--keys", "-w", path, "udp port 51820");
+    await capture.listening();
+    await inPod("pod1", "ping", "-c", "3", "-i", "0.2", address("pod2"));
+    const file = await stopped(capture, path);
+    expect(capture.output()).toMatch(/Keys of [1-9]\d* sessions? of the nodes' devices are in the file/);
+    const { tracker } = follow(file);
+    const decrypted = tracker.sessions.reduce((n, s) => n + s.counts.toInitiator.decrypted + s.counts.toResponder.decrypted, 0);
+    expect(decrypted).toBeGreaterThanOrEqual(6);
+    const log = await on("k8s-m", "sh", "-c", "cat /run/tortie/log/server /var/log/tortie/server 2>/dev/null || true");
+    if (log !== "") expect(log).toMatch(/"verb":"capture".*"keys":true/);
+  });
+
   test("nothing stays on a node when this end is killed", async () => {
     const running = (): Promise<string> => on("k8s-w1", "sh", "-c", "pgrep -fc '[c]apture -i lo' || true");
     const capture = start("--node", "k8s-w1", "-i", "lo", "-w", join(directory, "killed.pcapng"));
@@ -124,7 +139,7 @@ describeRoot("capture on nodes", () => {
       [["--node", "k8s-w1", "-i", "eth9"], /Cannot capture on node "k8s-w1": Cannot capture on "eth9": there is no such interface/],
       [["--node", "k8s-w9", "-i", "ens5"], /Cannot capture on node "k8s-w9": nodes "k8s-w9" not found/],
       [["--node", "k8s-w1", "-i", "ens5", "udp", "51820"], /did you mean `udp port 51820`/],
-      [["--node", "k8s-w1", "-i", "ens5", "--keys"], /they do not leave the node/],
+      [["--node", "k8s-w1", "-i", "ens5", "--keys", "--existing"], /Cannot choose among the keys of other nodes/],
     ])("%j", async ([args, words]) => {
       const capture = start(...args);
       expect(await capture.code).toBe(1);

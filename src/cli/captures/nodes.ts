@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { NodeCapture } from "../../api/nodecapture.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { fromUtf8 } from "../../base/bytes.ts";
-import type { CaptureEvent, CapturedPacket, CaptureInterface, CaptureStatistics } from "../../capture/packet.ts";
+import { type CaptureEvent, type CapturedPacket, type CaptureInterface, type CaptureStatistics, SECRETS_WIREGUARD } from "../../capture/packet.ts";
 import { CaptureReader } from "../../capture/reader.ts";
 import { captureOnNode } from "../../client/exec.ts";
 import type { Transport } from "../../client/transport.ts";
@@ -25,9 +25,12 @@ const CHECKSUM_NOT_READY = 0x200;
 
 const now = (): bigint => BigInt(Date.now()) * 1_000_000n;
 
-/** Opens the capture; resolves when it takes packets and its clock is known. Throws TortieError that names the node. */
-export async function openNode(transport: Transport, node: string, capture: NodeCapture): Promise<Feed> {
-  const opened = new NodeFeed(transport, node, capture);
+/**
+ * Opens the capture; resolves when it takes packets and its clock is known. `onKeys` gets the key log lines that come with it, before the packets that need
+ * them. Throws TortieError that names the node.
+ */
+export async function openNode(transport: Transport, node: string, capture: NodeCapture, onKeys: (text: string) => void): Promise<Feed> {
+  const opened = new NodeFeed(transport, node, capture, onKeys);
   await opened.begin();
   return opened;
 }
@@ -36,6 +39,7 @@ class NodeFeed implements Feed {
   readonly name: string;
   readonly taps: Tap[] = [];
   readonly #expected: number;
+  readonly #onKeys: (text: string) => void;
   readonly #reader = new CaptureReader();
   readonly #clock = new ClockComparison();
   readonly #byInterface = new Map<number, Tap>();
@@ -52,8 +56,9 @@ class NodeFeed implements Feed {
   /** Taken from its times to have ours. */
   #shift = 0n;
 
-  constructor(transport: Transport, node: string, capture: NodeCapture) {
+  constructor(transport: Transport, node: string, capture: NodeCapture, onKeys: (text: string) => void) {
     this.name = node;
+    this.#onKeys = onKeys;
     this.#expected = capture.interfaces.length;
     const running = captureOnNode(transport, node, capture, {
       stdin: this.#questions(),
@@ -113,6 +118,7 @@ class NodeFeed implements Feed {
       if (e.kind === "interface") this.#addTap(e.iface);
       else if (e.kind === "packet") this.#waiting.push(this.#own(e.packet));
       else if (e.kind === "statistics") this.#count(e.statistics);
+      else if (e.kind === "secrets" && e.secrets.type === SECRETS_WIREGUARD) this.#onKeys(fromUtf8(e.secrets.data));
       else if (e.kind === "damage") this.#said += `its stream is damaged: ${e.damage.reason}\n`;
     }
     if (this.#waiting.length > 0) this.#wake();
