@@ -6,6 +6,7 @@ import { linkName } from "../packet/link.ts";
 import type { SocketStatistics } from "../sys/packetsocket.ts";
 import { type DeviceKeys, onlyDevice, openDeviceKeys } from "./captures/devicekeys.ts";
 import { flow } from "./captures/flow.ts";
+import { wireguardPorts } from "./captures/ports.ts";
 import { Printer } from "./captures/printer.ts";
 import { Recorder } from "./captures/recorder.ts";
 import { type Feed, openInterface, type Tap } from "./captures/tap.ts";
@@ -47,6 +48,8 @@ const MILLION = 1_000_000;
 const PATIENCE_MS = 300;
 const NODES_PATIENCE_MS = 1_500;
 const TICK_MS = 100;
+/** Said also where no summary is wanted: what a capture lacks is no summary. */
+const warn = (text: string): void => void process.stderr.write(`${text}\n`);
 const several = (text: string, before: string[] = []): string[] => [...before, text];
 
 export async function main(args: string[]): Promise<number> {
@@ -113,8 +116,6 @@ async function capture(words: string, options: Options): Promise<number> {
   const filter = filterOf(words, options.filter);
   if (format !== "pcapng" && format !== "pcap") throw new TortieError(`Cannot write the format "${format}": pcapng or pcap`);
   if (options.keys && write !== undefined && format === "pcap") throw new TortieError("Cannot put keys into a pcap file: only pcapng holds them");
-  if (format === "pcap" && options.interface.length > 1)
-    throw new TortieError("Cannot write several interfaces into a pcap file: only pcapng tells them apart");
   const onNodes = options.allNodes === true || options.node !== undefined;
   if (!options.keys && (options.existing || options.peer.length > 0)) throw new TortieError("Cannot choose keys without --keys");
   if (onNodes && (options.existing || options.peer.length > 0 || options.device !== undefined || !options.handshake))
@@ -125,12 +126,12 @@ async function capture(words: string, options: Options): Promise<number> {
   const whose = device ?? (options.keys ? "the nodes' devices" : undefined);
   // The keys pass through this process: they are in no core dump.
   if (whose !== undefined) forbidDumps();
-  const say = (text: string): void => void (options.quiet || process.stderr.write(`${text}\n`));
+  const say = (text: string): void => void (options.quiet || warn(text));
   // Keys of nodes may come before it is known what the capture goes to.
   const early: string[] = [];
   let onKeys = (text: string): void => void early.push(text);
   const source = onNodes
-    ? { feeds: await openNodes(filter, options, { say, onKeys: (text) => onKeys(text) }), patience: NODES_PATIENCE_MS }
+    ? { feeds: await openNodes(filter, options, (text) => onKeys(text)), patience: NODES_PATIENCE_MS }
     : { feeds: await openFeeds(filter, options), patience: PATIENCE_MS };
   const { feeds } = source;
   const taps = feeds.flatMap((f) => f.taps);
@@ -155,7 +156,7 @@ async function capture(words: string, options: Options): Promise<number> {
     const names = feeds.map((f) => f.name).join(", ");
     const links = [...new Set(taps.map((t) => linkName(t.link)))].join(", ");
     say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${whose ? `, with the keys of ${whose}` : ""}`);
-    late = await record(feeds, target, { stop, patience: source.patience, count: options.count, duration: options.duration, say });
+    late = await record(feeds, target, { stop, patience: source.patience, count: options.count, duration: options.duration });
   } finally {
     release();
     stop.abort();
@@ -164,7 +165,7 @@ async function capture(words: string, options: Options): Promise<number> {
     keys?.close();
     target.end();
   }
-  say(counters(target, taps, write));
+  (taps.some((t) => t.statistics().dropped > 0) ? warn : say)(counters(target, taps, write));
   if (late > 0) say(`${late} packets came too late for their place in the order of time.`);
   if (whose !== undefined) say(keysText(target, whose, write !== undefined));
   return 0;
@@ -177,10 +178,8 @@ function keysText({ handshakes, opened }: Target, whose: string, written: boolea
   return `Keys of ${sessions} of ${whose} are ${written ? "in the file: whoever has it can read the traffic" : "used"}.`;
 }
 
-type NodeOptions = { say: (text: string) => void; onKeys: (text: string) => void };
-
 /** The nodes asked for, those that cannot be captured on said aloud as long as others can. Throws TortieError. */
-async function openNodes(filter: string, options: Options, { say, onKeys }: NodeOptions): Promise<Feed[]> {
+async function openNodes(filter: string, options: Options, onKeys: (text: string) => void): Promise<Feed[]> {
   const [{ connect }, { openNode }, { NODE }] = await Promise.all([import("./connect.ts"), import("./captures/nodes.ts"), import("../api/node.ts")]);
   // Errors point into what was typed, not into what the nodes make of it.
   checkFilter(filter);
@@ -196,8 +195,8 @@ async function openNodes(filter: string, options: Options, { say, onKeys }: Node
   return closingOnError(feeds, () => {
     // Whoever names nodes wants these; whoever wants all wants those that there are.
     if (refused !== undefined && (feeds.length === 0 || !options.allNodes)) throw refused;
-    for (const o of opened) if (o.status === "rejected") say(`${messageOf(o.reason)}. The others are captured without it.`);
-    for (const f of feeds) if (f.remark !== undefined) say(f.remark);
+    for (const o of opened) if (o.status === "rejected") warn(`${messageOf(o.reason)}. The others are captured without it.`);
+    for (const f of feeds) if (f.remark !== undefined) warn(f.remark);
     if (feeds.length === 0) throw new TortieError("Cannot capture on all nodes: the cluster has none");
     return feeds;
   });
@@ -207,6 +206,8 @@ async function openNodes(filter: string, options: Options, { say, onKeys }: Node
 async function openFeeds(filter: string, options: Options): Promise<Feed[]> {
   const { snaplen, snaplenData, bufferSize } = options;
   const feeds: Feed[] = [];
+  // Devices are asked only when the word stands in it.
+  const ports = /\bwireguard\b/.test(filter) ? { wireguardPorts: await wireguardPorts() } : {};
   return closingOnError(feeds, async () => {
     for (const name of new Set(options.interface)) {
       feeds.push(
@@ -214,6 +215,7 @@ async function openFeeds(filter: string, options: Options): Promise<Feed[]> {
           interface: name,
           filter,
           snapLength: snaplen,
+          ...ports,
           ...(snaplenData === undefined ? {} : { dataSnapLength: snaplenData }),
           ...(bufferSize === undefined ? {} : { bufferBytes: bufferSize * 1024 }),
         }),
@@ -234,6 +236,7 @@ async function closingOnError<T>(feeds: readonly Feed[], make: () => T | Promise
 
 function openTarget(taps: readonly Tap[], options: Options, format: "pcap" | "pcapng"): Target {
   const keys = options.keys === true;
+  if (format === "pcap" && taps.length > 1) throw new TortieError("Cannot write several interfaces into a pcap file: only pcapng tells them apart");
   if (options.write === undefined) return new Printer(taps, { keys, link: options.link, bytes: options.bytes });
   const bytes = options.fileSize === undefined ? undefined : options.fileSize * MILLION;
   const rotation = { bytes, seconds: options.fileSeconds, files: options.files };
@@ -281,11 +284,10 @@ type RecordOptions = {
   patience: number;
   count: number | undefined;
   duration: number | undefined;
-  say: (text: string) => void;
 };
 
 /** Everything that comes goes to the target, until it is enough. Resolves with the number of packets that came too late for their place. */
-async function record(feeds: readonly Feed[], target: Target, { stop, patience, count = Infinity, duration, say }: RecordOptions): Promise<number> {
+async function record(feeds: readonly Feed[], target: Target, { stop, patience, count = Infinity, duration }: RecordOptions): Promise<number> {
   let failed: { readonly why: unknown } | undefined;
   const timers = [
     setInterval(() => {
@@ -312,7 +314,8 @@ async function record(feeds: readonly Feed[], target: Target, { stop, patience, 
         if (!failed) target.batchEnd();
         if (target.done || target.count >= count) stop.abort();
       },
-      broken: (feed, why) => say(`${messageOf(why)}. The others go on without ${feed.name}.`),
+      // Also where no summary is wanted: what is missing in a capture is no summary.
+      broken: (feed, why) => warn(`${messageOf(why)}. What others give goes on without ${feed.name}.`),
     });
     if (failed) throw failed.why;
     return late;

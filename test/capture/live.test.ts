@@ -1,6 +1,6 @@
 // Live captures between two devices: with keys, also under load (super-datagrams), with and without a pre-shared key.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -139,6 +139,10 @@ describeRoot("tortie capture", () => {
       [["-i", "eth0", "-w", "/nonexistent/x.pcapng"], /Cannot write "\/nonexistent\/x.pcapng"/],
       [["-i", "eth0", "--keys", "--format", "pcap", "-w", "x"], /only pcapng holds them/],
       [["-i", "eth0", "-c", "0"], /whole number/],
+      [["-i", "eth0", "-i", "lo", "--format", "pcap", "-w", "/dev/null"], /only pcapng tells them apart/],
+      [["-i", "eth0", "-C", "1", "-w", "-"], /need -w FILE/],
+      [["-i", "eth0", "-W", "1", "-w", "/dev/null"], /-C or -G says when/],
+      [["-i", "eth0", "-f", "udp", "tcp"], /two filters/],
       [[], /interface/],
     ])("%j is refused in words", async ([args, words]) => {
       const c = t.a.host.spawn([process.execPath, TORTIE, "capture", ...args]);
@@ -153,6 +157,105 @@ describeRoot("tortie capture", () => {
       expect(c.output()).toMatch(/Cannot write "\/dev\/full": no space left on device/);
       expect(c.output()).not.toMatch(/\n\s+at /);
       expect(statSync("/dev/full").mode).toBe(before);
+    });
+    test("several interfaces in one file, in order of time, each with its counters; SIGTERM writes what there is", async () => {
+      const path = join(directory, "several.pcapng");
+      const c = t.a.host.spawn([process.execPath, TORTIE, "capture", "-i", "eth0", "-i", IF, "-w", path, "icmp or udp port 51820"]);
+      await eventually(() => expect(c.output()).toMatch(/^listening on eth0, /m));
+      t.a.host.run("ping", "-q", "-f", "-c", "500", inner(2, 4));
+      c.child.kill("SIGTERM");
+      expect(await c.exit).toBe(0);
+      const file = readCapture(readFileSync(path));
+      expect(file.interfaces.map((i) => [i.name, i.link])).toEqual([
+        ["eth0", 1],
+        [IF, 101],
+      ]);
+      const times = file.packets.map((p) => p.time!);
+      expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
+      const counts = [0, 1].map((id) => file.packets.filter((p) => p.iface.id === id).length);
+      expect(counts[1]).toBe(1000);
+      expect(counts[0]).toBeGreaterThanOrEqual(1000);
+      expect(file.statistics.map((s) => [s.accepted, s.osDropped, s.delivered])).toEqual(counts.map((n) => [BigInt(n), 0n, BigInt(n)]));
+      expect(c.output()).toMatch(new RegExp(`  ${IF}: 1000 passed the filter, 0 dropped`));
+    });
+    test("-C and -W keep the last files of a size; each is whole, none is left half", async () => {
+      const ring = join(directory, "ring");
+      mkdirSync(ring);
+      const c = await capture(t.a, "-w", join(ring, "r.pcapng"), "-C", "1", "-W", "3", "icmp or udp port 51820");
+      for (let i = 0; i < 3; i++) t.a.host.run("ping", "-q", "-f", "-s", "1300", "-c", "1000", inner(2, 4));
+      await c.stop();
+      const names = readdirSync(ring).toSorted((a, b) => a.localeCompare(b));
+      expect(names).toEqual(["r-0.pcapng", "r-1.pcapng", "r-2.pcapng"]);
+      const taken = Number(/(\d+) packets captured/.exec(c.output())![1]);
+      const files = names.map((n) => readCapture(readFileSync(join(ring, n))));
+      for (const [i, f] of files.entries()) {
+        expect(statSync(join(ring, names[i]!)).size).toBeLessThan(1_000_000 + 1000);
+        expect([f.damage, f.statistics[0]!.delivered]).toEqual([[], BigInt(f.packets.length)]);
+      }
+      // What is there is the last part, without a gap.
+      const { tracker } = follow({
+        ...files[0]!,
+        packets: files.toSorted((a, b) => Number(a.packets[0]!.time! - b.packets[0]!.time!)).flatMap((f) => f.packets),
+      });
+      const { toResponder, toInitiator } = tracker.sessions.at(-1)!.counts;
+      expect(toResponder.transport + toInitiator.transport).toBeLessThan(taken);
+      expect(toResponder.transport + toInitiator.transport).toBeGreaterThan(1000);
+    });
+    test("-G and -W: so many files of so many seconds, then it ends by itself, also when nothing comes", async () => {
+      const timed = join(directory, "timed");
+      mkdirSync(timed);
+      const c = t.a.host.spawn([process.execPath, TORTIE, "capture", "-i", "lo", "-w", join(timed, "t.pcapng"), "-G", "1", "-W", "2"]);
+      expect(await c.exit, c.output()).toBe(0);
+      expect(readdirSync(timed).toSorted((a, b) => a.localeCompare(b))).toEqual(["t-0.pcapng", "t-1.pcapng"]);
+    });
+    test("--snaplen-data: handshakes whole, of data the beginning, also of super-datagrams", async () => {
+      const path = join(directory, "cut.pcapng");
+      const c = await capture(t.a, "--keys", "--snaplen-data", "96", "-w", path, "udp port 51820");
+      t.a.host.run("ping", "-q", "-f", "-s", "1300", "-c", "500", inner(2, 4));
+      await c.stop();
+      const file = readCapture(readFileSync(path));
+      const { tracker } = follow(file);
+      const session = tracker.sessions.find((s) => s.answered?.kind === "open")!;
+      expect(session.counts.toResponder.transport + session.counts.toInitiator.transport).toBeGreaterThanOrEqual(1000);
+      expect(Math.max(...file.packets.filter((p) => p.originalLength > 300).map((p) => p.data.length))).toBe(96);
+      expect(file.packets.filter((p) => p.originalLength === 190).every((p) => p.data.length === 190)).toBe(true);
+    });
+    test("-w - into a program that reads it, which may go away", async () => {
+      const c = t.a.host.spawn([
+        "sh",
+        "-c",
+        `${process.execPath} ${TORTIE} capture -i eth0 -w - icmp or udp port 51820 | head -c 2000 | wc -c; echo over`,
+      ]);
+      await eventually(() => expect(c.output()).toMatch(/^listening/m));
+      await eventually(() => {
+        t.a.host.run("ping", "-q", "-f", "-c", "50", inner(2, 4));
+        expect(c.output()).toMatch(/over/);
+      });
+      expect(await c.exit).toBe(0);
+      expect(c.output()).toMatch(/^2000$/m);
+      expect(c.output()).not.toMatch(/EPIPE|Cannot/);
+    });
+    test("SIGUSR1 tells the counters; -e and -x print more", async () => {
+      const c = await capture(t.a, "-e", "-x", "icmp or udp port 51820");
+      t.a.host.run("ping", "-q", "-c", "1", inner(2, 4));
+      await eventually(() =>
+        expect(c.output()).toMatch(/([0-9a-f]{2}:){5}[0-9a-f]{2} > .* Transport Data, receiver=.*\n +0000 {2}([0-9a-f]{2} ){15}/),
+      );
+      c.child.kill("SIGUSR1");
+      await eventually(() => expect(c.output()).toMatch(/^[0-9]+ packets captured, [0-9]+ passed the filter, 0 dropped/m));
+      await c.stop();
+    });
+    test("the word `wireguard` means the device's own port too, whatever stands in the packet", async () => {
+      t.a.host.run("wg", "set", IF, "listen-port", "40404");
+      const path = join(directory, "ports.pcapng");
+      const c = await capture(t.a, "-w", path, "wireguard");
+      const say = (port: number): string => `const s = require("dgram").createSocket("udp4"); s.send("hello", ${port}, "192.0.2.2", () => s.close())`;
+      for (const port of [40404, 40405]) t.a.host.run(process.execPath, "-e", say(port));
+      await c.stop();
+      const ports = readCapture(readFileSync(path))
+        .packets.filter((p) => p.originalLength === 47)
+        .map((p) => (p.data[36]! << 8) | p.data[37]!);
+      expect(ports).toEqual([40404]);
     });
     test("the device is found by itself", () => expect(t.a.host.run("ls", "/run/wireguard").trim()).toBe(`${IF}.sock`));
   });

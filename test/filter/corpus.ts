@@ -80,7 +80,24 @@ function cooked2(type: number, outgoing: boolean, bytes: Uint8Array): Uint8Array
   return concat(u16(type), u16(0), new Uint8Array([0, 0, 0, 3]), u16(1), new Uint8Array([outgoing ? 4 : 0, 6]), MAC_A, u16(0), bytes);
 }
 
-export const LINK_NAMES: Readonly<Record<number, string>> = { 1: "EN10MB", 101: "RAW", 113: "LINUX_SLL", 276: "LINUX_SLL2" };
+/** Address family, in a byte order; 24, 28 and 30 are IPv6 on one system or another. */
+function family(type: number, i: number, big: boolean, bytes: Uint8Array): Uint8Array {
+  const header = new Uint8Array(4);
+  new DataView(header.buffer).setUint32(0, type === IPV4 ? 2 : type === IPV6 ? [24, 28, 30][i % 3]! : 99, !big);
+  return concat(header, bytes);
+}
+
+export const LINK_NAMES: Readonly<Record<number, string>> = {
+  0: "NULL",
+  1: "EN10MB",
+  101: "RAW",
+  108: "LOOP",
+  113: "LINUX_SLL",
+  228: "IPV4",
+  229: "IPV6",
+  276: "LINUX_SLL2",
+};
+export const LINKS: readonly number[] = Object.keys(LINK_NAMES).map(Number);
 
 /** The packets on a link type; with `cut`, some are also there cut short. */
 export function corpus(link: number, cut: boolean): Uint8Array[] {
@@ -88,7 +105,10 @@ export function corpus(link: number, cut: boolean): Uint8Array[] {
   for (const [i, { type, bytes }] of networkPackets().entries()) {
     if (link === 101) {
       if (type === IPV4 || type === IPV6) frames.push(bytes);
-    } else if (link === 113) frames.push(cooked(type, i % 2 === 0, bytes));
+    } else if (link === 228 || link === 229) {
+      if (type === (link === 228 ? IPV4 : IPV6)) frames.push(bytes);
+    } else if (link === 0 || link === 108) frames.push(family(type, i, link === 108, bytes));
+    else if (link === 113) frames.push(cooked(type, i % 2 === 0, bytes));
     else if (link === 276) frames.push(cooked2(type, i % 2 === 0, bytes));
     else {
       frames.push(ethernet(i % 5 === 0 ? BROADCAST : MAC_B, MAC_A, type, bytes));

@@ -1,14 +1,15 @@
 // Filter expressions (pcap-filter(7), the part of it that people use) compiled to classic BPF.
+import { LINK_ETHERNET } from "../../packet/link.ts";
 import { graphOf, threaded } from "./blocks.ts";
 import { assemble } from "./assemble.ts";
 import { runProgram } from "./interpret.ts";
 import { isData, lower } from "./lower.ts";
 import { parseFilter } from "./parser.ts";
-import { type CompileOptions, FILTER_LINK_TYPES, type Program } from "./types.ts";
+import type { CompileOptions, Program } from "./types.ts";
 
 export { FilterError } from "./error.ts";
 export { runProgram } from "./interpret.ts";
-export { type CompileOptions, FILTER_LINK_TYPES, type Instruction, type Program } from "./types.ts";
+export type { CompileOptions, Instruction, Program } from "./types.ts";
 
 /**
  * The macro `wireguard`: the configured ports, and any UDP datagram whose first four bytes are those of a message (type 1 to 4, three zero bytes) and that is
@@ -44,7 +45,7 @@ export function compileFilter(expression: string, linkType: number, options: Com
 
 /** Checks an expression without a capture at hand: throws what compileFilter throws. */
 export function checkFilter(expression: string): void {
-  compileFilter(expression, FILTER_LINK_TYPES.EN10MB, { live: true });
+  compileFilter(expression, LINK_ETHERNET, { live: true });
 }
 
 /** Whether packets of a file pass: (data, length on the wire) → boolean. Throws as compileFilter. */

@@ -17,7 +17,18 @@ const TRANSPORTS: readonly Transport[] = ["tcp", "udp", "sctp"];
 
 /** Throws TortieError for what the link type has not. */
 export function lower(filter: Filter, linkType: number, live: boolean): Condition {
-  return new Lowering(linkType, live).filter(filter);
+  const { condition, vlans } = lowered(filter, linkType, live, live);
+  if (!live || vlans === 0) return condition;
+  // The kernel may keep the outermost tag of a live packet beside its data, or, where a device cannot do that, in it.
+  return or(and(TAG_BESIDE, condition), and(not(TAG_BESIDE), lowered(filter, linkType, live, false).condition));
+}
+
+const TAG_BESIDE: Condition = equals(load(1, SKF_AD_VLAN_TAG_PRESENT), 1);
+
+function lowered(filter: Filter, linkType: number, live: boolean, beside: boolean): { condition: Condition; vlans: number } {
+  const lowering = new Lowering(linkType, live, beside);
+  const condition = lowering.filter(filter);
+  return { condition, vlans: lowering.vlans };
 }
 
 const WIREGUARD_DATA = 0x04000000;
@@ -49,12 +60,14 @@ function ends(direction: Direction, one: (end: "src" | "dst") => Condition): Con
 class Lowering {
   /** Changes behind each `vlan`. */
   #link: Link;
-  readonly #live: boolean;
-  #tags = 0;
+  readonly #beside: boolean;
+  /** How often `vlan` stood there. */
+  vlans = 0;
 
-  constructor(linkType: number, live: boolean) {
+  /** `beside`: the outermost VLAN tag is not in the data. */
+  constructor(linkType: number, live: boolean, beside: boolean) {
     this.#link = linkOf(linkType, live);
-    this.#live = live;
+    this.#beside = beside;
   }
 
   filter(f: Filter): Condition {
@@ -153,11 +166,8 @@ class Lowering {
 
   #vlan(id: number | undefined): Condition {
     this.#needEthernet("VLAN");
-    // The kernel keeps the outermost tag of a live packet beside its data.
-    if (this.#live && this.#tags++ === 0) {
-      const present = equals(load(1, SKF_AD_VLAN_TAG_PRESENT), 1);
-      return id === undefined ? present : and(present, equals(masked(load(2, SKF_AD_VLAN_TAG), 0xfff), id));
-    }
+    if (this.vlans++ === 0 && this.#beside)
+      return id === undefined ? TAG_BESIDE : and(TAG_BESIDE, equals(masked(load(2, SKF_AD_VLAN_TAG), 0xfff), id));
     const types = or(...VLAN_TYPES.map((t) => etherType(this.#link, t)));
     const tag = load(2, this.#link.network);
     this.#link = tagged(this.#link);

@@ -5,14 +5,6 @@ export type Instruction = { readonly code: number; readonly jt: number; readonly
 /** Returns the number of bytes to keep of a packet; 0: none. */
 export type Program = readonly Instruction[];
 
-/** Link types that expressions can be compiled for (www.tcpdump.org/linktypes.html). */
-export const FILTER_LINK_TYPES: { readonly EN10MB: 1; readonly RAW: 101; readonly LINUX_SLL: 113; readonly LINUX_SLL2: 276 } = {
-  EN10MB: 1,
-  RAW: 101,
-  LINUX_SLL: 113,
-  LINUX_SLL2: 276,
-};
-
 export type CompileOptions = {
   /** Bytes that the program keeps of a packet. @default 262144 */
   snapLength?: number;

@@ -23,13 +23,16 @@ export type RecorderOptions = {
 /** Bytes that a block has beside its packet, about. */
 const BLOCK_BYTES = 60;
 
+const NOTHING: SocketStatistics = { received: 0, dropped: 0 };
+
 type Source = {
   readonly tap: Tap;
   readonly number: number;
   readonly split: ReturnType<typeof splitter>;
-  /** Packets in this file, and what had been counted when it began. */
+  /** Packets in this file; what had been counted when it began, and when it was last asked. */
   delivered: number;
   before: SocketStatistics;
+  now: SocketStatistics;
 };
 
 export class Recorder implements Target {
@@ -54,7 +57,7 @@ export class Recorder implements Target {
     this.#sources = new Map(
       taps.map((tap, number) => {
         const split = splitter(tap.link, tap.snaplen, options.dataSnapLength);
-        return [tap, { tap, number, split, delivered: 0, before: { received: 0, dropped: 0 } }];
+        return [tap, { tap, number, split, delivered: 0, before: NOTHING, now: NOTHING }];
       }),
     );
     this.#hold = new Hold({ pass: (t) => this.#split(t), keys: (text) => this.#secrets(text) });
@@ -89,7 +92,7 @@ export class Recorder implements Target {
     this.report();
     for (const s of this.#sources.values()) {
       s.delivered = 0;
-      s.before = s.tap.statistics();
+      s.before = s.now;
     }
     this.#file.close();
   }
@@ -148,8 +151,10 @@ export class Recorder implements Target {
   report(): void {
     if (!(this.#writer instanceof PcapngWriter)) return;
     const end = BigInt(Date.now()) * 1_000_000n;
-    for (const { tap, number, delivered, before } of this.#sources.values()) {
-      const { received, dropped } = tap.statistics();
+    for (const s of this.#sources.values()) {
+      s.now = s.tap.statistics();
+      const { number, delivered, before } = s;
+      const { received, dropped } = s.now;
       const accepted = BigInt(received - before.received);
       const counters = { received: accepted, accepted, osDropped: BigInt(dropped - before.dropped), delivered: BigInt(delivered) };
       this.#writer.statistics(number, end, { start: this.#start, end, ...counters });
