@@ -1,7 +1,7 @@
 // Reads a capture, filters its packets and prints them in a format: what `tortie inspect` and `tortie` as tshark share. Memory does not grow with the file.
 import { Dissector } from "../../capture/dissect.ts";
 import { type DisplayFilter, displayFilter } from "../../capture/display/index.ts";
-import { Analysis, type AnalysisOptions, survey } from "../../capture/analysis.ts";
+import { analyse, Analysis, type AnalysisOptions, type EachPacket, survey } from "../../capture/analysis.ts";
 import type { Labels } from "../../capture/fields/scope.ts";
 import type { KeyLog } from "../../capture/keylog.ts";
 import type { Secrets } from "../../capture/secrets.ts";
@@ -40,11 +40,12 @@ const optionsOf = (run: Run, opener: BatchOpener): AnalysisOptions => ({
   ...(run.prepare ? { prepare: run.prepare } : {}),
 });
 
-/** Analyses without printing: for what is counted. */
-export async function analyseFile(run: Run): Promise<Analysis> {
+/** Analyses without printing: for what is counted. `each`: packets are wanted too. */
+export async function analyseFile(run: Run, each?: EachPacket): Promise<Analysis> {
   const opener = batchOpener();
   try {
-    return await survey(() => readEvents(run.path, { salvage: run.salvage }), optionsOf(run, opener));
+    const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage });
+    return await (each ? analyse(source, optionsOf(run, opener), each) : survey(source, optionsOf(run, opener)));
   } finally {
     opener.wipe();
   }
