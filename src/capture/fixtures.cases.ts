@@ -1,6 +1,7 @@
 // The captures of test/captures, for tests.
 import { readdirSync, readFileSync } from "node:fs";
 import { nodeCrypto } from "../crypto/node.ts";
+import type { ByLink } from "./bylink.ts";
 import { keyLogOf, parseKeyLog } from "./keylog.ts";
 import { type CaptureFile, readCapture, type ReaderOptions } from "./reader.ts";
 import { InnerWriter, Rewriter } from "./rewrite.ts";
@@ -44,4 +45,13 @@ export function writeInner(packets: readonly TrackedPacket[], sink: Sink): numbe
   const writer = new InnerWriter(sink);
   for (const t of packets) writer.packet(t);
   return writer.written;
+}
+
+/** Writes all of a capture again. */
+export function copy(file: CaptureFile, writer: ByLink): void {
+  for (const s of file.secrets) writer.secrets(s);
+  const numbers = new Map(file.interfaces.map((i) => [i, writer.addInterface(i)]));
+  if (file.names.length > 0) writer.names(file.names);
+  for (const p of file.packets) writer.packet(numbers.get(p.iface)!, p);
+  for (const s of file.statistics) writer.statistics(numbers.get(s.iface)!, s.time ?? 0n, s);
 }

@@ -2,7 +2,7 @@
 import { concat } from "../base/bytes.ts";
 import type { Dice, Fuzzer } from "../base/random.cases.ts";
 import { ByLink } from "./bylink.ts";
-import { bytesOf, captures } from "./fixtures.cases.ts";
+import { bytesOf, captures, copy } from "./fixtures.cases.ts";
 import { CaptureReader, collect } from "./reader.ts";
 import type { CaptureEvent } from "./packet.ts";
 
@@ -70,13 +70,12 @@ export const captureFiles = (corpus: readonly Uint8Array[]): Fuzzer => ({
     }
     expect(held <= bytes.length, `${held} bytes of packets in a file of ${bytes.length}`);
     const files: Uint8Array[][] = [];
-    const writer = new ByLink((_suffix) => {
+    const writer = new ByLink(() => {
       const parts: Uint8Array[] = [];
       files.push(parts);
       return (b) => void parts.push(b);
-    }, file);
-    for (const p of file.packets) writer.packet(p.iface.id, p);
-    for (const s of file.statistics) writer.statistics(s);
+    });
+    copy(file, writer);
     let again = 0;
     for (const parts of files) {
       const reader = new CaptureReader();

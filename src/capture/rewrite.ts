@@ -8,7 +8,7 @@ import { ByLink, type OpenFile } from "./bylink.ts";
 import type { Facts } from "./facts.ts";
 import { secretsOf } from "./keylog.ts";
 import { segmentSize } from "./message.ts";
-import type { CapturedPacket, CaptureInterface } from "./packet.ts";
+import { type CapturedPacket, type CaptureInterface, MAX_PACKET } from "./packet.ts";
 import { datagramOf, segmentComment, splitFrame } from "./split.ts";
 import type { TrackedPacket } from "./tracked.ts";
 import { PcapngWriter, type Sink } from "./writer.ts";
@@ -29,15 +29,19 @@ export class Rewriter {
   written = 0;
   readonly #facts: Facts;
   readonly #writer: ByLink;
+  /** Numbers of interfaces as written, by those in the capture. */
+  readonly #numbers = new Map<number, number>();
   readonly #finder = new UdpFinder();
   readonly #strip: boolean;
 
   constructor(facts: Facts, open: OpenFile, { keyLog, together = false }: RewriteOptions) {
     this.#facts = facts;
     this.#strip = keyLog === "";
-    const secrets = keyLog === "" ? [] : [secretsOf(keyLog)];
-    const interfaces = this.#strip ? facts.interfaces.map(harmless) : facts.interfaces;
-    this.#writer = new ByLink(open, { interfaces, secrets, names: facts.names }, { together });
+    const snaplen = facts.interfaces.reduce((most, i) => Math.max(most, i.snaplen || MAX_PACKET), 0);
+    this.#writer = new ByLink(open, { together, snaplen });
+    if (keyLog !== "") this.#writer.secrets(secretsOf(keyLog));
+    for (const i of facts.interfaces) this.#numbers.set(i.id, this.#writer.addInterface(this.#strip ? harmless(i) : i));
+    if (facts.names.length > 0) this.#writer.names(facts.names);
   }
 
   packet(p: CapturedPacket): void {
@@ -49,7 +53,7 @@ export class Rewriter {
       this.#write(p.iface.id, { ...p, data, originalLength: data.length, comments: [...comments, segmentComment(i, parts.length)] });
   }
   #write(iface: number, packet: CapturedPacket): void {
-    this.#writer.packet(iface, packet);
+    this.#writer.packet(this.#numbers.get(iface)!, packet);
     this.written++;
   }
 
@@ -64,7 +68,10 @@ export class Rewriter {
 
   /** The counters of the interfaces, which stand last. */
   end(): void {
-    for (const s of this.#facts.statistics) this.#writer.statistics(this.#strip ? { ...s, comments: s.comments?.filter(isHarmless) ?? [] } : s);
+    for (const s of this.#facts.statistics) {
+      const counted = this.#strip ? { ...s, comments: s.comments?.filter(isHarmless) ?? [] } : s;
+      this.#writer.statistics(this.#numbers.get(s.iface.id)!, s.time ?? 0n, counted);
+    }
   }
 }
 

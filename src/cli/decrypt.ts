@@ -6,13 +6,13 @@ import type { Facts } from "../capture/facts.ts";
 import { InnerWriter, Rewriter } from "../capture/rewrite.ts";
 import { linesOf } from "../capture/summary.ts";
 import type { TrackedPacket } from "../capture/tracked.ts";
-import type { Sink } from "../capture/writer.ts";
 import { batchOpener } from "../crypto/batchopener.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { readEvents, remarks, wantsJson } from "./captures/file.ts";
 import { namesFrom, readKeys } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { OutputFile } from "./captures/output.ts";
+import { OutputFiles } from "./captures/outputs.ts";
 import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
@@ -126,22 +126,16 @@ async function decrypt(path: string, options: Options): Promise<number> {
 
 /** The capture once more, with these keys in front of its packets. The result: the files beside the one asked for. */
 async function writeAgain(path: string, to: string, facts: Facts, keyLog: string, salvage: boolean): Promise<string[]> {
-  const files: { readonly name: string; readonly output: OutputFile }[] = [];
-  const open = (suffix: string): Sink => {
-    const name = suffix === "" ? to : to.replace(/(\.[^./]*)?$/, (end) => suffix + end);
-    const output = new OutputFile(name);
-    files.push({ name, output });
-    return output.write;
-  };
+  const output = new OutputFiles(to);
   try {
-    const writer = new Rewriter(facts, open, { keyLog, together: to === "-" });
+    const writer = new Rewriter(facts, output.open, { keyLog, together: output.together });
     for await (const events of readEvents(path, { salvage, progress: `Writing ${to}` }))
       for (const e of events) if (e.kind === "packet") writer.packet(e.packet);
     writer.end();
   } finally {
-    for (const { output } of files) output.close();
+    output.close();
   }
-  return files.slice(1).map((f) => f.name);
+  return output.more;
 }
 
 const sessionNumber = (text: string, before: readonly number[]): number[] => [...before, integer("a session's number", 0, 2 ** 32)(text)];

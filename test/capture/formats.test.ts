@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { concat } from "../../src/base/bytes.ts";
 import { ByLink } from "../../src/capture/bylink.ts";
-import { open } from "../../src/capture/fixtures.cases.ts";
+import { copy, open } from "../../src/capture/fixtures.cases.ts";
 import { secretsOf } from "../../src/capture/keylog.ts";
 import { readCapture } from "../../src/capture/reader.ts";
 import { type CaptureWriter, PcapngWriter, PcapWriter, type Sink } from "../../src/capture/writer.ts";
@@ -127,8 +127,8 @@ describeWith(["tshark", "tcpdump"], "what we write, others read: every link type
       const writer = new ByLink((suffix) => {
         parts.set(suffix, []);
         return (b) => void parts.get(suffix)!.push(b);
-      }, file);
-      for (const p of file.packets) writer.packet(p.iface.id, p);
+      });
+      copy(file, writer);
       let packets = 0;
       for (const [suffix, bytes] of parts) {
         const path = join(directory, `split${suffix}.pcapng`);

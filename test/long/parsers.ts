@@ -1,15 +1,18 @@
 // The fuzzers of `npm run ok`, for longer: what comes from the network, from peers, from the TUN, from the configuration socket and from files.
 import { forAWhile, fuzz, type Fuzzer } from "../../src/base/random.cases.ts";
+import { captureFiles, ownCaptures } from "../../src/capture/fuzz.cases.ts";
 import { configurationFiles } from "../../src/cli/wg/fuzz.cases.ts";
 import { replyLines, setLines } from "../../src/uapi/fuzz.cases.ts";
 import { datagrams, handshakes, innerPackets, sizes } from "../../src/wireguard/fuzz.cases.ts";
+import { sharedCaptures } from "../capture/corpus.ts";
 import type { Scenario } from "./main.ts";
 
-const FUZZERS: readonly Fuzzer[] = [datagrams, sizes, handshakes, innerPackets, setLines, replyLines, configurationFiles];
+const captures = captureFiles([...ownCaptures(), ...sharedCaptures()]);
+const FUZZERS: readonly Fuzzer[] = [datagrams, sizes, handshakes, innerPackets, setLines, replyLines, configurationFiles, captures];
 const MEMORY_LIMIT = 256 << 20;
 
 export const parsers: Scenario = {
-  name: "datagrams, handshakes, inner packets, configuration",
+  name: "datagrams, handshakes, inner packets, configuration, captures",
   minutes: 0.3,
   async run(minutes) {
     const seed = Date.now() & 0xffffff;

@@ -5,10 +5,10 @@ import { Audit, type AuditedFrame, type Source } from "../../capture/audit/audit
 import type { Inventory } from "../../capture/audit/inventory.ts";
 import { type AuditReport, reportOf } from "../../capture/audit/report.ts";
 import type { CapturedPacket, CaptureEvent, CaptureInterface } from "../../capture/packet.ts";
-import { PcapngWriter } from "../../capture/writer.ts";
+import { ByLink } from "../../capture/bylink.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
 import { readEvents } from "../captures/file.ts";
-import { OutputFile } from "../captures/output.ts";
+import { OutputFiles } from "../captures/outputs.ts";
 
 const MAX_REMARKS = 20;
 
@@ -47,8 +47,9 @@ export async function auditFiles(inputs: readonly Input[], options: RunOptions):
       }
     }
   } finally {
-    marked?.close();
+    marked?.files.close();
   }
+  for (const file of marked?.files.more ?? []) remarks.push(`"${file}" has the packets of another link type, since tcpdump opens no file of two`);
   return reportOf(audit, audit.judge(options.trusted), { subject: options.subject, remarks });
 }
 
@@ -124,18 +125,18 @@ class Head {
 }
 
 async function* runs(path: string, salvage: boolean): AsyncGenerator<readonly CaptureEvent[]> {
-  for await (const events of readEvents(path, { salvage })) yield [events].flat();
+  yield* readEvents(path, { salvage });
 }
 
 /** All audited packets with their capture points; findings carry a comment. */
 class Marked {
-  readonly #file: OutputFile;
-  readonly #writer: PcapngWriter;
+  readonly files: OutputFiles;
+  readonly #writer: ByLink;
   readonly #interfaces = new Map<string, number>();
 
   constructor(path: string) {
-    this.#file = new OutputFile(path);
-    this.#writer = new PcapngWriter(this.#file.write);
+    this.files = new OutputFiles(path);
+    this.#writer = new ByLink(this.files.open, { together: this.files.together });
   }
 
   add(packet: CapturedPacket, source: Source, audited: AuditedFrame | undefined): void {
@@ -143,7 +144,7 @@ class Marked {
     const id = `${source.name} ${iface.id}`;
     let number = this.#interfaces.get(id);
     if (number === undefined) {
-      number = this.#writer.addInterface({ link: iface.link, snaplen: iface.snaplen, name: iface.name ?? source.name, description: source.name });
+      number = this.#writer.addInterface({ link: iface.link, name: iface.name ?? source.name, description: source.name });
       this.#interfaces.set(id, number);
     }
     this.#writer.packet(number, {
@@ -153,9 +154,5 @@ class Marked {
       comments: [...packet.comments, ...(audited?.comment === undefined ? [] : [audited.comment])],
       ...(packet.direction ? { direction: packet.direction } : {}),
     });
-  }
-
-  close(): void {
-    this.#file.close();
   }
 }
