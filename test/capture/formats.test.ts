@@ -11,7 +11,7 @@ import { secretsOf } from "../../src/capture/keylog.ts";
 import { readCapture } from "../../src/capture/reader.ts";
 import { type CaptureWriter, PcapngWriter, PcapWriter, type Sink } from "../../src/capture/writer.ts";
 import { ethernet, icmp, ipv4 } from "../../src/packet/build.ts";
-import { describeWith, find } from "../peers.ts";
+import { describeWith, find, TORTIE } from "../peers.ts";
 import { describeShared, shared, sharedPath } from "./shared.ts";
 
 let directory: string;
@@ -140,6 +140,15 @@ describeWith(["tshark", "tcpdump"], "what we write, others read: every link type
       expect(packets).toBe(file.packets.length);
     },
   );
+  test("tortie decrypt -w writes two files of a capture with two link types, and names them", () => {
+    const to = join(directory, "two.pcapng");
+    const two = new URL("../captures/malformed/n_two_lt.pcapng", import.meta.url).pathname;
+    const r = spawnSync(process.execPath, [TORTIE, "decrypt", two, "--strip-secrets", "-w", to], { encoding: "utf8" });
+    expect([r.status, r.stderr]).toEqual([0, expect.stringContaining(`"${join(directory, "two-raw.pcapng")}"`)]);
+    const both = [to, join(directory, "two-raw.pcapng")].map(tcpdump);
+    expect(both.map((t) => t.err)).toEqual(["", ""]);
+    expect(both.reduce((n, t) => n + t.packets, 0)).toBe(3);
+  });
 });
 
 describe("link types by number", () => {

@@ -10,9 +10,14 @@ const LONGEST_MAGIC = 4;
 
 /** The bytes inside; what is in no known container comes as it is. Throws at damage of the container, after all that could be read. */
 export async function* unpacked(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const first = await beginning(chunks);
-  const all = joined(first, chunks);
-  yield* first[0] === 0x1f && first[1] === 0x8b ? gunzipped(all) : all;
+  try {
+    const first = await beginning(chunks);
+    const all = joined(first, chunks);
+    yield* first[0] === 0x1f && first[1] === 0x8b ? gunzipped(all) : all;
+  } finally {
+    // Also when nobody wanted more than the beginning: the file is closed.
+    await chunks.return(undefined);
+  }
 }
 
 /** The first chunk, or as many as it takes to know what they are. */

@@ -1,9 +1,10 @@
 // The bytes of a capture, as often as they are wanted: a file is read again, what comes only once (standard input, a pipe) is kept in a temporary file as it comes.
-import { type FileHandle, open, stat, unlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { createReadStream, openSync, read, unlinkSync, write } from "node:fs";
+import { open, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { promisify } from "node:util";
 import { messageOf, TortieError } from "../../base/errors.ts";
 
 const CHUNK = 256 << 10;
@@ -69,7 +70,7 @@ class KeptPipe implements Source {
   readonly size = undefined;
   readonly #input: Input;
   readonly #pieces: AsyncIterator<Uint8Array>;
-  #file: FileHandle | undefined;
+  #file: number | undefined;
   #kept = 0;
   #ended = false;
   #pulling: Promise<void> | undefined;
@@ -84,7 +85,7 @@ class KeptPipe implements Source {
       while (at >= this.#kept && !this.#ended) await (this.#pulling ??= this.#pull());
       if (at >= this.#kept) return;
       const length = Math.min(CHUNK, this.#kept - at);
-      const { bytesRead, buffer } = await this.#file!.read(Buffer.allocUnsafeSlow(length), 0, length, at);
+      const { bytesRead, buffer } = await readAt(this.#file!, Buffer.allocUnsafeSlow(length), 0, length, at);
       at += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }
@@ -96,25 +97,35 @@ class KeptPipe implements Source {
       const next = await this.#pieces.next();
       if (next.done) this.#ended = true;
       else {
-        this.#file ??= await nameless();
-        await this.#file.write(next.value, 0, next.value.length, this.#kept).catch((e: unknown) => {
+        await this.#keep(next.value).catch((e: unknown) => {
           throw new TortieError(`Cannot keep what comes in ${tmpdir()}: ${messageOf(e)}`, {
             hint: "A pipe is kept there so that it can be read twice: set TMPDIR to where there is room, or save the capture to a file first.",
             cause: e,
           });
         });
-        this.#kept += next.value.length;
       }
     } finally {
       this.#input.unref?.();
       this.#pulling = undefined;
     }
   }
+
+  async #keep(bytes: Uint8Array): Promise<void> {
+    this.#file ??= nameless();
+    for (let at = 0; at < bytes.length;) {
+      const { bytesWritten } = await writeAt(this.#file, bytes, at, bytes.length - at, this.#kept);
+      at += bytesWritten;
+      this.#kept += bytesWritten;
+    }
+  }
 }
 
-async function nameless(): Promise<FileHandle> {
+const readAt = promisify(read);
+const writeAt = promisify(write);
+
+function nameless(): number {
   const path = join(tmpdir(), `tortie-${randomUUID()}`);
-  const file = await open(path, "wx+", 0o600);
-  await unlink(path);
+  const file = openSync(path, "wx+", 0o600);
+  unlinkSync(path);
   return file;
 }
