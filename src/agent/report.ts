@@ -37,6 +37,12 @@ const gist = (s: NodeEncryptionStatus): string =>
     s.peers.map((p) => [p.node, p.publicKey, p.latestHandshake !== undefined]),
   ]);
 
+/** Whoever looks at the cluster sees where keys go out. */
+export const keylogWarnings = (node: string, state: Pick<DeviceState, "keylog"> | undefined): string[] => {
+  const readers = state?.keylog?.readers ?? 0;
+  return readers === 0 ? [] : [`key log on: the WireGuard device of ${node} gives its keys to ${readers} ${readers === 1 ? "reader" : "readers"}`];
+};
+
 export type ReporterOptions = {
   readonly client: Client;
   readonly node: string;
@@ -112,7 +118,7 @@ export class Reporter {
       reportedAt: new Date().toISOString(),
       watching: encryption === undefined || state !== undefined,
       peers: peerReports(desired, state),
-      warnings: [...this.#warnings],
+      warnings: [...this.#warnings, ...keylogWarnings(this.#options.node, state)],
     };
     const now = performance.now();
     if (gist(status) === this.#writtenGist && now - this.#writtenAt < WRITE_MS) return;

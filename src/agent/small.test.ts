@@ -11,6 +11,7 @@ import { loadKey, makeKey, publicKeyOf, removeKey, saveKey } from "./drivers/key
 import { Ledger } from "./drivers/ledger.ts";
 import { exitStatus, trafficTo } from "./exec.ts";
 import { argumentsOf, askedOf, captureOf, queryOfCapture } from "../api/nodecapture.ts";
+import { keylogWarnings } from "./report.ts";
 import { parseOpen } from "./open.ts";
 import { tunnelHandle, vxlanMac } from "./tunnels.ts";
 
@@ -83,6 +84,12 @@ describe("a capture on a node", () => {
   ])("refuses %j", (bad) =>
     expect(parseOpen(JSON.stringify({ type: "capture", ...(Object.keys(bad).length > 0 ? good : {}), ...bad }))).toBeTypeOf("string"),
   );
+});
+
+test("a key log is said to who looks at the cluster", () => {
+  expect(keylogWarnings("w1", undefined)).toEqual([]);
+  expect(keylogWarnings("w1", {})).toEqual([]);
+  expect(keylogWarnings("w1", { keylog: { readers: 1, records: 7 } })).toEqual(["key log on: the WireGuard device of w1 gives its keys to 1 reader"]);
 });
 
 describe("key files", () => {

@@ -27,9 +27,12 @@ const PATTERN = 0xa5;
  */
 export const overwriteFreed = (): boolean => mallopt?.(M_PERTURB, PATTERN) === 1;
 
-/** No core dump, no ptrace by others than root. False when the kernel refused. */
+/** No core file. False when the kernel refused. */
+export const forbidCores = (): boolean => setrlimit(RLIMIT_CORE, new Uint8Array(16)) === 0;
+
+/** No core dump, no ptrace by others than root. False when the kernel refused. Whoever is not root cannot open /dev/stdin or /dev/fd by name any more. */
 export function forbidDumps(): boolean {
-  const limits = setrlimit(RLIMIT_CORE, new Uint8Array(16)) === 0;
+  const limits = forbidCores();
   return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0 && limits;
 }
 
