@@ -65,8 +65,8 @@ export async function survey(source: Source, options: AnalysisOptions, each?: Ea
   return analyse(source, { ...options, data: "open" }, each);
 }
 
-/** Handshake messages that the first pass keeps; each has at most 148 bytes. */
-const MAX_HANDSHAKES = 131_072;
+/** Handshake messages that the first pass keeps: two of each session. What comes after them is met in the second pass, in its turn. */
+const MAX_HANDSHAKES = 24_576;
 /** Packets of a live capture, and their bytes, that are kept for keys that are still to come. */
 const MAX_KEPT = 8192;
 const MAX_KEPT_BYTES = 8 << 20;

@@ -60,7 +60,7 @@ describe("matrix of secrets", () => {
       secrets.add(log);
       const [one, two] = capture.packets.slice(0, 2).map((p) => parseMessage(p.data.subarray(42))!);
       if (one?.type !== 1 || two?.type !== 2) throw new Error("not the handshake");
-      const begun = replayInitiation(crypto, one, secrets);
+      const begun = replayInitiation(crypto, one, secrets, secrets.addressee(one));
       expect(begun?.initiatorStatic && toBase64(begun.initiatorStatic)).toBe(identity ? pi : undefined);
       expect(begun?.timestamp !== undefined).toBe(timestamp);
       const answered = begun && replayResponse(crypto, one, begun, two, secrets);

@@ -1,5 +1,6 @@
 // Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
-export { analyse, Analysis, type AnalysisOptions, type EachPacket, type Source } from "./analysis.ts";
+export { type Alarm, type AlarmCode, alarmsOf } from "./alarms.ts";
+export { analyse, Analysis, type AnalysisOptions, type EachPacket, type Source, survey } from "./analysis.ts";
 export { Dissection, Dissector, type DissectorOptions } from "./dissect.ts";
 export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";
 export {
@@ -15,7 +16,9 @@ export {
   secretsOf,
 } from "./keylog.ts";
 export { infoOf, isKeepalive, MESSAGE_NAMES, parseMessage, splitSegments, type WireGuardMessage } from "./message.ts";
+export { type BatchOpener, oneByOne } from "./opener.ts";
 export type * from "./packet.ts";
+export { type Attempt, type PeerEnd, type PeerPair, peerPairs } from "./peers.ts";
 export { SECRETS_WIREGUARD } from "./packet.ts";
 export { type CaptureFile, CaptureReader, collect, readCapture, type ReaderOptions } from "./reader.ts";
 export { Secrets } from "./secrets.ts";

@@ -40,9 +40,13 @@ function kdf(crypto: Crypto, chainingKey: Uint8Array, input: Uint8Array, n: 1 | 
   return out;
 }
 
-/** Follows message 1. undefined when nobody's key opens it. Without mac1 in the capture every known static key is tried. */
-export function replayInitiation(crypto: Crypto, m: InitiationMessage, secrets: Secrets): ReplayedInitiation | undefined {
-  const addressee = secrets.addressee(m);
+/** Follows message 1 to `addressee`, whom mac1 tells. undefined when nobody's key opens it. Without mac1 in the capture every known static key is tried. */
+export function replayInitiation(
+  crypto: Crypto,
+  m: InitiationMessage,
+  secrets: Secrets,
+  addressee: StaticKey | undefined,
+): ReplayedInitiation | undefined {
   if (addressee) return follow(crypto, m, secrets, addressee);
   if (m.bytes.length >= Initiation.MAC2) return undefined;
   for (const candidate of secrets.statics()) {

@@ -13,6 +13,8 @@ export type Seen<M> = {
   readonly time: bigint | undefined;
   readonly src: UdpEndpoint;
   readonly dst: UdpEndpoint;
+  /** Whom it is for: the static public key under which its mac1 verifies. Known once it belongs to a session. */
+  addressee?: Uint8Array | undefined;
 };
 
 /** Data messages of one direction. Keepalives are counted for themselves, never among `transport`. */

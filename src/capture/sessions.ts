@@ -12,7 +12,8 @@ import { hasData, newSession, type Seen, type Session, type UdpEndpoint, type Wa
 /** A session that a data message may belong to, and the way it would go. */
 export type Candidate = { readonly session: Session; readonly way: Way };
 
-const MAX_SESSIONS = 65_536;
+/** Some 4 KB each, at worst. */
+const MAX_SESSIONS = 12_288;
 const MAX_LIVE_SESSIONS = 4096;
 /** A cookie is used for two minutes: the last few that the capture shows are enough. */
 const MAX_COOKIES = 16;
@@ -60,18 +61,19 @@ export class Sessions {
       s.initiatorIndex = m.message.sender;
       this.#index(m.message.sender, { session: s, way: "toInitiator" });
     }
-    this.#replay(s);
+    this.#replayInitiation(s, m);
+    if (s.response) this.#replayResponse(s, s.response);
     return s;
   }
 
   response(m: Seen<ResponseMessage>): Session | undefined {
-    const candidates = this.#with(m.message.receiver).filter((s) => s.initiatorIndex === m.message.receiver);
-    const known = candidates.find((s) => s.response && equal(s.response.message.ephemeral, m.message.ephemeral));
+    const id = responseId(m.message);
+    const known = this.#byHandshake.get(id);
     if (known) {
       if (known.response!.frame !== m.frame) known.repeats++;
       return known;
     }
-    const free = candidates.filter((s) => !s.response);
+    const free = this.#with(m.message.receiver).filter((s) => s.initiatorIndex === m.message.receiver && !s.response);
     if (free.length > 1) this.isAmbiguous = true;
     const s =
       free.find((c) => this.#answer(c, m.message)?.kind === "open") ??
@@ -79,6 +81,7 @@ export class Sessions {
       free[0] ??
       this.#new();
     if (!s) return undefined;
+    this.#byHandshake.set(id, s);
     s.response = m;
     s.responderIndex = m.message.sender;
     s.initiator = m.dst;
@@ -89,7 +92,7 @@ export class Sessions {
     }
     this.#absorb(s);
     this.#index(m.message.sender, { session: s, way: "toResponder" });
-    this.#replay(s);
+    this.#replayResponse(s, m);
     return s;
   }
 
@@ -178,23 +181,31 @@ export class Sessions {
 
   /** Replays handshakes again that did not open: keys have come. */
   reconsider(): void {
-    for (const s of this.all) if (s.answered?.kind !== "open") this.#replay(s);
+    for (const s of this.all) {
+      if (s.answered?.kind === "open") continue;
+      if (s.initiation && !s.begun?.state) this.#replayInitiation(s, s.initiation);
+      if (s.response) this.#replayResponse(s, s.response);
+    }
   }
   /** What is told by another pass over the same messages is told from the beginning. */
   startOver(): void {
     this.#cookies.length = 0;
+    this.untracked = 0;
     for (const s of this.all) s.repeats = 0;
   }
 
-  /** Everything that the secrets at hand tell of a session's handshake. */
-  #replay(s: Session): void {
-    if (s.initiation && !s.begun?.state) {
-      s.begun = replayInitiation(this.#crypto, s.initiation.message, this.#secrets);
-      s.responderStatic = s.begun?.responder.publicKey ?? this.#secrets.addressee(s.initiation.message)?.publicKey;
-    }
-    s.initiatorStatic = s.begun?.initiatorStatic ?? (s.response && this.#secrets.addressee(s.response.message)?.publicKey);
-    if (!s.response) return;
-    s.answered = this.#answer(s, s.response.message);
+  /** Everything that the secrets at hand tell of a message. */
+  #replayInitiation(s: Session, m: Seen<InitiationMessage>): void {
+    const addressee = this.#secrets.addressee(m.message);
+    m.addressee = addressee?.publicKey;
+    s.begun = replayInitiation(this.#crypto, m.message, this.#secrets, addressee);
+    s.responderStatic = s.begun?.responder.publicKey ?? m.addressee;
+    s.initiatorStatic = s.begun?.initiatorStatic ?? s.initiatorStatic;
+  }
+  #replayResponse(s: Session, m: Seen<ResponseMessage>): void {
+    m.addressee ??= this.#secrets.addressee(m.message)?.publicKey;
+    s.initiatorStatic = s.begun?.initiatorStatic ?? m.addressee;
+    s.answered = this.#answer(s, m.message);
     if (s.answered?.kind === "open") Object.assign(s.keys, s.answered.keys);
   }
   #answer(s: Session, m: ResponseMessage): Session["answered"] {
@@ -214,7 +225,8 @@ export class Sessions {
   }
   #forget(s: Session): void {
     if (s.initiation) this.#byHandshake.delete(handshakeId(s.initiation.message));
-    else if (s.initiator && s.responder) this.#oneWay.delete(`${endpointId(s.initiator)} ${endpointId(s.responder)}`);
+    if (s.response) this.#byHandshake.delete(responseId(s.response.message));
+    if (s.initiator && s.responder) this.#oneWay.delete(`${endpointId(s.initiator)} ${endpointId(s.responder)}`);
     this.#unindex(s.initiatorIndex, s);
     this.#unindex(s.responderIndex, s);
   }
@@ -241,6 +253,7 @@ const NONE: readonly Candidate[] = [];
 const MAX_CANDIDATES = 16;
 
 const handshakeId = (m: InitiationMessage): string => `${m.sender} ${toHex(m.ephemeral)}`;
+const responseId = (m: ResponseMessage): string => `${m.receiver} ${toHex(m.ephemeral)} again`;
 const endpointId = (e: UdpEndpoint): string => formatEndpoint(e.ip, e.port);
 export const sameEndpoint = (a: UdpEndpoint, b: UdpEndpoint): boolean => a.port === b.port && compareIp(a.ip, b.ip) === 0;
 

@@ -1,5 +1,6 @@
 // Takes a capture packet by packet: finds the WireGuard in it, follows its sessions, and opens what the secrets at hand open (sections 2.4, 1.7, 5.4).
 // Data is opened in batches: packets wait until the batch is full, and are then handed over in order.
+import { equal } from "../base/bytes.ts";
 import { decode, type DecodeOptions } from "../packet/decode.ts";
 import { UdpFinder } from "../packet/finder.ts";
 import { LINK_RAW } from "../packet/link.ts";
@@ -227,7 +228,10 @@ export class Tracker {
     const t = new TrackedMessage(message, found.ends);
     t.session = this.#follow(seen);
     if (message.type === 3) return [t];
-    t.addressee = this.#secrets.addressee(message)?.publicKey;
+    const first = message.type === 1 ? t.session?.initiation : t.session?.response;
+    // Who that is was found out when the session was: of many static keys each costs a hash.
+    const isKnown = first && equal(first.message.bytes, message.bytes);
+    t.addressee = isKnown ? first.addressee : t.session && this.#secrets.addressee(message)?.publicKey;
     t.mac2Ok = this.table.mac2Ok(message);
     return [t];
   }
