@@ -40,14 +40,16 @@ export class Sessions {
     this.#live = live;
   }
 
-  /** Handshake messages are kept: they must not share memory with anything. One at the frame where it was seen first is no repetition. */
-  initiation(m: Seen<InitiationMessage>): Session | undefined {
-    const id = handshakeId(m.message);
+  /** The message at the frame where it was seen first is no repetition. What a session keeps of it is copied. */
+  initiation(seen: Seen<InitiationMessage>): Session | undefined {
+    const id = handshakeId(seen.message);
     const known = this.#byHandshake.get(id);
     if (known) {
-      if (known.initiation!.frame !== m.frame) known.repeats++;
+      if (known.initiation!.frame !== seen.frame) known.repeats++;
       return known;
     }
+    if (this.isFull) return void this.untracked++;
+    const m = kept(seen);
     // A response may stand before its initiation: two captures merged, two rings.
     const answered = this.#with(m.message.sender).find((s) => !s.initiation && s.response && s.initiator && sameEndpoint(s.initiator, m.src));
     if (answered) this.isAmbiguous = true;
@@ -66,13 +68,14 @@ export class Sessions {
     return s;
   }
 
-  response(m: Seen<ResponseMessage>): Session | undefined {
-    const id = responseId(m.message);
+  response(seen: Seen<ResponseMessage>): Session | undefined {
+    const id = responseId(seen.message);
     const known = this.#byHandshake.get(id);
     if (known) {
-      if (known.response!.frame !== m.frame) known.repeats++;
+      if (known.response!.frame !== seen.frame) known.repeats++;
       return known;
     }
+    const m = kept(seen);
     const free = this.#with(m.message.receiver).filter((s) => s.initiatorIndex === m.message.receiver && !s.response);
     if (free.length > 1) this.isAmbiguous = true;
     const s =
@@ -212,9 +215,13 @@ export class Sessions {
     return s.initiation && s.begun ? replayResponse(this.#crypto, s.initiation.message, s.begun, m, this.#secrets) : undefined;
   }
 
+  /** No session more is followed. */
+  get isFull(): boolean {
+    return !this.#live && this.all.length >= MAX_SESSIONS;
+  }
   #new(): Session | undefined {
-    if (this.all.length >= (this.#live ? MAX_LIVE_SESSIONS : MAX_SESSIONS)) {
-      if (!this.#live) return void this.untracked++;
+    if (this.isFull) return void this.untracked++;
+    if (this.#live && this.all.length >= MAX_LIVE_SESSIONS) {
       // What somebody made up goes before what stands.
       const idle = this.all.findIndex((s) => !s.response && !hasData(s));
       this.#forget(this.all.splice(Math.max(0, idle), 1)[0]!);
@@ -266,3 +273,9 @@ function isBetween(a: Session, b: Session): boolean {
 
 /** Packets share memory with the chunk they came in. */
 export const copied = (e: UdpEndpoint): UdpEndpoint => ({ ip: new Uint8Array(e.ip), port: e.port });
+/** In memory of its own. */
+export function kept<M extends InitiationMessage | ResponseMessage>(m: Seen<M>): Seen<M> {
+  const bytes = new Uint8Array(m.message.bytes);
+  const at = m.message.type === 1 ? Initiation.EPHEMERAL : Response.EPHEMERAL;
+  return { ...m, message: { ...m.message, bytes, ephemeral: bytes.subarray(at, at + 32) }, src: copied(m.src), dst: copied(m.dst) };
+}

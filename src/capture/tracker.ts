@@ -86,7 +86,8 @@ export class Tracker {
   /** The handshake message in a packet, in memory of its own; undefined for every other packet. */
   handshakeIn(packet: CapturedPacket): Seen<HandshakeMessage> | undefined {
     const found = this.#datagram(packet);
-    return found && isHandshake(found) ? handshakeOf(found, packet) : undefined;
+    const m = found && isHandshake(found) ? handshakeOf({ ...found, frame: found.frame.slice() }, packet) : undefined;
+    return m && { ...m, src: copied(m.src), dst: copied(m.dst) };
   }
   /** Takes all handshake messages of a capture before its packets come. Initiations first: a response may stand before its own where captures were merged. */
   learn(all: readonly Seen<HandshakeMessage>[]): void {
@@ -340,11 +341,11 @@ function asDatagram(frame: Uint8Array, d: Found | undefined): Datagram | undefin
   const ends = new Ends(frame, d.ip.at + (isV4 ? 12 : 8), d.ip.at + (isV4 ? 16 : 24), isV4 ? 4 : 16, d.udp.srcPort, d.udp.dstPort);
   return { frame, at, end, length: d.length, ends };
 }
-/** The handshake message in a datagram, copied: sessions keep it. */
+/** The handshake message in a datagram. */
 function handshakeOf(found: Datagram, packet: CapturedPacket): Seen<HandshakeMessage> | undefined {
-  const message = messageIn(found.frame.slice(found.at, found.end), 0, found.end - found.at, found.length);
+  const message = messageIn(found.frame, found.at, found.end, found.length);
   if (!message || message.type === 4) return undefined;
-  return { message, frame: packet.number, time: packet.time, src: copied(found.ends.src), dst: copied(found.ends.dst) };
+  return { message, frame: packet.number, time: packet.time, src: found.ends.src, dst: found.ends.dst };
 }
 /** Takes a message from the counts of one direction to another's. */
 function moveCount(m: DataMessage, from: DirectionCounts, to: DirectionCounts): void {
