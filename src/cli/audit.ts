@@ -12,6 +12,8 @@ import { recordLab } from "./audit/lab.ts";
 import type { Recorded } from "./audit/live.ts";
 import { auditFiles, type Input } from "./audit/run.ts";
 import { reportLines } from "./audit/text.ts";
+import type { KeyLog } from "../capture/keylog.ts";
+import { readKeys } from "./captures/keys.ts";
 import { wantsJson } from "./captures/file.ts";
 import { printable } from "./captures/lines.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
@@ -20,6 +22,7 @@ type Options = {
   inventory?: string;
   conntrack: string[];
   trust: string[];
+  keys: string[];
   output?: string;
   html?: string;
   write?: string;
@@ -60,6 +63,12 @@ export async function main(args: string[]): Promise<number> {
     .option("--inventory <file>", "the cluster's nodes, keys, ranges and pods as JSON")
     .option("--conntrack <node=file>", "a node's translated flows: /proc/net/nf_conntrack, or what `conntrack -L` printed", several, [])
     .option("--trust <list>", "vouch for preconditions that cannot be checked, such as P1,P7", list, [])
+    .option(
+      "--keys <file>",
+      "a key log: data that it opens is opened, its tag and its sender's addresses are checked; - is standard input",
+      several,
+      [],
+    )
     .option("--host", "audit this machine instead of a lab")
     .option("--pod-cidr <range>", "with --host: a range of pods, here or elsewhere, that must go through a tunnel", several, [])
     .option("--canary <address>", "with --host: send marked packets to this address of a peer", several, [])
@@ -82,6 +91,8 @@ async function audit(files: string[], options: Options): Promise<number> {
   const trusted = new Set(options.trust);
   for (const id of trusted)
     if (!(id in PRECONDITIONS)) throw new TortieError(`Cannot vouch for "${id}": it must be one of ${Object.keys(PRECONDITIONS).join(", ")}`);
+  const keys: KeyLog[] = [];
+  for (const path of options.keys) keys.push(await readKeys(path));
   const recorded = await record(files, options);
   try {
     const report = await auditFiles(recorded.inputs, {
@@ -90,6 +101,7 @@ async function audit(files: string[], options: Options): Promise<number> {
       trusted,
       write: options.write,
       salvage: options.salvage ?? false,
+      ...(keys.length > 0 ? { keys } : {}),
     });
     if (options.html !== undefined) await writePage(options.html, report);
     process.stdout.write(`${json ? JSON.stringify(reportJson(report), undefined, 2) : reportLines(report).map(printable).join("\n")}\n`);

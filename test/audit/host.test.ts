@@ -108,8 +108,8 @@ describeRoot("audit of a host", () => {
       ip(host, "route replace 10.3.0.0/24 via 10.8.0.2 dev nic1");
       const { code, said } = await audit();
       expect(code, said).toBe(2);
-      expect(said).toMatch(/ROUTE_BYPASS[^]*10\.1\.0\.2:[0-9]+ → 10\.3\.0\.5:40404, native/);
-      expect(said).not.toMatch(/10\.2\.0\.5:40404, native/);
+      expect(said).toMatch(/ROUTE_BYPASS[^]*10\.1\.0\.2:[0-9]+ → 10\.3\.0\.5:40405, native/);
+      expect(said).not.toMatch(/10\.2\.0\.5:40405, native/);
       ip(host, "route replace 10.3.0.0/24 dev wg1");
     });
     test("a range that no peer is sent: found, with another cause", async () => {
@@ -133,7 +133,7 @@ describeRoot("audit of a host", () => {
       const { code, said } = await audit();
       expect(code, said).toBe(2);
       expect(said.replace(/\s+/g, " ")).toMatch(
-        /NAT: [^]*NATTED_POD UDP 10\.8\.0\.1:[0-9]+ → 10\.3\.0\.5:40404[^]*really 10\.1\.0\.2 → 10\.3\.0\.5, by the NAT table/,
+        /NAT: [^]*NATTED_POD UDP 10\.8\.0\.1:[0-9]+ → 10\.3\.0\.5:40405[^]*really 10\.1\.0\.2 → 10\.3\.0\.5, by the NAT table/,
       );
       host.run("nft", "delete", "table", "ip", "m");
       ip(host, "route replace 10.3.0.0/24 dev wg1");

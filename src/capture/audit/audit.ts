@@ -11,11 +11,12 @@ import { control } from "./control.ts";
 import { type Ends, Findings, type FlowFinding, type FrameReference, packetsOf } from "./findings.ts";
 import type { Inventory, Owner } from "./inventory.ts";
 import { holds } from "./marker.ts";
+import type { Opener } from "./opener.ts";
 import { preconditions } from "./preconditions.ts";
 import { Skew } from "./skew.ts";
 import { type Source, Sources } from "./sources.ts";
 import { type Cause, type Classified, FINDINGS, type PacketClass, type Precondition, result, type Verdict } from "./types.ts";
-import { type Opener, pairKey, WireGuardProof } from "./wireguard.ts";
+import { pairKey, WireGuardProof } from "./wireguard.ts";
 
 export type { FlowFinding, FrameReference } from "./findings.ts";
 export type { Source } from "./sources.ts";

@@ -8,6 +8,7 @@ import { Data, DATA_OVERHEAD } from "../../wireguard/messages.ts";
 import { type DataMessage, isKeepalive, mac1Of, parseMessage, splitSegments, underMac1, type WireGuardMessage } from "../message.ts";
 import { ByteCounts, plaintextHeader } from "./cipher.ts";
 import type { AuditNode } from "./inventory.ts";
+import type { Opener } from "./opener.ts";
 import { type Classified, type Flow, result } from "./types.ts";
 
 /** Counters of one receiver index at one tap, for gaps: what the tap lost. */
@@ -42,12 +43,6 @@ export type NodeDatagram = {
   readonly dst: AuditNode;
   readonly flow: Flow;
 };
-/**
- * Opens a data message with keys that are known: true when its tag verifies and what is in it may be there; a reason when it does not or may not be there;
- * undefined when its keys are not known.
- */
-export type Opener = (message: DataMessage, datagram: NodeDatagram) => true | string | undefined;
-
 const MAX_INDEXES = 65_536;
 /** The receiver's window (section 9): an older counter is refused. */
 const WINDOW = 8192n - 64n;
@@ -109,7 +104,7 @@ export class WireGuardProof {
     let authenticated = true;
     for (const m of messages) {
       this.#count(m, d, seen);
-      const opened = this.#opener?.(m, d);
+      const opened = this.#opener?.data(m, d.src);
       if (typeof opened === "string") return abuse(opened);
       if (opened === undefined) authenticated = false;
       if (isKeepalive(m)) continue;
@@ -144,6 +139,7 @@ export class WireGuardProof {
     const covered = underMac1(m);
     if (!dst.publicKeys.some((key) => equal(this.#crypto.mac(this.#mac1Key(key), covered), mac1)))
       return abuse(`a handshake message whose mac1 does not verify under the key of ${dst.name}`);
+    this.#opener?.handshake(m);
     // The sender's index is what data to the sender will carry.
     if (this.#proven.size < MAX_INDEXES) this.#proven.add(`${m.sender} ${src.name}`);
     if (m.type === 1 && this.#begun.size < MAX_INDEXES) this.#begun.set(m.sender, { from: src.name, to: dst.name });

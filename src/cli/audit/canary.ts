@@ -68,12 +68,14 @@ let n = 0;
 function round() {
   o.targets.forEach((t, i) => {
     const marker = Buffer.from(t.marker, "hex");
-    const say = (e) => { if (e && e.code !== "ECONNREFUSED") errors[e.message] = 1; };
-    const s = sockets[kind(t.address)];
+    const say = (e) => { if (e && e.code === "ECONNREFUSED") refused[i] = (refused[i] || 0) + 1; else if (e) errors[e.message] = 1; };
+    // Where nobody listens each datagram is answered by an error, and hosts limit how many they send: all go where the answer is seen.
+    const s = t.listens ? sockets[kind(t.address)] : closed[i];
+    const to = t.listens ? [o.port, t.address] : [];
     sent[i] = (sent[i] || 0) + 1;
-    s.send(fill(marker, 512), o.port, t.address, say);
-    if (n === 3) { s.send(fill(marker, 6016), o.port, t.address, say); sent[i]++; }
-    if (closed[i] && n % 4 === 1) try { closed[i].send(fill(marker, 512), say); } catch (e) { say(e); }
+    try { s.send(fill(marker, 512), ...to, say);
+    if (n === 3) { s.send(fill(marker, 6016), ...to, say); sent[i]++; } } catch (e) { say(e); }
+    if (t.listens && closed[i] && n % 4 === 1) try { closed[i].send(fill(marker, 512), say); } catch (e) { say(e); }
   });
   if (++n < o.rounds) setTimeout(round, o.interval);
   else process.stdout.write("sent\\n");
@@ -123,7 +125,7 @@ type Sender = {
 };
 
 function startSender(m: Member): Sender {
-  const targets = m.targets.map(({ address, marker, closed }) => ({ address, closed, marker: marker.toString("hex") }));
+  const targets = m.targets.map(({ address, marker, closed, listens }) => ({ address, closed, listens, marker: marker.toString("hex") }));
   const markers = [...new Set(targets.map((t) => t.marker))];
   const options = { port: CANARY_PORT, addresses: m.addresses, unbound: m.unbound ?? false, targets, markers, rounds: ROUNDS, interval: INTERVAL_MS };
   const child = startPiped(commandIn(m.place, process.execPath, "-e", SENDER, "--", JSON.stringify(options)), { env: m.place.env });

@@ -134,8 +134,8 @@ async function seen(
   for (const { tapping, links } of controls) {
     const capture = captures.find((c) => c.filter !== undefined && c.place.node === tapping.place.node)!;
     const counts = new Map<string, number>();
-    for await (const run of readEvents(capture.path))
-      for (const e of [run].flat())
+    for await (const run of readEvents(capture.path, { progress: false }))
+      for (const e of run)
         if (e.kind === "packet" && markers.some((m) => holds(e.packet.data, m)))
           counts.set(e.packet.iface.name ?? "", (counts.get(e.packet.iface.name ?? "") ?? 0) + 1);
     found.push(...links.map(({ link, what, needed }) => ({ what, needed, seen: counts.get(link) ?? 0 })));

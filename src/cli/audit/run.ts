@@ -7,6 +7,9 @@ import { type AuditReport, reportOf } from "../../capture/audit/report.ts";
 import type { CapturedPacket, CaptureEvent, CaptureInterface } from "../../capture/packet.ts";
 import { ByLink } from "../../capture/bylink.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
+import type { KeyLog } from "../../capture/keylog.ts";
+import { Opener } from "../../capture/audit/opener.ts";
+import { secretsFrom } from "../captures/keys.ts";
 import { readEvents } from "../captures/file.ts";
 import { OutputFiles } from "../captures/outputs.ts";
 
@@ -21,11 +24,14 @@ export type RunOptions = {
   /** The annotated capture. */
   readonly write?: string | undefined;
   readonly salvage?: boolean;
+  /** Keys: what they open is opened, and counts as proven. */
+  readonly keys?: readonly KeyLog[];
 };
 
 /** Throws TortieError when a file cannot be opened. */
 export async function auditFiles(inputs: readonly Input[], options: RunOptions): Promise<AuditReport> {
-  const audit = new Audit(nodeCrypto, options.inventory, { sources: inputs });
+  const opener = options.keys && new Opener(nodeCrypto, secretsFrom([], options.keys));
+  const audit = new Audit(nodeCrypto, options.inventory, { sources: inputs, opener });
   const marked = options.write === undefined ? undefined : new Marked(options.write);
   const remarks: string[] = [];
   /** Files that are captures. */
@@ -96,7 +102,7 @@ class Head {
   #at = 0;
   private constructor(input: Input, salvage: boolean) {
     this.input = input;
-    this.#runs = runs(input.path, salvage);
+    this.#runs = readEvents(input.path, { salvage });
   }
   static async open(input: Input, salvage: boolean): Promise<Head> {
     const head = new Head(input, salvage);
@@ -122,10 +128,6 @@ class Head {
       if (next.done) return;
     } while (this.#run.length === 0);
   }
-}
-
-async function* runs(path: string, salvage: boolean): AsyncGenerator<readonly CaptureEvent[]> {
-  yield* readEvents(path, { salvage });
 }
 
 /** All audited packets with their capture points; findings carry a comment. */
