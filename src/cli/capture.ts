@@ -16,6 +16,7 @@ import { forbidDumps } from "../sys/protect.ts";
 
 type Options = {
   interface: string[];
+  read?: string;
   node?: string[];
   allNodes?: boolean;
   kubeconfig?: string;
@@ -65,11 +66,13 @@ export async function main(args: string[]): Promise<number> {
     "tortie capture -i ens5 -w wire.pcapng -C 100 -W 10              the last 1000 MB, in ten files",
     "tortie capture -i ens5 -w - | tshark -r -",
     "tortie capture -i any -c 100",
+    "tortie capture -r /tmp/wire.pcapng udp port 51820",
     "tortie capture --all-nodes -i ens5 -w cluster.pcapng wireguard  every node's side, in order of time",
     "tortie capture --node k8s-w1 --node k8s-w2 -i ens5 -i wireguard.cali -w two.pcapng",
   ])
     .argument("[filter...]", "which packets, in tcpdump's language; `wireguard` is short for WireGuard's messages")
-    .requiredOption("-i, --interface <name>", 'the interface, or "any"; may be given several times', several)
+    .option("-i, --interface <name>", 'the interface, or "any"; may be given several times', several)
+    .option("-r, --read <file>", "read a file instead, as `tortie tcpdump -r` does; `tortie inspect` shows more of it")
     .option("--node <name>", "capture on this node of the cluster, through its agent; may be given several times", several)
     .option("--all-nodes", "capture on every node of the cluster")
     .option("--kubeconfig <file>", "with --node, --all-nodes: where the API is")
@@ -102,8 +105,22 @@ export async function main(args: string[]): Promise<number> {
       "after",
       "\nSIGUSR1 prints the counters so far. Files of -C and -G have their name once they are whole; until then .part stands behind it.\n",
     );
-  onAction(command, (words: string[], options: Options) => capture(words.join(" "), options));
+  onAction(command, (words: string[], raw: Partial<Options>) => {
+    if (raw.read !== undefined) return readFile(raw.read, words, raw as Options);
+    if (raw.interface === undefined)
+      throw new TortieError("Cannot capture: on which interface? -i is missing", { hint: "-i any is all of them; `tortie tcpdump -D` lists them." });
+    return capture(words.join(" "), raw as Options);
+  });
   return runProgram(command, args);
+}
+
+/** tcpdump reads files; this gives it what both know. */
+async function readFile(path: string, words: readonly string[], o: Options): Promise<number> {
+  const filter = filterOf(words.join(" "), o.filter);
+  const option = (name: string, value: string | number | undefined): string[] => (value === undefined ? [] : [name, String(value)]);
+  const flags = [...(o.link ? ["-e"] : []), ...(o.bytes ? ["-xx"] : [])];
+  const values = [...option("-w", o.write), ...option("-c", o.count), ...option("-s", o.snaplen)];
+  return (await import("./tcpdump.ts")).main(["-n", "-r", path, ...flags, ...values, "--", ...(filter === "" ? [] : [filter])]);
 }
 
 function filterOf(words: string, option: string | undefined): string {

@@ -81,6 +81,19 @@ describeWith(["tcpdump"], `other people's captures${captures.length === 0 ? " [s
   });
 });
 
+test("`tortie capture -r` reads as tcpdump does: filter, print, write", () => {
+  const file = fileOf(1);
+  const tortie = [process.execPath, TORTIE, "capture"];
+  expect(linesOf(tortie, ["-r", file, "-e", "-c", "5", "udp port 51820"])).toEqual(
+    linesOf([process.execPath, ours], ["-n", "-r", file, "-e", "-c", "5", "udp port 51820"]),
+  );
+  const out = join(directory, "read.pcap");
+  linesOf(tortie, ["-r", file, "-w", out, "-f", "icmp6"]);
+  const kept = readCapture(readFileSync(out)).packets.length;
+  expect(kept).toBe(3);
+  expect(linesOf(tortie, ["-r", file, "icmp6"]).length - 1).toBe(kept);
+});
+
 test("WireGuard's messages are said by name", () => {
   const lines = linesOf([process.execPath, ours], ["-n", "-t", "-r", fileOf(101), "wireguard"]).join("\n");
   for (const words of ["WG init sender 0x", "WG response sender 0x", "WG cookie receiver 0x", "WG data receiver 0x"]) expect(lines).toContain(words);
