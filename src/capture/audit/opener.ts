@@ -29,7 +29,7 @@ export class Opener {
       const bytes = new Uint8Array(m.bytes);
       // The capture's bytes do not stay; the fields are views of them.
       const message: InitiationMessage = { ...m, bytes, ephemeral: new Uint8Array(m.ephemeral) };
-      const replayed = replayInitiation(this.#crypto, message, this.#secrets);
+      const replayed = replayInitiation(this.#crypto, message, this.#secrets, this.#secrets.addressee(message));
       if (replayed) this.#begun.set(m.sender, { message, replayed });
       return;
     }
