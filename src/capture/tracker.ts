@@ -1,13 +1,10 @@
 // Takes a capture packet by packet: finds the WireGuard in it, follows its sessions, and opens what the secrets at hand open (sections 2.4, 1.7, 5.4).
 // Data is opened in batches: packets wait until the batch is full, and are then handed over in order.
 import { equal } from "../base/bytes.ts";
-import { decode, type DecodeOptions } from "../packet/decode.ts";
-import { UdpFinder } from "../packet/finder.ts";
-import { LINK_RAW } from "../packet/link.ts";
-import type { Layer } from "../packet/layer.ts";
-import { fragmentOf, Reassembler } from "../packet/reassemble.ts";
+import type { DecodeOptions } from "../packet/decode.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
-import { Data, DATA_HEADER, DATA_OVERHEAD, KEEPALIVE_LENGTH, MessageType, readU32 } from "../wireguard/messages.ts";
+import { Data, DATA_HEADER, DATA_OVERHEAD, readU32 } from "../wireguard/messages.ts";
+import { type Datagram, Datagrams, isHandshake } from "./datagram.ts";
 import { DataMessage, type HandshakeMessage, isKeepalive, LARGEST_FRAME, messageIn, segmentSize } from "./message.ts";
 import { Opened } from "./opened.ts";
 import { type BatchOpener, oneByOne, openMessage } from "./opener.ts";
@@ -15,8 +12,7 @@ import type { CapturedPacket } from "./packet.ts";
 import type { Secrets } from "./secrets.ts";
 import type { DirectionCounts, Seen, Session } from "./session.ts";
 import { copied, Sessions } from "./sessions.ts";
-import { type Datagram as Found, datagramOf } from "./split.ts";
-import { Ends, TrackedMessage, TrackedPacket } from "./tracked.ts";
+import { TrackedMessage, TrackedPacket } from "./tracked.ts";
 import { noteOpened, Traffic } from "./traffic.ts";
 
 export type { Opened } from "./opened.ts";
@@ -34,7 +30,6 @@ export type TrackerOptions = DecodeOptions & {
 /** Takes a packet in its turn. `false` ends the analysis. */
 export type EachPacket = (t: TrackedPacket) => boolean | void;
 
-type Datagram = { readonly frame: Uint8Array; readonly at: number; readonly end: number; readonly length: number; readonly ends: Ends };
 /** Packets that wait at most while a batch fills, most of them without data. */
 const MAX_WAITING = 1024;
 
@@ -44,10 +39,8 @@ export class Tracker {
   readonly #crypto: Crypto;
   readonly #secrets: Secrets;
   readonly #opener: BatchOpener;
-  readonly #finder: UdpFinder;
+  readonly #datagrams: Datagrams;
   readonly #traffic = new Traffic();
-  #reassembler: Reassembler;
-  #fragments = 0;
   #waiting: TrackedPacket[] = [];
   /** What is in the opener's batch, in its order. */
   #staged: Staged[] = [];
@@ -57,74 +50,57 @@ export class Tracker {
     this.#secrets = secrets;
     this.#options = options;
     this.#opener = options.opener ?? oneByOne(crypto);
-    this.#finder = new UdpFinder(options);
     this.table = new Sessions(crypto, secrets, options.live ?? false);
-    this.#reassembler = this.#newReassembler();
+    this.#datagrams = new Datagrams(options, (receiver) => {
+      const [c] = this.table.candidates(receiver);
+      if (c) c.session.incomplete++;
+    });
   }
 
   get sessions(): readonly Session[] {
     return this.table.all;
   }
-  /** IP fragments that still wait for their company: what is in them cannot be opened. */
+  /** IP fragments whose company is missing: what is in them cannot be opened. */
   get fragments(): number {
-    return this.#fragments + this.#reassembler.waiting;
+    return this.#datagrams.fragments;
   }
   /** Call after the last packet: messages of which fragments are missing are entered into their sessions. */
   end(): void {
-    this.#fragments += this.#reassembler.waiting;
-    this.#reassembler.end();
-  }
-  #newReassembler(): Reassembler {
-    return new Reassembler((first) => {
-      // UDP's header, then the message's.
-      if (first.length < 8 + DATA_HEADER || first[8] !== MessageType.DATA) return;
-      const [c] = this.table.candidates(readU32(first, 8 + Data.RECEIVER));
-      if (c) c.session.incomplete++;
-    });
+    this.#datagrams.end();
   }
 
   /** The handshake message in a packet, in memory of its own; undefined for every other packet. */
   handshakeIn(packet: CapturedPacket): Seen<HandshakeMessage> | undefined {
-    const found = this.#datagram(packet);
+    const found = this.#datagrams.find(packet);
     const m = found && isHandshake(found) ? handshakeOf({ ...found, frame: found.frame.slice() }, packet) : undefined;
     return m && { ...m, src: copied(m.src), dst: copied(m.dst) };
   }
   /** Takes all handshake messages of a capture before its packets come. Initiations first: a response may stand before its own where captures were merged. */
   learn(all: readonly Seen<HandshakeMessage>[]): void {
     for (const isInitiation of [true, false]) for (const m of all) if ((m.message.type === 1) === isInitiation) this.#follow(m);
-    this.#reassembler = this.#newReassembler();
+    this.#datagrams.startOver();
     this.table.startOver();
   }
 
   /** Takes the next packet of the capture; it goes to `each` when its turn has come, at flush() the latest. False when `each` said so. */
   take(packet: CapturedPacket, each: EachPacket): boolean {
-    const finding = this.#finder.find(packet.data, packet.iface.link);
-    if (finding === "ask") {
-      const { found, layers, put } = this.#ask(packet);
-      return this.#takeDatagram(packet, found, each, layers, put);
-    }
-    return this.#takeDatagram(packet, finding === "udp" ? this.#found(packet.data) : undefined, each);
+    return this.#takeDatagram(packet, this.#datagrams.find(packet), each);
   }
 
   /** take() for whom only the sessions matter: nothing is opened or handed over. */
   count(packet: CapturedPacket): void {
-    const f = this.#finder;
-    const { data } = packet;
-    const finding = f.find(data, packet.iface.link);
-    if (finding === "none") return;
-    if (finding === "udp") {
-      const { payload, end, length } = f;
-      if (!isMessage(data, payload, end, length)) return;
-      if (data[payload] === MessageType.DATA && segmentSize(data, payload, end) === 0) {
-        const m = new DataMessage(data, payload, end, length);
-        const known = this.table.candidates(m.receiver);
-        if (known.length === 1) return this.#traffic.note(m, endsOf(data, f), known[0]!, packet, undefined);
-      }
+    const found = this.#datagrams.find(packet);
+    if (!found) return;
+    if (!isHandshake(found) && segmentSize(found.frame, found.at, found.end) === 0) {
+      const m = new DataMessage(found.frame, found.at, found.end, found.length);
+      const known = this.table.candidates(m.receiver);
+      if (known.length === 1) return this.#traffic.note(m, found.ends, known[0]!, packet, undefined);
     }
-    this.take(packet, ignore);
+    this.#takeDatagram(packet, found, ignore);
   }
 
-  #takeDatagram(packet: CapturedPacket, found: Datagram | undefined, each: EachPacket, layers?: readonly Layer[], put?: Uint8Array): boolean {
+  #takeDatagram(packet: CapturedPacket, found: Datagram | undefined, each: EachPacket): boolean {
+    const { layers, put } = this.#datagrams;
     let messages = NO_MESSAGES;
     if (found) {
       if (isHandshake(found)) messages = this.#handshake(found, packet);
@@ -203,23 +179,6 @@ export class Tracker {
       noteOpened(c, opened.authenticated, isKeepalive(m.message));
     }
     return found;
-  }
-
-  #datagram(packet: CapturedPacket): Datagram | undefined {
-    const finding = this.#finder.find(packet.data, packet.iface.link);
-    return finding === "udp" ? this.#found(packet.data) : finding === "ask" ? this.#ask(packet).found : undefined;
-  }
-  #found(frame: Uint8Array): Datagram | undefined {
-    const f = this.#finder;
-    if (!isMessage(frame, f.payload, f.end, f.length)) return undefined;
-    return { frame, at: f.payload, end: f.end, length: f.length, ends: endsOf(frame, f) };
-  }
-  /** What only the full decoder can tell; fragments are put together. */
-  #ask(packet: CapturedPacket): { found: Datagram | undefined; layers: readonly Layer[]; put?: Uint8Array | undefined } {
-    const layers = decode(packet.data, packet.iface.link, this.#options);
-    if (!fragmentOf(layers)) return { found: asDatagram(packet.data, datagramOf(packet.data, layers)), layers };
-    const put = this.#reassembler.add(packet.data, layers);
-    return { found: put && asDatagram(put, datagramOf(put, decode(put, LINK_RAW, this.#options))), layers, put };
   }
 
   #handshake(found: Datagram, packet: CapturedPacket): TrackedMessage[] {
@@ -323,24 +282,6 @@ type Staged = { readonly message: TrackedMessage; readonly key: Uint8Array };
 const NO_MESSAGES: readonly TrackedMessage[] = [];
 const ignore: EachPacket = () => {};
 
-const isHandshake = (d: Datagram): boolean => d.frame[d.at] !== MessageType.DATA;
-/** Whether it looks like any WireGuard message; messageIn() has the last word on handshakes. */
-function isMessage(b: Uint8Array, at: number, end: number, length: number): boolean {
-  const type = b[at]!;
-  if (end - at < DATA_HEADER || type < 1 || type > 4) return false;
-  if (type !== MessageType.DATA) return true;
-  return (b[at + 1]! | b[at + 2]! | b[at + 3]!) === 0 && length >= KEEPALIVE_LENGTH;
-}
-const endsOf = (frame: Uint8Array, f: UdpFinder): Ends => new Ends(frame, f.src, f.dst, f.addressLength, f.srcPort, f.dstPort);
-function asDatagram(frame: Uint8Array, d: Found | undefined): Datagram | undefined {
-  if (!d) return undefined;
-  const at = d.udp.at + 8;
-  const end = at + d.payload.length;
-  if (!isMessage(frame, at, end, d.length)) return undefined;
-  const isV4 = d.ip.kind === "ipv4";
-  const ends = new Ends(frame, d.ip.at + (isV4 ? 12 : 8), d.ip.at + (isV4 ? 16 : 24), isV4 ? 4 : 16, d.udp.srcPort, d.udp.dstPort);
-  return { frame, at, end, length: d.length, ends };
-}
 /** The handshake message in a datagram. */
 function handshakeOf(found: Datagram, packet: CapturedPacket): Seen<HandshakeMessage> | undefined {
   const message = messageIn(found.frame, found.at, found.end, found.length);
