@@ -248,3 +248,18 @@ test("a super-datagram larger than a batch opens whole", () => {
   expect(packets.at(-1)!.messages.length).toBe(100);
   expect([opened(packets), one.counts.toResponder.failed]).toEqual([103, 0]);
 });
+
+test("a flood of handshakes stays within bounds, and what is beyond them is counted", () => {
+  const flood = new Uint8Array(s.initiation);
+  const events = new Scene().add(0, A, B, flood).packets;
+  const analysis = new Analysis({ crypto: nodeCrypto });
+  const N = 14_000;
+  for (const pass of ["learn", "open"] as const)
+    for (let i = 0; i < N; i++) {
+      const data = new Uint8Array(events[0]!.data);
+      new DataView(data.buffer).setUint32(28 + 8, i, true);
+      analysis[pass]([{ kind: "packet", packet: { ...events[0]!, number: i + 1, data } }]);
+    }
+  expect(analysis.sessions.length).toBeLessThan(N);
+  expect(analysis.sessions.length + analysis.untracked).toBe(N);
+});
