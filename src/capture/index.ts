@@ -22,6 +22,7 @@ export { type Attempt, type PeerEnd, type PeerPair, peerPairs } from "./peers.ts
 export { SECRETS_WIREGUARD } from "./packet.ts";
 export { type CaptureFile, CaptureReader, collect, readCapture, type ReaderOptions } from "./reader.ts";
 export { Secrets } from "./secrets.ts";
+export { type ByteStream, readStream } from "./stream.ts";
 export type { DirectionCounts, Session, UdpEndpoint, Way } from "./session.ts";
 export { linesOf, type Summary } from "./summary.ts";
 export { type Opened, type TrackedMessage, type TrackedPacket, Tracker, type TrackerOptions } from "./tracker.ts";

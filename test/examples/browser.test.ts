@@ -3,23 +3,10 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
-import { buildSync } from "esbuild";
 import { describe, expect, test } from "vitest";
 import { describeWith, find } from "../peers.ts";
-
-/** One script for a browser. Throws where something of Node's is imported. */
-const bundle = (entry: string): string =>
-  buildSync({
-    stdin: { contents: entry, resolveDir: fileURLToPath(new URL("../..", import.meta.url)), loader: "ts" },
-    bundle: true,
-    write: false,
-    platform: "browser",
-    format: "iife",
-    logLevel: "silent",
-    tsconfigRaw: "{}",
-  }).outputFiles[0]!.text;
+import { bundle } from "./chromium.ts";
 
 const EXPECTED = [
   "a → b: message of type 1, 148 bytes",
