@@ -29,7 +29,7 @@ export const bundle = (contents: string, options: { minify?: boolean } = {}): st
 type Event = { readonly method: string; readonly params: Record<string, unknown>; readonly sessionId?: string };
 type Answer = { readonly id: number; readonly result: Record<string, unknown>; readonly error?: { readonly message: string } };
 
-/** What a page loads: path, content. Answers to anything else are 404; `requests` has every path that was asked for. */
+/** What a page loads: path, content; and its Content-Security-Policy. Answers to anything else are 404; `requests` has every path that was asked for. */
 export class Site {
   readonly requests: string[] = [];
   readonly #server: Server;
@@ -42,7 +42,7 @@ export class Site {
       response.writeHead(content === undefined ? 404 : 200, { "content-type": type, "content-security-policy": policy }).end(content);
     });
   }
-  static async serve(files: Readonly<Record<string, string>>, policy: string): Promise<Site> {
+  static async serve(files: Readonly<Record<string, string>>, policy = ""): Promise<Site> {
     const site = new Site(files, policy);
     site.#server.listen(0, "127.0.0.1");
     await once(site.#server, "listening");
@@ -64,6 +64,7 @@ export class Chromium {
   readonly directory: string = mkdtempSync(join(tmpdir(), "tortie-test-"));
   readonly #process: ChildProcess;
   readonly #to: Writable;
+  readonly #from: Readable;
   readonly #waiting = new Map<number, { resolve: (a: Answer["result"]) => void; reject: (e: Error) => void }>();
   #next = 1;
 
@@ -72,6 +73,7 @@ export class Chromium {
     this.#process = spawn(find("chromium-headless-shell")!, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     const [, , , to, from] = this.#process.stdio as unknown as [null, null, null, Writable, Readable];
     this.#to = to;
+    this.#from = from;
     let rest = "";
     from.setEncoding("utf8").on("data", (text: string) => {
       const all = (rest + text).split("\0");
@@ -118,9 +120,11 @@ export class Chromium {
   async close(): Promise<void> {
     if (this.#process.exitCode === null) {
       const exit = once(this.#process, "exit");
-      this.#process.kill("SIGKILL");
+      await Promise.race([this.call("Browser.close").catch(() => {}), exit]);
       await exit;
     }
+    this.#to.destroy();
+    this.#from.destroy();
     // Its children end a moment after it.
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
