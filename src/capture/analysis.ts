@@ -14,7 +14,7 @@ import { type Facts, FactsCollector } from "./facts.ts";
 import { type KeyLog, type KeyLogProblem, KeyLogReader } from "./keylog.ts";
 import type { HandshakeMessage } from "./message.ts";
 import type { BatchOpener } from "./opener.ts";
-import { type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
+import { type CapturedPacket, type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
 import { Secrets } from "./secrets.ts";
 import { type DirectionCounts, type Seen, type Session, WAYS } from "./session.ts";
 import type { TrackedPacket } from "./tracked.ts";
@@ -148,6 +148,11 @@ export class Analysis {
       }
     }
     return this.#tracker.flush(take);
+  }
+
+  /** A packet once more, after open() had it: see Tracker.look(). */
+  look(packet: CapturedPacket, before?: Iterable<CapturedPacket>): TrackedPacket {
+    return this.#tracker.look(packet, before);
   }
 
   /** Call after the last packet, so that messages in fragments that never met are told. */

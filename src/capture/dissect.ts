@@ -72,7 +72,8 @@ export class Dissector {
   }
 }
 
-type Context = Pick<Scope, "secrets" | "first" | "previous" | "shown" | "section" | "names" | "labels">;
+/** What is known of a packet beside its bytes. */
+export type Context = Pick<Scope, "secrets" | "first" | "previous" | "shown" | "section" | "names" | "labels">;
 
 /** A packet of which nothing else is known. */
 const ALONE: Context = {

@@ -95,10 +95,11 @@ export type Note = { readonly offset: number; readonly what: string };
 /** What a section says of the machine and the program that wrote it. */
 export type SectionTexts = { readonly hardware?: string; readonly os?: string; readonly application?: string; readonly comments?: readonly string[] };
 
+/** `offset`: the first byte of its block or record in the file, where it comes from one. */
 export type CaptureEvent =
-  | ({ readonly kind: "section"; readonly format: CaptureFormat; readonly littleEndian: boolean } & SectionTexts)
-  | { readonly kind: "interface"; readonly iface: CaptureInterface }
-  | { readonly kind: "packet"; readonly packet: CapturedPacket }
+  | ({ readonly kind: "section"; readonly format: CaptureFormat; readonly littleEndian: boolean; readonly offset?: number } & SectionTexts)
+  | { readonly kind: "interface"; readonly iface: CaptureInterface; readonly offset?: number }
+  | { readonly kind: "packet"; readonly packet: CapturedPacket; readonly offset?: number }
   | { readonly kind: "secrets"; readonly secrets: SecretsBlock }
   | { readonly kind: "names"; readonly names: readonly NameRecord[] }
   | { readonly kind: "statistics"; readonly statistics: CaptureStatistics }

@@ -95,7 +95,7 @@ class PcapParser implements Format {
         found.note(base + at, `packet ${number}: the fraction of its time is a second or more (${fraction}): carried over`);
       const packet = new FilePacket(number, iface, this.#clock(seconds, fraction), bytes.subarray(at + header, at + total), original);
       if (this.#modified) packet.flag(bytes[at + 22] === OUTGOING ? 2 : bytes[at + 22] === 0 ? 1 : 0);
-      found.add({ kind: "packet", packet });
+      found.add({ kind: "packet", packet, offset: base + at });
       at += total;
     }
     this.need = header;
@@ -122,9 +122,9 @@ class PcapParser implements Format {
       this.stopped = true;
       return;
     }
-    found.add({ kind: "section", format: this.#nanoseconds ? "pcap-ns" : "pcap", littleEndian: le });
+    found.add({ kind: "section", format: this.#nanoseconds ? "pcap-ns" : "pcap", littleEndian: le, offset });
     if (linkField & 0x0bff_0000) found.note(offset + 20, `the link type's field has bits that mean nothing (${linkField.toString(16)}): left out`);
-    found.add({ kind: "interface", iface: this.#iface });
+    found.add({ kind: "interface", iface: this.#iface, offset });
   }
 
   #wait({ bytes, base, final }: Piece, at: number, need: number, block: string, found: Findings): number {

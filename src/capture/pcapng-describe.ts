@@ -21,7 +21,7 @@ const optionsOf = ({ bytes, view, from, to, littleEndian }: Body, at: number): O
 const given = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
 
-export function readSection(body: Body): { event: CaptureEvent; damage: string | undefined } {
+export function readSection(body: Body): { event: Extract<CaptureEvent, { kind: "section" }>; damage: string | undefined } {
   const o = optionsOf(body, 16);
   const texts = given({ hardware: o.text(2), os: o.text(3), application: o.text(4) });
   return { event: { kind: "section", format: "pcapng", littleEndian: body.littleEndian, ...texts, comments: o.comments }, damage: o.damage };

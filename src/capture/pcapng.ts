@@ -164,7 +164,7 @@ class PcapngParser implements Format {
     if (lost > 0) packet.dropped = BigInt(lost);
     const options = data + ((captured + 3) & ~3);
     const damage = options < to ? readPacketOptions(bytes, v, options, to, le, packet) : undefined;
-    found.add({ kind: "packet", packet });
+    found.add({ kind: "packet", packet, offset: base + at });
     return damage;
   }
 
@@ -174,7 +174,7 @@ class PcapngParser implements Format {
     const le = this.#le;
     const offset = base + at;
     const body: Body = { bytes, view: v, from, to, littleEndian: le };
-    if (type === SHB) return this.#section(body, found);
+    if (type === SHB) return this.#section(body, offset, found);
     if (this.#skipSection) return undefined;
     switch (type) {
       case 1:
@@ -191,7 +191,7 @@ class PcapngParser implements Format {
         const captured = Math.min(original, snaplen, to - from - 4);
         if (captured > MAX_PACKET) return `it holds ${captured} bytes, more than ${MAX_PACKET}, the most a packet can have`;
         const data = bytes.subarray(from + 4, from + 4 + captured);
-        found.add({ kind: "packet", packet: new FilePacket(++this.#packets, first.iface, undefined, data, original) });
+        found.add({ kind: "packet", packet: new FilePacket(++this.#packets, first.iface, undefined, data, original), offset });
         return undefined;
       }
       case 4: {
@@ -226,7 +226,7 @@ class PcapngParser implements Format {
     }
   }
 
-  #section(body: Body, found: Findings): string | undefined {
+  #section(body: Body, offset: number, found: Findings): string | undefined {
     const major = body.view.getUint16(body.from + 4, this.#le);
     const minor = body.view.getUint16(body.from + 6, this.#le);
     this.#interfaces = [];
@@ -234,7 +234,7 @@ class PcapngParser implements Format {
     this.#skipSection = major !== 1;
     if (this.#skipSection) return `version ${major}.${minor} of pcapng is not known: its section is left out`;
     const { event, damage } = readSection(body);
-    found.add(event);
+    found.add({ ...event, offset });
     return damage;
   }
 
@@ -246,7 +246,7 @@ class PcapngParser implements Format {
     const { iface, clock, damage } = readInterface(body, this.#interfaceCount++);
     if (typeof clock === "string") found.note(offset, `interface ${iface.id}: ${clock}: its packets have no time`);
     this.#interfaces.push({ iface, clock: typeof clock === "string" ? noClock : clock });
-    found.add({ kind: "interface", iface });
+    found.add({ kind: "interface", iface, offset });
     return damage;
   }
 

@@ -4,7 +4,7 @@ import { equal, toHex } from "../base/bytes.ts";
 import { compareIp, formatEndpoint } from "../base/ip.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
 import { Cookie, Initiation, Response } from "../wireguard/messages.ts";
-import { type CookieMessage, type InitiationMessage, mac1Of, mac2Of, type ResponseMessage } from "./message.ts";
+import { type CookieMessage, type HandshakeMessage, type InitiationMessage, mac1Of, mac2Of, type ResponseMessage } from "./message.ts";
 import { openCookie, replayInitiation, replayResponse } from "./replay.ts";
 import type { Secrets } from "./secrets.ts";
 import { hasData, newSession, type Seen, type Session, type UdpEndpoint, type Way } from "./session.ts";
@@ -139,6 +139,14 @@ export class Sessions {
     const s = list.find((x) => x.initiator && sameEndpoint(x.initiator, dst)) ?? list[0];
     if (s) s.cookieReply ??= frame;
     return s;
+  }
+
+  /** The session that a handshake message was found to belong to; nothing is changed. */
+  sessionOf(m: HandshakeMessage, frame: number): Session | undefined {
+    if (m.type === 1) return this.#byHandshake.get(handshakeId(m));
+    const known = this.#with(m.receiver);
+    if (m.type === 3) return known.find((s) => s.cookieReply === frame) ?? known[0];
+    return known.find((s) => s.response && equal(s.response.message.ephemeral, m.ephemeral));
   }
 
   /** True when mac2 verifies under a cookie that the capture showed. */

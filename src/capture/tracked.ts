@@ -110,6 +110,10 @@ export class TrackedPacket {
     if (this.#put) this.#whole ??= { bytes: this.#put, layers: decodeIp(this.#put, this.#options) };
     return this.#whole;
   }
+  /** True when `whole` is there, which is not decoded for the question. */
+  get isPut(): boolean {
+    return this.#put !== undefined;
+  }
   /** The same in memory of its own, which may be kept. */
   copy(): TrackedPacket {
     const data = this.packet.data.slice();

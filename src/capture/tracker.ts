@@ -40,6 +40,8 @@ export class Tracker {
   readonly #secrets: Secrets;
   readonly #opener: BatchOpener;
   readonly #datagrams: Datagrams;
+  /** For packets that are looked at once more. */
+  readonly #again: Datagrams;
   readonly #traffic = new Traffic();
   #waiting: TrackedPacket[] = [];
   /** What is in the opener's batch, in its order. */
@@ -51,6 +53,7 @@ export class Tracker {
     this.#options = options;
     this.#opener = options.opener ?? oneByOne(crypto);
     this.table = new Sessions(crypto, secrets, options.live ?? false);
+    this.#again = new Datagrams(options, () => {});
     this.#datagrams = new Datagrams(options, (receiver) => {
       const [c] = this.table.candidates(receiver);
       if (c) c.session.incomplete++;
@@ -179,6 +182,50 @@ export class Tracker {
       noteOpened(c, opened.authenticated, isKeepalive(m.message));
     }
     return found;
+  }
+
+  /**
+   * A packet once more, some time after its turn: what it is found to be with the keys that are known by now. Nothing is counted, and it may be kept.
+   * `before`: packets that may hold the other fragments of its IP packet.
+   */
+  look(packet: CapturedPacket, before: Iterable<CapturedPacket> = []): TrackedPacket {
+    const again = this.#again;
+    again.startOver();
+    for (const p of before) again.find(p);
+    const found = again.find(packet);
+    const { layers, put } = again;
+    const messages = !found ? NO_MESSAGES : isHandshake(found) ? this.#handshakeAgain(found, packet) : this.#dataAgain(found, packet);
+    for (const m of messages) m.opened?.keep();
+    return new TrackedPacket(packet, messages, this.#options, layers, put);
+  }
+  #handshakeAgain(found: Datagram, packet: CapturedPacket): TrackedMessage[] {
+    const seen = handshakeOf(found, packet);
+    if (!seen) return [];
+    const { message } = seen;
+    const session = this.table.sessionOf(message, packet.number);
+    const t = Object.assign(new TrackedMessage(message, found.ends), { session });
+    return [
+      message.type === 3 ? t : Object.assign(t, { addressee: this.#secrets.addressee(message)?.publicKey, mac2Ok: this.table.mac2Ok(message) }),
+    ];
+  }
+  #dataAgain({ frame, at, end, length, ends }: Datagram, packet: CapturedPacket): TrackedMessage[] {
+    const part = (from: number, to: number, size: number): TrackedMessage => {
+      const m = new DataMessage(frame, from, to, size);
+      const t = new TrackedMessage(m, ends);
+      const [c] = this.table.ranked(m.receiver, packet.number, t.dst);
+      Object.assign(t, { session: c?.session, way: c?.way });
+      if (this.#options.open !== false) this.#try(t, m, packet, undefined);
+      return t;
+    };
+    const whole = part(at, end, length);
+    const size = whole.opened ? 0 : segmentSize(frame, at, end);
+    if (size === 0) return [whole];
+    const parts: TrackedMessage[] = [];
+    for (let from = at; from < end; from += size) {
+      const to = Math.min(from + size, end);
+      parts.push(part(from, to, to === end ? length - (from - at) : size));
+    }
+    return parts;
   }
 
   #handshake(found: Datagram, packet: CapturedPacket): TrackedMessage[] {

@@ -32,6 +32,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "audit", group: "Proof", summary: "prove that no pod packet leaves in the clear", load: () => import("./audit.ts") },
   { name: "capture", group: "Captures", summary: "capture packets, with the keys to open them on request", load: () => import("./capture.ts") },
   { name: "inspect", group: "Captures", summary: "what is in a capture file", load: () => import("./inspect.ts") },
+  { name: "view", group: "Captures", summary: "a capture on the whole terminal, also live", load: () => import("./view.ts") },
   { name: "decrypt", group: "Captures", summary: "open a capture, or say why it does not open", load: () => import("./decrypt.ts") },
   {
     name: "keylog",
