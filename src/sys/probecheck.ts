@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { gunzipSync } from "node:zlib";
+import { TRACEFS_PLACES } from "./tracefs.ts";
 import { ARCHITECTURES, HANDSHAKE_SYMBOL } from "./wireguardprobe.ts";
 
 export type Finding = {
@@ -67,9 +68,8 @@ export function checkProbes(machine: Machine = thisMachine()): readonly Finding[
   };
 
   const mount = (): Finding => {
-    const places = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-    const mounted = places.find((p) => existsSync(`${root}${p}/README`));
-    const usable = places.find((p) => existsSync(`${root}${p}/kprobe_events`));
+    const mounted = TRACEFS_PLACES.find((p) => existsSync(`${root}${p}/README`));
+    const usable = TRACEFS_PLACES.find((p) => existsSync(`${root}${p}/kprobe_events`));
     if (usable !== undefined) return fine("tracefs", `mounted at ${usable}`);
     if (mounted !== undefined) return missing("tracefs", `mounted at ${mounted}, without kprobe_events: this kernel has no kprobe events`);
     return missing("tracefs", "not mounted", "mount -t tracefs nodev /sys/kernel/tracing");
@@ -97,6 +97,7 @@ export function checkProbes(machine: Machine = thisMachine()): readonly Finding[
   };
 
   const types = (): Finding => {
+    // Of a module that is not loaded, nothing is told.
     const where = ["wireguard", "vmlinux"].map((name) => `/sys/kernel/btf/${name}`).find((p) => existsSync(root + p));
     return where === undefined
       ? unknown("offsets", "no /sys/kernel/btf: the table for Linux 5.6 and later is used; neither --interface nor --existing")

@@ -17,15 +17,14 @@ import { TortieError } from "../base/errors.ts";
 import { identify } from "./ns.ts";
 import { readable } from "./poller.ts";
 
-const PLACES = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+/** Where it is mounted by habit: by itself since Linux 4.1, or below debugfs. */
+export const TRACEFS_PLACES: readonly string[] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /** Per processor. An event with four keys takes some 200 bytes of it. */
 const BUFFER_KB = 256;
 const CHUNK = 64 << 10;
 
 /** Where tracefs is mounted, with kprobe events in it. */
-export const tracefs = (): string | undefined => PLACES.find((p) => existsSync(`${p}/kprobe_events`));
-/** Where tracefs is mounted, whatever is in it. */
-export const bareTracefs = (): string | undefined => PLACES.find((p) => existsSync(`${p}/README`));
+export const tracefs = (): string | undefined => TRACEFS_PLACES.find((p) => existsSync(`${p}/kprobe_events`));
 
 /** Of this process: another one with its number would have another start. The namespace, because numbers mean nothing outside it. */
 function ownName(pid = process.pid): string {

@@ -10,7 +10,7 @@ import { readCapture } from "../../src/capture/reader.ts";
 import { nodeCrypto } from "../../src/crypto/node.ts";
 import { eventually, type Spawned } from "../device/host.ts";
 import { IF, inner, newKey, ping, publicOf, tunnel, type Tunnel } from "../device/tunnel.ts";
-import { describeRoot, TORTIE } from "../peers.ts";
+import { describeRoot, describeWith, find, TORTIE } from "../peers.ts";
 
 /** On a busy machine programs take long to start. */
 const LATE = 60_000;
@@ -166,5 +166,30 @@ describeRoot("WG_KEYLOGFILE", () => {
       await t.close();
       rmSync(path, { force: true });
     }
+  });
+
+  describeWith(["tshark"], "a tshark that watches", () => {
+    test("opens every packet as it passes: the file is ahead of the wire", async () => {
+      const path = join(tmpdir(), `tortie-test-keylog-live-${process.pid}`);
+      // It is there before the devices, as somebody would have it who waits for them.
+      writeFileSync(path, "", { mode: 0o600 });
+      // Several messages that leave as one are what tshark cannot open (docs/keys.md).
+      const t = await tunnel({ psk: true, env: { WG_KEYLOGFILE: path, TORTIE_WITHOUT: "all" } });
+      try {
+        const watch = t.a.host.spawn([find("tshark")!, "-i", "eth0", "-l", "-o", `wg.keylog_file:${path}`, "-f", "udp port 51820"]);
+        await eventually(() => expect(watch.output()).toMatch(/Capturing on/), LATE);
+        // It says so before it does: its packet socket is then in the list, under the headings.
+        await eventually(() => expect(t.a.host.run("cat", "/proc/net/packet").trim().split("\n").length).toBeGreaterThan(1), LATE);
+        t.configure();
+        await eventually(() => expect(ping(t.a, inner(2, 4), 5)).toBe(5), LATE);
+        await eventually(() => expect(watch.output()).toMatch(/Echo \(ping\) reply/), LATE);
+        expect(watch.output()).toMatch(/Handshake Initiation[^]*Handshake Response/);
+        // Not one was passed over.
+        expect(watch.output()).not.toMatch(/Transport Data/);
+      } finally {
+        await t.close();
+        rmSync(path, { force: true });
+      }
+    });
   });
 });

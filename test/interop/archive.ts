@@ -37,7 +37,6 @@ export function writeArchive(path: string, contents: Contents, wanted: (file: st
   try {
     for (const [to, from] of contents) add(to.replace(/^\//, ""), from);
     entry("TRAILER!!!", 0, new Uint8Array());
-    // An archive may follow only where the kernel looks for one: on a word.
   } finally {
     closeSync(fd);
   }
