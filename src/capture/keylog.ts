@@ -175,8 +175,8 @@ export class KeyLogReader {
     // Lines of a wg(8) configuration that hold no key, and marks of ours for later.
     if (name.startsWith("WGX_") || WG_OTHER.has(name.toLowerCase())) return;
     const near = NAMES.map((n) => ({ n, same: commonPrefix(n, name.toUpperCase()) })).sort((x, y) => y.same - x.same)[0]!;
-    // What is long and has no "_" may be a key with something after it: it is not repeated.
-    const said = name.length <= 20 || name.includes("_") ? `"${name.slice(0, 40)}"` : "what stands before the =";
+    // What is long and like no name may be a key with something after it: it is not repeated.
+    const said = name.length <= 12 || near.same >= 5 ? `"${name.slice(0, 40)}"` : "what stands before the =";
     this.#problem("refused", `${said} is no kind of key${near.same >= 5 ? `: ${near.n} is` : ""}`);
   }
 
