@@ -37,9 +37,11 @@ export const analyses = (corpus: readonly Uint8Array[], log: string): Fuzzer => 
       const analysis = new Analysis({ crypto: nodeCrypto, live, logs: dice.chance(0.7) ? [keys] : [] });
       if (!live) analysis.learn(events);
       const dissector = new Dissector({ secrets: analysis.secrets, flows: true, pcapng: true });
-      let packets = 0;
+      /** By number: live, a packet comes once more when keys come that open it. */
+      const packets = new Set<number>();
       const each = (t: TrackedPacket): void => {
-        packets++;
+        if (!live && packets.has(t.packet.number)) throw new Error(`packet ${t.packet.number} was handed over twice`);
+        packets.add(t.packet.number);
         const d = dissector.add(t);
         linesOf(t, d);
         treeLines(d.tree());
@@ -48,10 +50,10 @@ export const analyses = (corpus: readonly Uint8Array[], log: string): Fuzzer => 
           if (m.opened && m.opened.bytes.length > t.packet.data.length + 65_535) throw new Error("an inner packet larger than what holds it");
       };
       analysis.open(events, each);
-      if (live) analysis.addKeys(keys);
+      if (live) analysis.addKeys(keys, each);
       analysis.end();
       const expected = events.filter((e) => e.kind === "packet").length;
-      if (packets !== expected) throw new Error(`${packets} of ${expected} packets were handed over`);
+      if (packets.size !== expected) throw new Error(`${packets.size} of ${expected} packets were handed over`);
       introduce(analysis.secrets, analysis.sessions);
       for (const s of analysis.sessions) examine(s, analysis.secrets);
       for (const p of peerPairs(analysis.sessions)) alarmsOf(p);

@@ -1,6 +1,7 @@
 // Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
 export { type Alarm, type AlarmCode, alarmsOf } from "./alarms.ts";
 export { analyse, Analysis, type AnalysisOptions, type EachPacket, type Source, survey } from "./analysis.ts";
+export { type DisplayFilter, displayFilter } from "./display/index.ts";
 export { Dissection, Dissector, type DissectorOptions } from "./dissect.ts";
 export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";
 export {
@@ -21,6 +22,7 @@ export type * from "./packet.ts";
 export { type Attempt, type PeerEnd, type PeerPair, peerPairs } from "./peers.ts";
 export { SECRETS_WIREGUARD } from "./packet.ts";
 export { type CaptureFile, CaptureReader, collect, readCapture, type ReaderOptions } from "./reader.ts";
+export { InnerWriter, Rewriter, type RewriteOptions } from "./rewrite.ts";
 export { Secrets } from "./secrets.ts";
 export { type ByteStream, readStream } from "./stream.ts";
 export type { DirectionCounts, Session, UdpEndpoint, Way } from "./session.ts";

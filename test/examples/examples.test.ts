@@ -1,9 +1,10 @@
 // The examples, run as a user runs them: against the built package, through its public names.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readCapture } from "../../src/capture/reader.ts";
 import { eventually, Host, type Spawned } from "../device/host.ts";
 import { answers, newKey, publicOf, WG } from "../device/tunnel.ts";
 import { describeRoot, find } from "../peers.ts";
@@ -29,6 +30,47 @@ test("two-tunnels.ts: a handshake and an IP packet, in memory, in 20 lines", () 
   ]);
   const code = readFileSync(path("two-tunnels"), "utf8").split("\n");
   expect(code.filter((line) => line !== "" && !line.startsWith("//") && !line.startsWith("import")).length).toBeLessThanOrEqual(20);
+});
+
+/** Runs an example to its end. */
+function run(name: string, ...args: string[]): { code: number | null; lines: string[] } {
+  const [program, ...rest] = example(name, ...args);
+  const { status, stdout, stderr } = spawnSync(program!, rest, { encoding: "utf8" });
+  expect(stderr).toBe("");
+  return { code: status, lines: stdout.trim().split("\n") };
+}
+const captured = (name: string): string => new URL(`../captures/${name}`, import.meta.url).pathname;
+
+test("open-capture.ts: what is inside a capture, in 20 lines; and why one does not open", () => {
+  const opened = run("open-capture", captured("wggo-psk-v4.pcap"), captured("wggo-psk-v4.initiator.keys"));
+  expect(opened.code).toBe(0);
+  expect(opened.lines.filter((l) => /^\d+ \S+ → \S+ /.test(l)).length).toBe(22);
+  expect(opened.lines.at(-1)).toMatch(/^session 0: .*22 of 22 data packets/);
+  expect(run("open-capture", captured("wggo-psk-v4.pcap")).lines.at(-1)).toMatch(/^session 0: .*ephemeral/);
+  const code = readFileSync(path("open-capture"), "utf8").split("\n");
+  expect(code.filter((line) => line !== "" && !line.startsWith("//") && !line.startsWith("import")).length).toBeLessThanOrEqual(20);
+});
+
+test("leak-audit.ts: frames that leak, and a verdict that is the exit code", () => {
+  const { code, lines } = run("leak-audit", captured("leak-nodeA-rich.pcapng"), captured("leak-inventory.json"), "node-a");
+  expect(lines.at(-1)).toMatch(/^FAIL: [1-9][0-9]* flows of pods unencrypted$/);
+  expect(lines.filter((l) => /^packet \d+: /.test(l)).length).toBeGreaterThan(10);
+  expect(code).toBe(2);
+});
+
+test("annotate.ts: a pcapng whose comments say what is inside, and that holds no key", () => {
+  const directory = mkdtempSync(join(tmpdir(), "tortie-test-"));
+  try {
+    const output = join(directory, "annotated.pcapng");
+    run("annotate", captured("wggo-psk-v4.pcap"), captured("wggo-psk-v4.initiator.keys"), output);
+    const file = readCapture(readFileSync(output));
+    const original = readCapture(readFileSync(captured("wggo-psk-v4.pcap")));
+    expect(file.packets.map((p) => [p.time, p.data])).toEqual(original.packets.map((p) => [p.time, p.data]));
+    expect(file.packets.filter((p) => p.comments.some((c) => c.startsWith("inside: "))).length).toBe(22);
+    expect(file.secrets).toEqual([]);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 describeRoot("examples with a real device", () => {
