@@ -23,8 +23,11 @@ import { type TreeNode, treeOf } from "./tree.ts";
 
 export type DissectorOptions = {
   readonly secrets: Secrets;
-  /** Follow streams: numbers of streams, relative sequence numbers, which request a reply answers (flows.ts). @default false */
-  readonly flows?: boolean;
+  /**
+   * Follow streams: numbers of streams, relative sequence numbers, which request a reply answers (flows.ts). "lines": as far as
+   * lines tell of it, which say nothing of UDP's streams. @default false
+   */
+  readonly flows?: boolean | "lines";
   /** Names of addresses, from the file. */
   readonly names?: readonly NameRecord[];
   readonly labels?: Labels;
@@ -63,7 +66,7 @@ export class Dissector {
       labels,
     });
     this.#previous = time;
-    if (this.#flows) this.#flows.visit(d.parts);
+    if (this.#flows && (this.#options.flows === true || mayFlow(tracked))) this.#flows.visit(d.parts);
     return d;
   }
   /** Says that the packet was shown: the next one's frame.time_delta_displayed counts from it. */
@@ -73,8 +76,11 @@ export class Dissector {
 }
 
 /** What is known of a packet beside its bytes. */
-export type Context = Pick<Scope, "secrets" | "first" | "previous" | "shown" | "section" | "names" | "labels">;
+export /** False for WireGuard that is not opened: its line tells nothing of a flow. */
+const mayFlow = (t: TrackedPacket): boolean => t.messages.length === 0 || t.messages.some((m) => m.opened);
 
+/** What a dissection may know beyond its packet. */
+export type Context = Pick<Scope, "secrets" | "first" | "previous" | "shown" | "section" | "names" | "labels">;
 /** A packet of which nothing else is known. */
 const ALONE: Context = {
   secrets: undefined,
@@ -87,19 +93,41 @@ const ALONE: Context = {
 };
 
 /** One packet, dissected as far as somebody asks. */
-export class Dissection {
+export class Dissection implements Scope {
   readonly tracked: TrackedPacket;
-  readonly #scope: Scope;
+  readonly #context: Context;
   #parts: Part[] | undefined;
+  #few: Part[] | undefined;
 
   constructor(tracked: TrackedPacket, context: Context = ALONE) {
     this.tracked = tracked;
-    this.#scope = { ...context, tracked, protocols: () => this.protocols(), payloadEnd, ends: (p) => this.#ends(p) };
+    this.#context = context;
+  }
+  get secrets(): Secrets | undefined {
+    return this.#context.secrets;
+  }
+  get first(): bigint | undefined {
+    return this.#context.first;
+  }
+  get previous(): bigint | undefined {
+    return this.#context.previous;
+  }
+  get shown(): bigint | undefined {
+    return this.#context.shown;
+  }
+  get section(): number | undefined {
+    return this.#context.section;
+  }
+  get names(): ReadonlyMap<string, string> | undefined {
+    return this.#context.names;
+  }
+  get labels(): Labels | undefined {
+    return this.#context.labels;
   }
 
   /** The layers, outermost first, through what keys opened. */
   get parts(): readonly Part[] {
-    this.#parts ??= partsOf(this.tracked, this.#scope);
+    this.#parts ??= partsOf(this.tracked, this);
     return this.#parts;
   }
   /** Parts of what the n-th opened message holds. */
@@ -111,8 +139,16 @@ export class Dissection {
   values(name: string | Field): Value[] {
     const f = typeof name === "string" ? field(name) : name;
     const found: Value[] = [];
-    if (f) for (const p of this.parts) this.valuesIn(f, p, found);
+    if (f) for (const p of this.#partsFor(f)) this.valuesIn(f, p, found);
     return found;
+  }
+  /** Fields of the frame, and of WireGuard where there is some, need no other layer. */
+  #partsFor(f: Field): readonly Part[] {
+    if (this.#parts) return this.#parts;
+    const isFrame = isOnly(f, FRAME);
+    if (!isFrame && !(isOnly(f, WIREGUARD) && this.tracked.messages.length > 0)) return this.parts;
+    this.#few ??= [frameOf(FRAME, this.tracked, this), ...this.tracked.messages.map((m) => messagePart(m, this.tracked, this))];
+    return this.#few;
   }
   valuesIn(f: Field, p: Part, into: Value[]): void {
     const ways = f.ways.get(p.protocol.name);
@@ -157,25 +193,23 @@ export class Dissection {
       .join(":");
   }
 
-  /** Where the packet ends that this link layer carries. */
-  #ends(p: Part): number | undefined {
+  payloadEnd(p: Part): number {
+    if (p.protocol === IPV4) {
+      const total = p.uint(2, 2) ?? 0;
+      return total < p.length ? p.end : p.at + total;
+    }
+    const length = p.uint(4, 2) ?? 0;
+    return length === 0 && p.uint(6, 1) === 0 ? p.end : p.at + 40 + length;
+  }
+  ends(p: Part): number | undefined {
     const next = this.parts[this.parts.indexOf(p) + 1];
     if (next?.protocol === ARP) return next.at + next.length;
-    if (next?.protocol === VLAN) return this.#ends(next);
-    return next?.protocol === IPV4 || next?.protocol === IPV6 ? Math.min(payloadEnd(next), next.bytes.length) : undefined;
+    if (next?.protocol === VLAN) return this.ends(next);
+    return next?.protocol === IPV4 || next?.protocol === IPV6 ? Math.min(this.payloadEnd(next), next.bytes.length) : undefined;
   }
 }
 
 const EXTENSION_NAMES: Readonly<Record<number, string>> = { 0: "ipv6.hopopts", 43: "ipv6.routing", 44: "ipv6.fraghdr", 60: "ipv6.dstopts" };
-
-function payloadEnd(p: Part): number {
-  if (p.protocol === IPV4) {
-    const total = p.uint(2, 2) ?? 0;
-    return total < p.length ? p.end : p.at + total;
-  }
-  const length = p.uint(4, 2) ?? 0;
-  return length === 0 && p.uint(6, 1) === 0 ? p.end : p.at + 40 + length;
-}
 
 const PROTOCOL_OF: Partial<Record<Layer["kind"], Protocol>> = {
   ethernet: ETHERNET,
@@ -196,9 +230,26 @@ const PROTOCOL_OF: Partial<Record<Layer["kind"], Protocol>> = {
   data: DATA,
 };
 
+const isOnly = (f: Field, protocol: Protocol): boolean => f.ways.size === 1 && f.ways.has(protocol.name);
+function frameOf(protocol: Protocol, t: TrackedPacket, scope: Scope): Part {
+  const { data } = t.packet;
+  return new Part({ protocol, bytes: data, at: 0, length: data.length, end: data.length, scope });
+}
+/** A message lies in the frame's bytes, or in those put together, and is shown there. */
+function messagePart(m: TrackedMessage, t: TrackedPacket, scope: Scope): Part {
+  const { bytes } = m.message;
+  const base = t.whole?.bytes ?? t.packet.data;
+  const at = bytes.byteOffset - base.byteOffset;
+  const isInside = bytes.buffer === base.buffer && at >= 0 && at + bytes.length <= base.length;
+  const place = isInside
+    ? { bytes: base, at, length: bytes.length, end: at + bytes.length }
+    : { bytes, at: 0, length: bytes.length, end: bytes.length };
+  return new Part({ protocol: WIREGUARD, ...place, scope, message: m, pane: t.whole ? "Reassembled" : "Frame" });
+}
+
 function partsOf(t: TrackedPacket, scope: Scope): Part[] {
   const data = t.packet.data;
-  const frame = (protocol: Protocol): Part => new Part({ protocol, bytes: data, at: 0, length: data.length, end: data.length, scope });
+  const frame = (protocol: Protocol): Part => frameOf(protocol, t, scope);
   const parts: Part[] = [];
   if (t.packet.comments.length > 0) parts.push(frame(COMMENT));
   parts.push(frame(FRAME));
@@ -222,15 +273,7 @@ function partsOf(t: TrackedPacket, scope: Scope): Part[] {
     }
   }
   for (const m of t.messages) {
-    const { bytes } = m.message;
-    const base = t.whole?.bytes ?? data;
-    // A message lies in the frame's bytes, and is shown there.
-    const at = bytes.buffer === base.buffer ? bytes.byteOffset - base.byteOffset : 0;
-    const inBase = at >= 0 && at + bytes.length <= base.length && bytes.buffer === base.buffer;
-    const place = inBase
-      ? { bytes: base, at, length: bytes.length, end: at + bytes.length }
-      : { bytes, at: 0, length: bytes.length, end: bytes.length };
-    parts.push(new Part({ protocol: WIREGUARD, ...place, scope, message: m, pane: t.whole ? "Reassembled" : "Frame" }));
+    parts.push(messagePart(m, t, scope));
     if (m.opened && m.opened.bytes.length > 0)
       layerParts(m.opened.layers, { bytes: m.opened.bytes, scope, pane: "Decrypted Packet", explained: false, message: m }, parts);
   }
@@ -262,7 +305,7 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
     const common = { bytes, at, length, end, scope, layer, message, quoted: quoting !== undefined, ...(pane ? { pane } : {}) };
     if ((layer.kind === "extension" && layer.header !== 51) || layer.kind === "fragment") {
       const p = new Part({ ...common, protocol: IPV6, parent: ip6 });
-      ip6?.extensions.push(p);
+      if (ip6) ip6.extensions = [...ip6.extensions, p];
       continue;
     }
     const protocol = layer.kind === "extension" ? AH : PROTOCOL_OF[layer.kind]!;
@@ -281,7 +324,8 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
     if ((layer.kind === "ipv4" && layer.moreFragments) || (ip6 && isFirst(layers[i + 1]))) {
       const from = layer.kind === "ipv4" ? at + length : layers[i + 1]!.at + layers[i + 1]!.length;
       if (isFirst(layers[i + 1]))
-        ip6?.extensions.push(new Part({ ...common, ...placeOf(layers[i + 1]!), layer: layers[i + 1], protocol: IPV6, parent: p }));
+        if (ip6)
+          ip6.extensions = [...ip6.extensions, new Part({ ...common, ...placeOf(layers[i + 1]!), layer: layers[i + 1], protocol: IPV6, parent: p })];
       if (from < end) parts.push(new Part({ ...common, protocol: DATA, at: from, length: end - from }));
       return;
     }

@@ -8,6 +8,8 @@ import type { Scope } from "./scope.ts";
 /** Bytes that fields lie in: the frame, an IP packet put together from fragments, what keys opened of message `message` (0 the first). */
 export type Pane = "Frame" | "Reassembled" | "Decrypted Static" | "Decrypted Timestamp" | "Decrypted Packet";
 
+const NONE: readonly Part[] = [];
+
 export class Part {
   readonly protocol: Protocol;
   readonly bytes: Uint8Array;
@@ -31,7 +33,7 @@ export class Part {
   /** The part that carries this one: for TCP, UDP and ICMP their IP. */
   carrier: Part | undefined = undefined;
   /** Extension headers behind this IPv6 header. */
-  readonly extensions: Part[] = [];
+  extensions: readonly Part[] = NONE;
 
   constructor(o: {
     protocol: Protocol;

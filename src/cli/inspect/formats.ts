@@ -17,17 +17,17 @@ export type Format = {
   readonly packet: (d: Dissection, first: bigint | undefined) => string;
   readonly between?: string;
   readonly foot?: string;
-  /** It shows what only the packets before one tell. */
-  readonly flows: boolean;
+  /** It shows what only the packets before one tell; "lines": as far as lines do. */
+  readonly flows: boolean | "lines";
 };
 
 const lines = (all: readonly string[]): string => `${all.map(printable).join("\n")}\n`;
 
 /** One line a packet; the inner packet's under it. */
-export const LIST: Format = { flows: true, packet: (d, first) => lines(packetLines(d.tracked, first, d)) };
+export const LIST: Format = { flows: "lines", packet: (d, first) => lines(packetLines(d.tracked, first, d)) };
 /** As tshark: the inner packet's line in place of the outer one's. */
 export const TSHARK_LIST: Format = {
-  flows: true,
+  flows: "lines",
   packet: (d, first) => {
     const { outer, inner } = linesOf(d.tracked, d);
     return lines([packetLine(d.tracked, first, inner[0] ?? outer)]);
