@@ -18,6 +18,7 @@ const PACKAGES = {
   nft: "nftables",
   "chromium-headless-shell": "chromium-headless-shell (apt-get install --no-install-recommends chromium-headless-shell)",
   busybox: "busybox-static",
+  zstd: "zstd",
   "qemu-system-x86_64": "qemu-system-x86",
 } as const;
 export type Program = keyof typeof PACKAGES;

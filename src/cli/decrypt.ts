@@ -43,7 +43,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie decrypt open.pcapng --strip-secrets -w plain.pcapng    the same packets without the key block",
     "wg showconf wireguard.cali | tortie decrypt capture.pcap --keys -",
   ])
-    .argument("<file>", 'pcap or pcapng, also gzipped; "-" reads standard input')
+    .argument("<file>", 'pcap or pcapng, also packed with gzip or zstd; "-" reads standard input')
     .option("--keys <file>", "key log in Wireshark's grammar, session keys, a private key or a wg configuration; - reads standard input")
     .option("-w, --write <file>", "write a pcapng with the keys in front")
     .option("--inner", "with -w: write the inner packets instead, and no keys")

@@ -44,7 +44,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie inspect capture.pcap -z sessions          what became of each session, and what to do next; also peers, timeline, loss",
     "tortie inspect broken.pcapng --salvage           go on after damage",
   ])
-    .argument("[file]", 'pcap or pcapng, also gzipped; "-" reads standard input')
+    .argument("[file]", 'pcap or pcapng, also packed with gzip or zstd; "-" reads standard input')
     .option("-r <file>", "the same, as tshark has it")
     .option("--keys <file>", "key log, or private keys; the file's own key blocks are used in any case")
     .option("-Y <filter>", "only packets that this display filter matches, with Wireshark's field names")

@@ -39,7 +39,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie view -i ens5 udp port 51820              live, with a capture filter",
     "ssh node tcpdump -w - -U | tortie view -        from a pipe, as it comes",
   ])
-    .argument("[words...]", 'a pcap or pcapng file, also gzipped, or "-" for standard input; with -i: a capture filter')
+    .argument("[words...]", 'a pcap or pcapng file, also packed, or "-" for standard input; with -i: a capture filter')
     .option("-i, --interface <name>", "capture live on this interface; may be repeated", several, [])
     .option("--keys <file>", "key log, or private keys; the file's own key blocks are used in any case")
     .option("-Y <filter>", "begin with this display filter")

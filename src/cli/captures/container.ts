@@ -1,4 +1,4 @@
-// What a capture may be packed into: gzip. Found out by the first bytes, never by the name. However much comes out of it, little is held at a time.
+// What a capture may be packed into: gzip or zstd. Found out by the first bytes, never by the name. However much comes out of it, little is held at a time.
 import { createGunzip } from "node:zlib";
 import { concat } from "../../base/bytes.ts";
 
@@ -6,6 +6,8 @@ import { concat } from "../../base/bytes.ts";
 const PIECE = 16 << 10;
 /** Bytes that it gives at once: when it meets damage, what it has not given is lost. */
 const GIVEN = 64 << 10;
+/** The same for zstd, of which 4 bytes may stand for 128 KB: 16 MB at once. */
+const ZSTD_PIECE = 512;
 const LONGEST_MAGIC = 4;
 
 /** The bytes inside; what is in no known container comes as it is. Throws at damage of the container, after all that could be read. */
@@ -13,7 +15,9 @@ export async function* unpacked(chunks: AsyncGenerator<Uint8Array>): AsyncGenera
   try {
     const first = await beginning(chunks);
     const all = joined(first, chunks);
-    yield* first[0] === 0x1f && first[1] === 0x8b ? gunzipped(all) : all;
+    if (first[0] === 0x1f && first[1] === 0x8b) yield* gunzipped(all);
+    else if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) yield* unzstd(all);
+    else yield* all;
   } finally {
     // Also when nobody wanted more than the beginning: the file is closed.
     await chunks.return(undefined);
@@ -63,4 +67,21 @@ async function* gunzipped(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Ui
   } finally {
     gunzip.destroy();
   }
+}
+
+async function* unzstd(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { Decompress } = await import("fzstd");
+  let out: Uint8Array[] = [];
+  const stream = new Decompress((bytes) => out.push(bytes.slice()));
+  const given = function* (bytes: Uint8Array, last: boolean): Generator<Uint8Array> {
+    try {
+      stream.push(bytes, last);
+    } finally {
+      // What was unpacked before damage is worth having.
+      yield* out;
+      out = [];
+    }
+  };
+  for await (const chunk of chunks) for (let at = 0; at < chunk.length; at += ZSTD_PIECE) yield* given(chunk.subarray(at, at + ZSTD_PIECE), false);
+  yield* given(new Uint8Array(), true);
 }
