@@ -25,8 +25,8 @@ export function packetLines(t: TrackedPacket, first: bigint | undefined, d?: Dis
   ];
 }
 
-/** Control characters of a file must not reach a terminal. */
-export const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "·");
+/** Control characters of a file, and those that turn the direction of writing, must not reach a terminal. */
+export const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "·");
 
 /** Rows of sixteen bytes: offset, hex, characters. */
 export function hexRows(bytes: Uint8Array): string[] {
