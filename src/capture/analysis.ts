@@ -20,6 +20,7 @@ import { type DirectionCounts, type Seen, type Session, WAYS } from "./session.t
 import type { TrackedPacket } from "./tracked.ts";
 import { type EachPacket, Tracker } from "./tracker.ts";
 
+/** What analyse() and Analysis work with. */
 export type AnalysisOptions = {
   readonly crypto: Crypto;
   /** Key logs from elsewhere; they go before those in the capture. */
@@ -71,6 +72,7 @@ const MAX_HANDSHAKES = 24_576;
 const MAX_KEPT = 8192;
 const MAX_KEPT_BYTES = 8 << 20;
 
+/** One capture's analysis, by hand: learn() every event, then open() every event, then end(); live: open() and addKeys() as things come. Throws nothing. */
 export class Analysis {
   readonly secrets: Secrets;
   /** What stands in the capture beside packets. Of a file: whole after the first pass. */

@@ -9,7 +9,9 @@ import type { Secrets } from "./secrets.ts";
 import type { Session, UdpEndpoint } from "./session.ts";
 import { timestampOf } from "./replay.ts";
 
+/** D1 no initiation, D2 no response, D3 handshake cut, D4 responder unknown, D5 no ephemeral key, D6 of the other side, D7 pre-shared key, D8 key log, D9 tags, D10 fragments. */
 export type DiagnosisCode = "D1" | "D2" | "D3" | "D4" | "D5" | "D6" | "D7" | "D8" | "D9" | "D10";
+/** The first reason why a session does not open. */
 export type Diagnosis = {
   readonly code: DiagnosisCode;
   /** Why, in one or two sentences. */
@@ -17,6 +19,7 @@ export type Diagnosis = {
   /** What would open it. */
   readonly needs: string;
 };
+/** What the doctor says of a session. */
 export type SessionReport = {
   readonly session: Session;
   /** What the keys at hand did open, sentence by sentence. */

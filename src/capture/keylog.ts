@@ -13,6 +13,7 @@ export type EphemeralEntry = {
 /** A key that stands in a file alone, without a name: what it is, is found out from the capture. */
 export type BareKey = { readonly line: number; readonly key: Uint8Array };
 
+/** What a key log holds; all keys have 32 bytes. Secret: it goes into no log and no error. */
 export type KeyLog = {
   readonly staticPrivate: Uint8Array[];
   readonly staticPublic: Uint8Array[];
@@ -256,6 +257,7 @@ export function mergeKeyLogs(a: KeyLog, b: KeyLog): KeyLog {
   };
 }
 
+/** The keys of one side of a handshake, 32 bytes each. */
 export type HandshakeRecord = {
   readonly localStaticPrivate: Uint8Array;
   readonly remoteStaticPublic: Uint8Array;

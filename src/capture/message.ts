@@ -51,6 +51,7 @@ export class DataMessage implements Common {
   }
 }
 export type HandshakeMessage = InitiationMessage | ResponseMessage | CookieMessage;
+/** A message as captured; it may be cut. */
 export type WireGuardMessage = InitiationMessage | ResponseMessage | CookieMessage | DataMessage;
 
 /** The names that Wireshark gives. */
@@ -83,6 +84,7 @@ export function messageIn(frame: Uint8Array, at: number, end: number, length: nu
   return undefined;
 }
 
+/** A data message without a packet. */
 export const isKeepalive = (m: WireGuardMessage): boolean => m.type === 4 && m.length === KEEPALIVE_LENGTH;
 
 /** mac1 of a handshake message; undefined when it was cut off. */

@@ -32,6 +32,7 @@ export type CaptureInterface = {
 /** How a packet met the interface (pcapng epb_flags bits 0 and 1; packet type of "cooked" link layers). */
 export type Direction = "in" | "out";
 
+/** A packet, as much of it as was captured. */
 export type CapturedPacket = {
   /** 1 for the first of the file. */
   readonly number: number;

@@ -11,6 +11,7 @@ export type PeerEnd = {
 };
 /** Initiations of one side until one is answered: an unanswered one is repeated every 5 s, with a new index and ephemeral key. */
 export type Attempt = { readonly initiator: 0 | 1; readonly sessions: readonly Session[]; readonly answered: Session | undefined };
+/** Two peers, and their sessions in order. */
 export type PeerPair = {
   /** The side that was seen to initiate first comes first. */
   readonly ends: readonly [PeerEnd, PeerEnd];

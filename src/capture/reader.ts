@@ -15,6 +15,7 @@ import type {
   SecretsBlock,
 } from "./packet.ts";
 
+/** How damage is taken. */
 export type ReaderOptions = {
   /** Go on after damage at the next block or record that looks sound. @default false */
   salvage?: boolean;
@@ -22,6 +23,7 @@ export type ReaderOptions = {
 
 const MAGIC = 4;
 
+/** Reads a capture piece by piece: push() and end() answer with events. Never throws on what is in the file. */
 export class CaptureReader {
   readonly #salvage: boolean;
   readonly #found = new Findings();

@@ -12,6 +12,7 @@ const MAX_REFUSED = 1000;
 
 type Known = StaticKey & { readonly mac1Key: Uint8Array };
 
+/** All keys at hand, found by what a handshake shows. Holds them as long as it lives. */
 export class Secrets {
   readonly #crypto: Crypto;
   readonly #statics = new Map<string, Known>();

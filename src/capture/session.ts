@@ -4,6 +4,7 @@ import type { Ip } from "../base/ip.ts";
 import type { InitiationMessage, ResponseMessage } from "./message.ts";
 import { type ReplayedInitiation, type ReplayedResponse, timestampOf } from "./replay.ts";
 
+/** `ip`: 4 or 16 bytes. */
 export type UdpEndpoint = { readonly ip: Ip; readonly port: number };
 /** A handshake message at its place in the capture. */
 export type Seen<M> = {
@@ -82,6 +83,7 @@ export const emptyCounts = (): DirectionCounts => ({
   lastKeepalive: undefined,
 });
 
+/** The direction of data. */
 export type Way = "toResponder" | "toInitiator";
 export const WAYS: readonly Way[] = ["toResponder", "toInitiator"];
 
@@ -95,6 +97,7 @@ export type Roaming = {
   readonly proven: boolean;
 };
 
+/** A WireGuard session, as far as the capture and the keys tell. */
 export type Session = {
   /** wg.stream: 0 for the first. */
   readonly number: number;

@@ -12,6 +12,7 @@ import { PROTOCOL_NUMBERS } from "./fields/words.ts";
 import { infoOf } from "./message.ts";
 import type { TrackedPacket } from "./tracked.ts";
 
+/** A packet in Wireshark's columns. */
 export type Summary = { readonly src: string; readonly dst: string; readonly protocol: string; readonly info: string };
 
 export { formatMac };

@@ -33,6 +33,7 @@ export type EachPacket = (t: TrackedPacket) => boolean | void;
 /** Packets that wait at most while a batch fills, most of them without data. */
 const MAX_WAITING = 1024;
 
+/** Follows the sessions of a capture, packet by packet; Analysis does it in the right order. */
 export class Tracker {
   readonly table: Sessions;
   readonly #options: TrackerOptions;

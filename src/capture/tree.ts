@@ -3,6 +3,7 @@ import type { Pane, Part } from "./fields/part.ts";
 import { inOrder } from "./fields/registry.ts";
 import { formatValue, type Row, textOf, type Value } from "./fields/row.ts";
 
+/** A line of a packet's tree, and what hangs below it. */
 export type TreeNode = {
   /** The line a person reads. */
   readonly text: string;

@@ -5,6 +5,7 @@ import type { CapturedPacket, CaptureInterface, CaptureStatistics, NameRecord, S
 import { MAX_PACKET } from "./packet.ts";
 import { block, option, type Option, textOption } from "./pcapng-blocks.ts";
 
+/** Takes whole blocks, in order; copies what it keeps. */
 export type Sink = (bytes: Uint8Array) => void;
 
 type Fillable<T> = { -readonly [K in keyof T]?: T[K] };
@@ -37,6 +38,7 @@ function setTime(v: DataView, at: number, ns: bigint): void {
   v.setUint32(at + 4, low, true);
 }
 
+/** Writes pcapng: one section, any number of interfaces, keys, names, comments, counters. Throws what the sink throws. */
 export class PcapngWriter implements CaptureWriter {
   readonly #sink: Sink;
   #interfaces = 0;
@@ -198,6 +200,7 @@ function packetOptions(p: NewPacket): readonly Option[] {
   ];
 }
 
+/** Writes classic pcap: one link type, times in microseconds unless `nanoseconds` is said, no comments. Throws what the sink throws. */
 export class PcapWriter implements CaptureWriter {
   readonly #sink: Sink;
   readonly #nanoseconds: boolean;

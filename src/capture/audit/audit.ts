@@ -21,6 +21,7 @@ import { pairKey, WireGuardProof } from "./wireguard.ts";
 export type { FlowFinding, FrameReference } from "./findings.ts";
 export type { Source } from "./sources.ts";
 
+/** What went between two nodes, both ways. Bytes of inner packets. */
 export type PairCounts = {
   readonly a: string;
   readonly b: string;
@@ -40,11 +41,13 @@ export type AuditedFrame = {
   /** The comment that the frame gets in an annotated capture; undefined when it is no finding. */
   readonly comment: string | undefined;
 };
+/** What an audit is told beforehand, beside the inventory. */
 export type AuditOptions = {
   /** The captures that are audited: what a captured node sends is counted there and nowhere else. */
   readonly sources?: readonly Source[];
   readonly opener?: Opener | undefined;
 };
+/** The verdict, and what it rests on. */
 export type Judgement = {
   readonly verdict: Verdict;
   readonly preconditions: readonly Precondition[];
@@ -54,6 +57,7 @@ export type Judgement = {
 const MAX_HITS = 100;
 const MAX_UNKNOWN = 20;
 
+/** An audit of pod traffic: add() each frame of every node's wires in order of time, announce() each capture point, then judge(). Throws nothing on what is in a frame. */
 export class Audit {
   readonly inventory: Inventory;
   readonly proof: WireGuardProof;

@@ -33,6 +33,7 @@ export type InventoryCanary = {
   controls: { what: string; seen: number; needed: boolean }[];
   remarks?: string[];
 };
+/** The inventory as JSON: nodes, pods, ranges, keys. */
 export type InventoryDocument = {
   wireguardPort: number;
   /** False when encryption is switched off: that is then the cause of every finding. @default true */
@@ -77,6 +78,7 @@ type Entry = { readonly owner: Owner; readonly since: bigint | undefined; readon
 const OTHER: Owner = { kind: "other" };
 const MAX_CACHE = 65_536;
 
+/** Whose an address or a key is at a moment. The constructor takes a parsed InventoryDocument and throws TortieError for anything else. */
 export class Inventory {
   readonly encryption: boolean;
   readonly hostEncryption: boolean;

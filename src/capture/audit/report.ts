@@ -42,6 +42,7 @@ export type ReportPair = {
   /** What their devices say of each other: "a" has "b" as a peer, and the other way; undefined when not known. */
   readonly peers: string | undefined;
 };
+/** An audit's result. Times are nanoseconds since 1970. */
 export type AuditReport = {
   readonly subject: string;
   readonly verdict: Verdict;
@@ -73,6 +74,7 @@ export type AuditReport = {
   readonly remarks: readonly string[];
 };
 
+/** All that an audit found, as plain data: for a page, for JSON, for a terminal. */
 export function reportOf(audit: Audit, judged: Judgement, about: { subject: string; remarks?: readonly string[] }): AuditReport {
   const { findings } = audit;
   const totals = audit.found.byCause(findings);

@@ -90,7 +90,9 @@ export const result = (c: PacketClass, path: readonly Encapsulation[], flow: Flo
 /** Classes that fail an audit by themselves. NODE_TO_POD does where encryption between nodes and pods is claimed. */
 export const FINDINGS: ReadonlySet<PacketClass> = new Set(["POD_TO_POD", "NATTED_POD", "ICMP_QUOTE", "WG_PORT_ABUSE"]);
 
+/** INCONCLUSIVE: the capture cannot support a proof; the preconditions say what is missing. */
 export type Verdict = "PASS" | "FAIL" | "INCONCLUSIVE";
+/** Exit codes of `tortie audit`. */
 export const EXIT_CODES: Readonly<Record<Verdict, 0 | 2 | 3>> = { PASS: 0, FAIL: 2, INCONCLUSIVE: 3 };
 
 /** "trusted": it could not be checked, and whoever asked for the audit vouched for it; the report says so. */

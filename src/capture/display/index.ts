@@ -4,6 +4,7 @@ import { FLOW_FIELDS } from "../flows.ts";
 import { Compiler } from "./compile.ts";
 import { parse } from "./parser.ts";
 
+/** A compiled display filter. */
 export type DisplayFilter = {
   /** Whether the packet is to be shown. */
   readonly test: (d: Dissection) => boolean;
