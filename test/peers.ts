@@ -17,6 +17,7 @@ const PACKAGES = {
   openvpn: "openvpn",
   nft: "nftables",
   "chromium-headless-shell": "chromium-headless-shell (apt-get install --no-install-recommends chromium-headless-shell)",
+  tmux: "tmux",
   busybox: "busybox-static",
   zstd: "zstd",
   "qemu-system-x86_64": "qemu-system-x86",

@@ -38,6 +38,8 @@ export class PacketIndex {
   readonly #sections: Section[] = [];
   /** A reader that knows a section, and how many of its interfaces. */
   #primed: { readonly section: Section; readonly reader: CaptureReader; interfaces: number } | undefined;
+  /** A pcap file's, which has one section. */
+  #header: Uint8Array | undefined;
   length = 0;
 
   constructor(read: ReadBytes) {
@@ -113,7 +115,7 @@ export class PacketIndex {
   }
 
   #fromRecord(section: Section, offset: number): CapturedPacket | undefined {
-    const header = this.#read(section.offset, PCAP_HEADER).slice();
+    const header = (this.#header ??= this.#read(section.offset, PCAP_HEADER).slice());
     const head = this.#read(offset, PCAP_RECORD).slice();
     const lengths = new DataView(head.buffer, 0, head.length);
     if (head.length < 16) return undefined;

@@ -10,14 +10,19 @@ const GIVEN = 64 << 10;
 const ZSTD_PIECE = 512;
 const LONGEST_MAGIC = 4;
 
+/** What a file that begins with these bytes is packed into. */
+export function containerOf(first: Uint8Array): "gzip" | "zstd" | undefined {
+  if (first[0] === 0x1f && first[1] === 0x8b) return "gzip";
+  return first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd ? "zstd" : undefined;
+}
+
 /** The bytes inside; what is in no known container comes as it is. Throws at damage of the container, after all that could be read. */
 export async function* unpacked(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     const first = await beginning(chunks);
     const all = joined(first, chunks);
-    if (first[0] === 0x1f && first[1] === 0x8b) yield* gunzipped(all);
-    else if (first[0] === 0x28 && first[1] === 0xb5 && first[2] === 0x2f && first[3] === 0xfd) yield* unzstd(all);
-    else yield* all;
+    const container = containerOf(first);
+    yield* container === "gzip" ? gunzipped(all) : container === "zstd" ? unzstd(all) : all;
   } finally {
     // Also when nobody wanted more than the beginning: the file is closed.
     await chunks.return(undefined);

@@ -6,7 +6,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { PcapngWriter } from "../../capture/writer.ts";
 import { concat } from "../../base/bytes.ts";
-import { unpacked } from "../captures/container.ts";
+import { containerOf, unpacked } from "../captures/container.ts";
 import { flow } from "../captures/flow.ts";
 import { splitter } from "../captures/messages.ts";
 import { sourceOf } from "../captures/source.ts";
@@ -41,8 +41,7 @@ async function isPacked(path: string): Promise<boolean> {
   const stream = createReadStream(path, { end: 3 });
   const parts: Uint8Array[] = [];
   for await (const part of stream as AsyncIterable<Uint8Array>) parts.push(part);
-  const head = concat(...parts);
-  return head[0] === 0x1f && head[1] === 0x8b;
+  return containerOf(concat(...parts)) !== undefined;
 }
 
 function fileInput(path: string): Input {

@@ -69,7 +69,7 @@ function escaped(state: State, world: World): Step {
   if (state.view !== "packets") return { state: { ...state, view: state.view === "help" ? state.before : "packets" } };
   if (world.filter && !world.filter.stopped && world.filter.done < world.length && !world.rates)
     return { state: say(state, "The search was stopped: the list has what it found. Esc again shows all packets"), action: { kind: "interrupt" } };
-  if (world.filter) return { state, action: { kind: "filter", text: "" } };
+  if (world.filter) return { state: { ...state, packet: chosen(state, world) ?? 0 }, action: { kind: "filter", text: "" } };
   return { state: state.zoom ? { ...state, zoom: false } : { ...state, pane: "list" } };
 }
 
@@ -91,7 +91,10 @@ function inPrompt(state: State, key: Key, world: World): Step {
     return { state: { ...state, prompt: { ...prompt, error: messageOf(e).replace(/^Cannot use the display filter: /, "") } } };
   }
   const history = text === "" ? state.history : [text, ...state.history.filter((h) => h !== text)];
-  return { state: { ...state, prompt: undefined, history, only: true }, action: { kind: "filter", text } };
+  return {
+    state: { ...state, packet: chosen(state, world) ?? state.packet, prompt: undefined, history, only: true },
+    action: { kind: "filter", text },
+  };
 }
 
 function inView(state: State, key: Key, world: World): Step {

@@ -59,7 +59,7 @@ export const initialState = (size: Size, options: { follow?: boolean } = {}): St
   only: true,
   outer: false,
   tree: START,
-  unfolded: new Set(["wg"]),
+  unfolded: new Set(),
   hex: { tab: 0, top: 0 },
   sessions: START,
   timeline: 0,

@@ -96,7 +96,8 @@ export class Terminal {
       const painted = this.#paint(line);
       if (this.#shown[i] === painted) return;
       this.#shown[i] = painted;
-      out += `\x1b[${i + 1};1H${painted}\x1b[0m\x1b[K`;
+      // As wide as the screen: to erase the rest of the line would erase its last column.
+      out += `\x1b[${i + 1};1H${painted}\x1b[0m`;
     });
     this.#shown.length = lines.length;
     out += caret === undefined ? "\x1b[?25l" : `\x1b[${lines.length};${caret + 1}H\x1b[?25h`;
