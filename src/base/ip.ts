@@ -56,7 +56,7 @@ export const parseIp = (text: string): Ip | undefined => (text.includes(":") ? p
 
 /** RFC 5952 text: the longest run of at least two zero groups is shortened; IPv4-mapped addresses end in dotted decimal. */
 export function formatIp(ip: Ip): string {
-  if (ip.length === 4) return ip.join(".");
+  if (ip.length === 4) return `${ip[0]}.${ip[1]}.${ip[2]}.${ip[3]}`;
   const groups = Array.from({ length: 8 }, (_, i) => (ip[2 * i]! << 8) | ip[2 * i + 1]!);
   if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff) return `::ffff:${ip.subarray(12).join(".")}`;
   let best = -1;

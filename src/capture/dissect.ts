@@ -295,16 +295,17 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
   let ip6: Part | undefined;
   let icmp: Part | undefined;
   let quoting: Part | undefined;
-  for (const [i, layer] of layers.entries()) {
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i]!;
     if (layer.kind === "quote") {
       quoting = icmp;
       continue;
     }
     if (layer.kind === "data" && around.explained && i === layers.length - 1 && !layer.why) continue;
     const { at, length, end } = layer;
-    const common = { bytes, at, length, end, scope, layer, message, quoted: quoting !== undefined, ...(pane ? { pane } : {}) };
+    const quoted = quoting !== undefined;
     if ((layer.kind === "extension" && layer.header !== 51) || layer.kind === "fragment") {
-      const p = new Part({ ...common, protocol: IPV6, parent: ip6 });
+      const p = new Part({ protocol: IPV6, bytes, at, length, end, scope, layer, message, pane, quoted, parent: ip6 });
       if (ip6) ip6.extensions = [...ip6.extensions, p];
       continue;
     }
@@ -314,7 +315,8 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
     const parent = protocol === DATA && last(parts) === icmp ? icmp : quoting;
     // The time that ping puts into its data is a field of the echo.
     const own = icmp && parent === icmp && icmp.protocol === ICMP && pingTime(icmp) !== undefined ? PING_TIME : 0;
-    const p = new Part({ ...common, ...(protocol === DATA ? { at: at + own, length: length - own } : {}), protocol, parent });
+    const skip = protocol === DATA ? own : 0;
+    const p = new Part({ protocol, bytes, at: at + skip, length: length - skip, end, scope, layer, message, pane, quoted, parent });
     if (protocol === IPV4 || protocol === IPV6) carrier = p;
     else p.carrier = carrier;
     if (protocol === IPV6) ip6 = p;
@@ -322,11 +324,12 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
     parts.push(p);
     // Nothing above a first fragment is whole: it is shown with the last one.
     if ((layer.kind === "ipv4" && layer.moreFragments) || (ip6 && isFirst(layers[i + 1]))) {
+      const common = { bytes, scope, message, pane, quoted };
       const from = layer.kind === "ipv4" ? at + length : layers[i + 1]!.at + layers[i + 1]!.length;
       if (isFirst(layers[i + 1]))
         if (ip6)
           ip6.extensions = [...ip6.extensions, new Part({ ...common, ...placeOf(layers[i + 1]!), layer: layers[i + 1], protocol: IPV6, parent: p })];
-      if (from < end) parts.push(new Part({ ...common, protocol: DATA, at: from, length: end - from }));
+      if (from < end) parts.push(new Part({ ...common, protocol: DATA, layer, at: from, length: end - from, end }));
       return;
     }
     if (protocol === UDP && quoting && quotedMessage(p)) {

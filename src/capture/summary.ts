@@ -10,7 +10,7 @@ import type { Part } from "./fields/part.ts";
 import { formatMac, hex, macName } from "./fields/row.ts";
 import { PROTOCOL_NUMBERS } from "./fields/words.ts";
 import { infoOf } from "./message.ts";
-import type { TrackedPacket } from "./tracked.ts";
+import type { TrackedMessage, TrackedPacket } from "./tracked.ts";
 
 /** A packet in Wireshark's columns. */
 export type Summary = { readonly src: string; readonly dst: string; readonly protocol: string; readonly info: string };
@@ -46,10 +46,14 @@ function fragmentInfo(ip: Part): string | undefined {
   return `IPv6 fragment (off=${word & 0xfff8} more=${word & 1 ? "y" : "n"} ident=${hex(f.uint(4, 4) ?? 0, 8)} nxt=${f.uint(0, 1)})`;
 }
 
+const endText = (ip: Uint8Array, names: ReadonlyMap<string, string> | undefined): string => {
+  const text = formatIp(ip);
+  return names?.get(text) ?? text;
+};
 function addresses(ip: Part | undefined, link: Part | undefined): { src: string; dst: string } {
   const of = (p: Part, at: number, length: number): string => {
     const b = p.bytesAt(at, length);
-    return b ? (p.scope.names?.get(formatIp(b)) ?? formatIp(b)) : "";
+    return b ? endText(b, p.scope.names) : "";
   };
   if (ip) return ip.protocol.name === "ip" ? { src: of(ip, 12, 4), dst: of(ip, 16, 4) } : { src: of(ip, 8, 16), dst: of(ip, 24, 16) };
   if (link?.protocol.name === "eth") return { src: formatMac(link.bytesAt(6, 6)!), dst: macName(link.bytesAt(0, 6)!) };
@@ -104,19 +108,26 @@ export type PacketLines = {
 
 /** Outer and inner line of a packet. A WireGuard message is named as Wireshark does. Without a dissection of it nothing of the packets before is told. */
 export function linesOf(t: TrackedPacket, d: Dissection = new Dissection(t)): PacketLines {
-  const whole = t.whole !== undefined;
-  const plain = summarize(
-    d.parts.filter((p) => p.message === undefined),
-    whole,
-  );
-  const first = t.messages[0];
-  const more = t.messages.length > 1 ? ` (and ${t.messages.length - 1} more in one super-datagram)` : "";
-  const outer = first ? { ...plain, protocol: "WireGuard", info: infoOf(first.message) + more } : plain;
-  const inner = t.messages
-    .filter((m) => m.opened && m.opened.bytes.length > 0)
-    .map((m) => {
-      const line = summarize(d.inner(m), false);
-      return m.opened!.authenticated ? line : { ...line, info: `${line.info} [unauthenticated: the packet was cut when captured]` };
-    });
+  const outer = outerOf(t, d);
+  const inner = t.messages.filter(hasInner).map((m) => {
+    const line = summarize(d.inner(m), false);
+    return m.opened!.authenticated ? line : { ...line, info: `${line.info} [unauthenticated: the packet was cut when captured]` };
+  });
   return { outer, inner };
 }
+const hasInner = (m: TrackedMessage): boolean => m.opened !== undefined && m.opened.length > 0;
+
+/** Of WireGuard all is known without a dissection. */
+function outerOf(t: TrackedPacket, d: Dissection): Summary {
+  const [first] = t.messages;
+  if (!first) return plainLine(t, d);
+  const more = t.messages.length > 1 ? ` (and ${t.messages.length - 1} more in one super-datagram)` : "";
+  const { ends } = first;
+  return { src: endText(ends.src.ip, d.names), dst: endText(ends.dst.ip, d.names), protocol: "WireGuard", info: infoOf(first.message) + more };
+}
+/** The line of the frame whatever its messages are, from its layers. */
+export const plainLine = (t: TrackedPacket, d: Dissection): Summary =>
+  summarize(
+    d.parts.filter((p) => p.message === undefined),
+    t.whole !== undefined,
+  );

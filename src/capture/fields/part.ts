@@ -45,7 +45,7 @@ export class Part {
     parent?: Part | undefined;
     layer?: Layer | undefined;
     message?: TrackedMessage | undefined;
-    pane?: Pane;
+    pane?: Pane | undefined;
     quoted?: boolean;
     note?: string;
   }) {

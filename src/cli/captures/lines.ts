@@ -26,7 +26,9 @@ export function packetLines(t: TrackedPacket, first: bigint | undefined, d?: Dis
 }
 
 /** Control characters of a file, and those that turn the direction of writing, must not reach a terminal. */
-export const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "·");
+export const printable = (text: string): string => (PLAIN.test(text) ? text : text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "·"));
+/** What needs no second look: printable ASCII, and what our own lines are drawn with. */
+const PLAIN = /^[\x20-\x7e→└─│]*$/;
 
 /** Rows of sixteen bytes: offset, hex, characters. */
 export function hexRows(bytes: Uint8Array): string[] {
