@@ -34,6 +34,9 @@ export { linesOf, type PacketLines, type Summary } from "./summary.ts";
 export { Dissection, Dissector, type DissectorOptions } from "./dissect.ts";
 export { treeLines, type TreeNode } from "./tree.ts";
 export { type DisplayFilter, displayFilter } from "./display/index.ts";
+export { PacketIndex, type ReadBytes } from "./packetindex.ts";
+export { classOf, PACKET_CLASSES } from "./packetclass.ts";
+export { type Mark, type MarkKind, Marks } from "./marks.ts";
 
 // Explain.
 export { examine, introduce, type Diagnosis, type DiagnosisCode, type SessionReport } from "./doctor.ts";

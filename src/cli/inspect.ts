@@ -6,7 +6,7 @@ import { inventoryFrom, namesOf, readKeys } from "./captures/keys.ts";
 import { printable } from "./captures/lines.ts";
 import { checkFields, details, EK, fieldOptions, fields, type Format, json, LIST, OWN_JSON } from "./inspect/formats.ts";
 import { labelsOf } from "./inspect/labels.ts";
-import { Marks } from "./inspect/marks.ts";
+import { Marks } from "../capture/marks.ts";
 import { analyseFile, print, type Run } from "./inspect/run.ts";
 import { statisticsJson, statisticsLines, statisticsOf } from "./inspect/statistics.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
@@ -91,7 +91,7 @@ async function inspect(file: string | undefined, options: Options): Promise<numb
   if (table) {
     if (options.Y !== undefined) throw new TortieError("Cannot use -Y with -z: sessions are followed through the whole capture");
     const marks = new Marks();
-    const analysis = await analyseFile(run, table.marked ? marks.packet : undefined);
+    const analysis = await analyseFile(run, table.marked ? (t) => marks.note(t) : undefined);
     facts = refuseNothing(analysis.facts, path);
     if (wantsJson(options.output)) write(`${JSON.stringify(statisticsJson(table, analysis, marks), undefined, 2)}\n`);
     else

@@ -1,7 +1,7 @@
 // Tables of -z: what became of sessions, peers, and messages. Each table is columns over rows, as text and as JSON.
 import { TortieError } from "../../base/errors.ts";
 import type { Analysis } from "../../capture/analysis.ts";
-import type { Marks } from "./marks.ts";
+import type { Marks } from "../../capture/marks.ts";
 import { lossTable } from "./loss.ts";
 import { peersTable } from "./peers.ts";
 import { sessionsTable } from "./sessions.ts";

@@ -2,7 +2,7 @@
 import { formatClock, formatTime } from "../../capture/moment.ts";
 import { initiatorOf, type PeerPair, peerPairs } from "../../capture/peers.ts";
 import { type Session, spanOf, WAYS } from "../../capture/session.ts";
-import type { Marks } from "./marks.ts";
+import type { MarkKind, Marks } from "../../capture/marks.ts";
 import { endName } from "./peers.ts";
 import type { Statistics } from "./statistics.ts";
 
@@ -53,8 +53,8 @@ export const timelineTable: Statistics = {
           start: timeOf(start),
           end: timeOf(end),
           replaces: replaces?.number ?? null,
-          keepalives: marks.of(session.number).keepalives.map(timeOf),
-          gaps: marks.of(session.number).gaps.map(timeOf),
+          keepalives: timesOf(session, marks, "keepalive").map(timeOf),
+          gaps: timesOf(session, marks, "gap").map(timeOf),
         };
       }),
     })),
@@ -86,6 +86,12 @@ function handshakeMarks(pair: PeerPair): Mark[] {
 const rows = (pair: PeerPair): Session[] => pair.chain.map((c) => c.session).slice(0, MAX_ROWS);
 const MAX_ROWS = 40;
 
+const timesOf = (s: Session, marks: Marks, kind: MarkKind): bigint[] =>
+  marks
+    .of(s.number)
+    .filter((m) => m.kind === kind)
+    .map((m) => m.time);
+
 function sessionLane(s: Session, scale: Scale, marks: Marks): string {
   const { start, end } = spanOf(s);
   if (start === undefined || end === undefined) return `  session ${s.number}: no times`;
@@ -97,7 +103,7 @@ function sessionLane(s: Session, scale: Scale, marks: Marks): string {
     if (c.firstTime !== undefined && c.lastTime !== undefined && c.transport > 0)
       cells.fill("=", cellOf(c.firstTime, scale), cellOf(c.lastTime, scale) + 1);
   }
-  const { keepalives, gaps } = marks.of(s.number);
+  const [keepalives, gaps] = [timesOf(s, marks, "keepalive"), timesOf(s, marks, "gap")];
   for (const t of keepalives) cells[cellOf(t, scale)] = ".";
   for (const t of gaps) cells[cellOf(t, scale)] = "!";
   cells[to] = "|";

@@ -15,7 +15,7 @@ import type { EachPacket } from "../../capture/tracker.ts";
 import type { TrackedPacket } from "../../capture/tracked.ts";
 import { formatIp } from "../../base/ip.ts";
 import { Look } from "./look.ts";
-import { type Mark, Marks } from "./marks.ts";
+import { Marks } from "../../capture/marks.ts";
 import type { ByteStore } from "./store.ts";
 import { type Filter, Matches, type Progress, type Rates, type World } from "./world.ts";
 
@@ -76,8 +76,8 @@ export class CaptureDocument implements World {
   get problems(): readonly KeyLogProblem[] {
     return [...(this.#options.problems ?? []), ...this.#analysis.keyProblems];
   }
-  get marks(): readonly Mark[] {
-    return this.#marks.all;
+  get marks(): Marks {
+    return this.#marks;
   }
   get filter(): Filter | undefined {
     return this.#filter;

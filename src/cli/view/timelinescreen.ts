@@ -3,7 +3,7 @@ import { formatEndpoint } from "../../base/ip.ts";
 import { peerPairs, type PeerEnd, type PeerPair } from "../../capture/peers.ts";
 import { type Session, spanOf } from "../../capture/session.ts";
 import { bodyRows } from "./layout.ts";
-import type { Mark, MarkKind } from "./marks.ts";
+import type { Mark, MarkKind } from "../../capture/marks.ts";
 import { dataOf } from "./sessionscreen.ts";
 import type { State } from "./state.ts";
 import { fit, fitLine, type Line, type Span, span, type Style } from "./text.ts";
@@ -29,12 +29,6 @@ export function timelineLines(state: State, world: World): Line[] {
   const width = Math.max(10, columns - LABEL - 1);
   const cell = (t: bigint): number =>
     last === first ? 0 : Math.max(0, Math.min(width - 1, Math.floor((Number(t - first) / Number(last - first)) * width)));
-  const bySession = new Map<number, Mark[]>();
-  for (const m of world.marks) {
-    const list = bySession.get(m.session);
-    if (list) list.push(m);
-    else bySession.set(m.session, [m]);
-  }
   const body: Line[] = [];
   let lanes = 0;
   for (const pair of peerPairs(world.sessions)) {
@@ -45,7 +39,7 @@ export function timelineLines(state: State, world: World): Line[] {
         body.push([span(`  … only the first ${MAX_LANES} sessions are drawn`, { dim: true })]);
         break;
       }
-      body.push([span(fit(`#${s.number}`, LABEL - 1, "right"), { dim: true }), span(" "), ...laneOf(s, bySession.get(s.number) ?? [], cell, width)]);
+      body.push([span(fit(`#${s.number}`, LABEL - 1, "right"), { dim: true }), span(" "), ...laneOf(s, world.marks.of(s.number), cell, width)]);
     }
   }
   const rows = bodyRows(state) - 2;

@@ -5,7 +5,7 @@ import type { PacketClass } from "../../capture/packetclass.ts";
 import type { Secrets } from "../../capture/secrets.ts";
 import type { Session } from "../../capture/session.ts";
 import type { Look } from "./look.ts";
-import type { Mark } from "./marks.ts";
+import type { Marks } from "../../capture/marks.ts";
 
 export type Progress = { readonly what: string; readonly done: number; readonly total: number | undefined };
 export type Rates = { readonly packets: number; readonly bytes: number };
@@ -22,7 +22,7 @@ export interface World {
   readonly sessions: readonly Session[];
   readonly secrets: Secrets;
   readonly problems: readonly KeyLogProblem[];
-  readonly marks: readonly Mark[];
+  readonly marks: Marks;
   /** Opening is under way. */
   readonly progress: Progress | undefined;
   /** Of what is still coming; undefined for a file that is read. */

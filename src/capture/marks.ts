@@ -1,22 +1,23 @@
-// What the timeline shows of single packets: handshakes, cookies, keepalives, gaps. Bounded: of a long capture the first so many.
-import { isKeepalive } from "../../capture/message.ts";
-import { type Session, type Way, WAYS } from "../../capture/session.ts";
-import type { TrackedPacket } from "../../capture/tracked.ts";
+// What a timeline shows of single packets: handshakes, cookies, keepalives, gaps. Bounded: of a long capture the first so many.
+import { isKeepalive } from "./message.ts";
+import { type Session, type Way, WAYS } from "./session.ts";
+import type { TrackedPacket } from "./tracked.ts";
 
 export type MarkKind = "initiation" | "response" | "cookie" | "keepalive" | "gap";
-export type Mark = { readonly kind: MarkKind; readonly session: number; readonly time: bigint };
+export type Mark = { readonly kind: MarkKind; readonly time: bigint };
 
 const MAX_MARKS = 100_000;
 const HANDSHAKES = { 1: "initiation", 2: "response", 3: "cookie" } as const;
 
 export class Marks {
-  readonly all: Mark[] = [];
+  readonly #sessions = new Map<number, Mark[]>();
+  #count = 0;
   readonly #gaps = new WeakMap<Session, Record<Way, number>>();
 
   /** Takes a packet in its turn, when the counts of its session include it. */
   note(t: TrackedPacket): void {
     const { time } = t.packet;
-    if (time === undefined || this.all.length >= MAX_MARKS) return;
+    if (time === undefined || this.#count >= MAX_MARKS) return;
     for (const { message: m, session, way } of t.messages) {
       if (!session) continue;
       if (m.type !== 4) this.#add(HANDSHAKES[m.type], session, time);
@@ -26,8 +27,15 @@ export class Marks {
       }
     }
   }
+  /** Of a session, by its number, in the order of the capture. */
+  of(session: number): readonly Mark[] {
+    return this.#sessions.get(session) ?? [];
+  }
   #add(kind: MarkKind, session: Session, time: bigint): void {
-    this.all.push({ kind, session: session.number, time });
+    let marks = this.#sessions.get(session.number);
+    if (!marks) this.#sessions.set(session.number, (marks = []));
+    marks.push({ kind, time });
+    this.#count++;
   }
   #skipped(s: Session, way: Way): boolean {
     let known = this.#gaps.get(s);
