@@ -36,13 +36,21 @@ describe("Rewriter without keys", () => {
     const secret = SECRETS[0]!;
     const hex = toHex(fromBase64(secret)!);
     const iface = { ...file.interfaces[0]!, name: "eth0", description: `key ${secret}`, filter: "udp", comments: ["kept", `x=${hex}`] };
-    const packets = file.packets.map((p) => ({ ...p, iface, comments: [`LEAK cause=ROUTE_BYPASS`, `PrivateKey = ${secret}`, secret.slice(0, 43)] }));
-    const bytes = again({ ...file, interfaces: [iface], packets }, "");
+    const packets = file.packets.map((p) => ({
+      ...p,
+      iface,
+      comments: [`LEAK cause=ROUTE_BYPASS`, `PrivateKey = ${secret}`, secret.slice(0, 43)],
+      details: { hash: fromBase64(secret)! },
+    }));
+    const names = [{ ip: new Uint8Array(4), names: ["node-a", secret] }];
+    const bytes = again({ ...file, interfaces: [iface], packets, names }, "");
+    expect(toHex(bytes)).not.toContain(hex);
     for (const text of [secret, secret.slice(0, 43), hex]) expect(holds(bytes, text)).toBe(false);
     const read = readCapture(bytes);
     expect(read.packets.map((p) => p.comments)).toEqual(packets.map(() => ["LEAK cause=ROUTE_BYPASS"]));
     expect(read.interfaces[0]).toMatchObject({ name: "eth0", filter: "udp", comments: ["kept"] });
     expect(read.interfaces[0]!.description).toBeUndefined();
+    expect(read.names.map((n) => n.names)).toEqual([["node-a"]]);
     // With keys in the file it makes no difference, and everything stays.
     expect(readCapture(again({ ...file, interfaces: [iface], packets }, KEYS)).packets[0]!.comments.length).toBe(3);
   });

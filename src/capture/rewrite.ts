@@ -41,16 +41,21 @@ export class Rewriter {
     this.#writer = new ByLink(open, { together, snaplen });
     if (keyLog !== "") this.#writer.secrets(secretsOf(keyLog));
     for (const i of facts.interfaces) this.#numbers.set(i.id, this.#writer.addInterface(this.#strip ? harmless(i) : i));
-    if (facts.names.length > 0) this.#writer.names(facts.names);
+    const names = this.#strip
+      ? facts.names.map((n) => ({ ip: n.ip, names: n.names.filter(isHarmless) })).filter((n) => n.names.length > 0)
+      : facts.names;
+    if (names.length > 0) this.#writer.names(names);
   }
 
   packet(p: CapturedPacket): void {
     const comments = this.#strip ? p.comments.filter(isHarmless) : p.comments;
+    // A hash or a verdict may be bytes of any kind.
+    const details = this.#strip ? undefined : p.details;
     const parts = this.#isSuper(p) ? splitFrame(p.data, p.iface.link) : undefined;
-    if (!parts) return this.#write(p.iface.id, { ...p, comments });
+    if (!parts) return this.#write(p.iface.id, { ...p, details, comments });
     // Wireshark would see one damaged message.
     for (const [i, data] of parts.entries())
-      this.#write(p.iface.id, { ...p, data, originalLength: data.length, comments: [...comments, segmentComment(i, parts.length)] });
+      this.#write(p.iface.id, { ...p, data, details, originalLength: data.length, comments: [...comments, segmentComment(i, parts.length)] });
   }
   #write(iface: number, packet: CapturedPacket): void {
     this.#writer.packet(this.#numbers.get(iface)!, packet);

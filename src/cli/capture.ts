@@ -289,7 +289,12 @@ async function takeKeys(device: string, target: Target, { handshake, peer, exist
   );
   // The socket takes packets already. Whoever waits for the next line finds the new session in use, so that what follows can be opened.
   if (handshake) {
-    await keys.handshake();
+    try {
+      await keys.handshake();
+    } catch (e) {
+      keys.close();
+      throw e;
+    }
     for (let i = 0; i < 12 && target.handshakes === 0; i++) await sleep(50);
     if (target.handshakes > 0) await sleep(150);
   }

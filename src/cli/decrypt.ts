@@ -1,4 +1,5 @@
 // `tortie decrypt FILE --keys FILE`: opens a capture, or says for each session why it does not open and what would be needed.
+import { many } from "../base/text.ts";
 import { TortieError } from "../base/errors.ts";
 import { type Analysis, type EachPacket, type Source, survey } from "../capture/analysis.ts";
 import { keyLogFor } from "../capture/embed.ts";
@@ -118,7 +119,9 @@ async function decrypt(path: string, options: Options): Promise<number> {
     const what = keyLog ? "whoever has this file can read them (mode 0600)" : "no keys";
     process.stderr.write(`Wrote "${options.write}": ${facts.packets} packets${keyLog ? ";" : ","} ${what}.\n`);
     if (keyLog && keyLog.onlyOurs > 0)
-      process.stderr.write(`${keyLog.onlyOurs} sessions opened by session keys only: Wireshark cannot use those, --inner writes what it can show.\n`);
+      process.stderr.write(
+        `${many(keyLog.onlyOurs, "session")} opened by session keys only: Wireshark cannot use those, --inner writes what it can show.\n`,
+      );
   }
   if (facts.damage.length > 0 && facts.packets === 0) return 1;
   return totals.transport > 0 && opened === 0 && !options.stripSecrets ? NOTHING_OPENED : facts.damage.length > 0 ? 1 : 0;

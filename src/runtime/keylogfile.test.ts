@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -30,6 +30,13 @@ describe("openKeylogFile()", () => {
     writeFileSync(path, "");
     chmodSync(path, mode);
     expect(() => openKeylogFile(path)).toThrow(/others than its owner/);
+  });
+
+  test.skipIf(process.geteuid!() !== 0)("refuses another user's file", () => {
+    const path = join(dir, "keys");
+    writeFileSync(path, "", { mode: 0o600 });
+    chownSync(path, 65534, 65534);
+    expect(() => openKeylogFile(path)).toThrow(/another user's/);
   });
 
   test("refuses a symbolic link and a device", () => {

@@ -20,10 +20,12 @@ export function openKeylogFile(path: string): KeylogFile {
     throw new TortieError(`Cannot write the key log "${path}": ${(cause as NodeJS.ErrnoException).code}`, { cause });
   }
   const status = fstatSync(fd);
-  const problem = !status.isFile() ? "it is no regular file" : (status.mode & 0o077) !== 0 ? "others than its owner can read or write it" : undefined;
+  const problem = problemOf({ mode: status.mode, uid: status.uid, isFile: status.isFile() });
   if (problem !== undefined) {
     closeSync(fd);
-    throw new TortieError(`Cannot write the key log "${path}": ${problem}`, { hint: `chmod 600 ${path}, or name a file that does not exist.` });
+    throw new TortieError(`Cannot write the key log "${path}": ${problem}`, {
+      hint: `chmod 600 ${path} if it is yours, or name a file that does not exist.`,
+    });
   }
   let open = true;
   return {
@@ -37,6 +39,13 @@ export function openKeylogFile(path: string): KeylogFile {
       open = false;
     },
   };
+}
+
+/** Why keys must not go into such a file. */
+function problemOf({ mode, uid, isFile }: { mode: number; uid: number; isFile: boolean }): string | undefined {
+  if (!isFile) return "it is no regular file";
+  if ((mode & 0o077) !== 0) return "others than its owner can read or write it";
+  return uid === process.geteuid!() ? undefined : "it is another user's, who can read it";
 }
 
 export type KeylogFileOptions = {

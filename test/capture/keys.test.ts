@@ -127,6 +127,7 @@ describeRoot("keys of our device", () => {
     [["keylog", "-i", IF, "--for", "soon"], /30s, 10m or 2h/],
     [["keylog", "-i", IF, "--peer", "secret"], /^Cannot use what was given as a public key/],
     [["capture", "-i", "eth0", "--existing"], /without --keys/],
+    [["capture", "-i", "eth0", "--keys", "--device", IF, "--peer", publicOf(newKey()), "--duration", "1"], /Cannot start a handshake/],
   ])("%j is refused in words", async ([words, why]) => {
     const ran = t.a.host.spawn([process.execPath, TORTIE, ...words]);
     expect(await ran.exit).toBe(1);

@@ -1,5 +1,6 @@
 // What an audit came to, as plain data: what a terminal, a page, the viewer's audit tab and `-o json` show (sections 7.10, 8.2). Times are nanoseconds
 // since 1970; reportJson() makes text of them.
+import { many } from "../../base/text.ts";
 import { formatIp } from "../../base/ip.ts";
 import { formatTime } from "../moment.ts";
 import { protocolName } from "../summary.ts";
@@ -157,8 +158,6 @@ function pairsOf(audit: Audit): ReportPair[] {
     };
   });
 }
-
-const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 function sentence(audit: Audit, judged: Judgement): string {
   const missing = judged.preconditions.filter((p) => p.state === "missing");

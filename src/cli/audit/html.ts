@@ -1,7 +1,8 @@
 // The report as one page that needs nothing else: no script, no request, readable in the dark, on paper and on a telephone. Everything that came from a
 // capture or an inventory is escaped.
+import { many } from "../../base/text.ts";
 import type { AuditReport, ReportCause } from "../../capture/audit/report.ts";
-import { canaryLines, flowLine, many, PAIR_HEAD, pairRow, percent, secondsOf } from "./text.ts";
+import { canaryLines, flowLine, PAIR_HEAD, pairRow, percent, secondsOf } from "./text.ts";
 
 /** UTC, with milliseconds. */
 const time = (t: bigint | undefined): string =>

@@ -1,7 +1,7 @@
 // A live audit: watches machines, captures their wires, sends canaries, and keeps all of it as files and a document, which are then audited as any saved
 // capture is. So a live audit can be kept and judged again (--save).
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import type { InventoryDocument } from "../../capture/audit/inventory.ts";
@@ -48,7 +48,8 @@ const TICK_MS = 5_000;
 
 export async function live(subject: LiveSubject, options: LiveOptions): Promise<Recorded> {
   const scratch = makeScratch("audit");
-  const directory = options.save ?? scratch;
+  // Programs that enter a node are in another directory.
+  const directory = options.save === undefined ? scratch : resolve(options.save);
   const forget = (): void => rmSync(scratch, { recursive: true, force: true });
   try {
     if (options.save !== undefined) makeDirectory(options.save);

@@ -1,11 +1,11 @@
 // The report for a terminal.
+import { many } from "../../base/text.ts";
 import type { AuditReport, ReportFlow, ReportPair } from "../../capture/audit/report.ts";
 import { formatClock } from "../../capture/moment.ts";
 
 const FLOWS = 20;
 const WIDTH = 110;
 export const percent = (x: number): string => `${(x * 100).toFixed(2)} %`;
-export const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 export const secondsOf = (r: Pick<AuditReport, "first" | "last">): number =>
   r.first !== undefined && r.last !== undefined ? Number(r.last - r.first) / 1e9 : 0;
 

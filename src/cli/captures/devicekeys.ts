@@ -20,7 +20,9 @@ export async function onlyDevice(): Promise<string> {
       hint: "Run this where the device runs: `tortie lab shell NODE`, then the same command. A kernel device gives no keys.",
     });
   }
-  throw new TortieError(`Cannot take keys: there are several devices, ${found.join(", ")}`, { hint: "--device IF says which." });
+  throw new TortieError(`Cannot take keys: there are several devices, ${found.join(", ")}`, {
+    hint: "Name one: --device IF, of tortie keylog -i IF.",
+  });
 }
 
 /**

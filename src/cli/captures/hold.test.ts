@@ -9,6 +9,7 @@ import type { Tap, Tapped } from "./tap.ts";
 const FILE = readCapture(bytesOf("wggo-psk-v4.pcap"));
 /** The initiator's device, which is on the capturing machine. */
 const KEYS = textOf("wggo-psk-v4.initiator.keys");
+const RESPONDER_KEYS = textOf("wggo-psk-v4.responder.keys");
 /** Its device tells of other sessions, too. */
 const OTHER = KEYS.replace(keyIn(KEYS, "LOCAL_EPHEMERAL_PRIVATE_KEY"), keyIn(KEYS, "LOCAL_STATIC_PRIVATE_KEY"));
 const SESSION = textOf("wggo-psk-v4.session.keys").replaceAll(/^0x/gm, "WGX_SESSION_KEY = 0x");
@@ -43,7 +44,14 @@ describe("Hold", () => {
     ],
     ["but not for ever", (h) => (h.packet(packet(0, "out"), 0), h.packet(packet(1, "in"), 900), h.release(999), h.release(1000)), [0, 1]],
     ["keys that come too late come all the same", (h) => (h.packet(packet(0, "out"), 0), h.release(1000), h.add(KEYS)), [0, "keys"]],
-    ["what was received waits for nothing", (h) => h.packet(packet(0, "in"), 0), [0]],
+    ["what was received waits for nothing", (h) => h.packet(packet(1, "in"), 0), [1]],
+    [
+      "but an initiation for the keys of its answer",
+      (h) => (h.packet(packet(0, "in"), 0), h.packet(packet(1, "out"), 0), h.add(RESPONDER_KEYS), h.release(1)),
+      ["keys", 0, 1],
+    ],
+    ["which may have come", (h) => (h.packet(packet(0, "in"), 0), h.add(RESPONDER_KEYS), h.packet(packet(1, "out"), 0)), ["keys", 0, 1]],
+    ["if one comes", (h) => (h.packet(packet(0, "in"), 0), h.packet(packet(2, "out"), 900), h.release(999), h.release(1000)), [0, 2]],
     ["keys of what was seen on a wire that others send on", (h) => (h.packet(packet(0, "other"), 0), h.add(KEYS)), [0, "keys"]],
     [
       "keys of other sessions are never written",
@@ -52,16 +60,16 @@ describe("Hold", () => {
     ],
     [
       "each record once, however often its packet is seen",
-      (h) => (h.add(KEYS), h.packet(packet(0, "out"), 0), h.packet(packet(0, "out"), 0), h.add(KEYS), h.packet(packet(0, "in"), 0)),
+      (h) => (h.add(KEYS), h.packet(packet(0, "out"), 0), h.packet(packet(0, "out"), 0), h.add(KEYS), h.packet(packet(0, "other"), 0)),
       ["keys", 0, 0, 0],
     ],
     [
       "session keys, when the first data of their direction comes",
-      (h) => (h.add(SESSION), h.packet(packet(0, "in"), 0), h.packet(packet(2, "in"), 0), h.packet(packet(2, "in"), 0)),
+      (h) => (h.add(SESSION), h.packet(packet(0, "other"), 0), h.packet(packet(2, "in"), 0), h.packet(packet(2, "in"), 0)),
       [0, "session key", 2, 2],
     ],
     ["a record in pieces", (h) => (KEYS.split(/(?<=\n)/).forEach((line) => h.add(line)), h.packet(packet(0, "out"), 0)), ["keys", 0]],
-    ["static keys alone", (h) => (h.add(`${KEYS.split("\n").slice(0, 2).join("\n")}\n`), h.packet(packet(0, "in"), 0)), [0]],
+    ["static keys alone", (h) => (h.add(`${KEYS.split("\n").slice(0, 2).join("\n")}\n`), h.packet(packet(0, "other"), 0)), [0]],
   ])("%s", ([, steps, want]) => expect(run(steps)).toEqual(want));
 
   test("add() counts handshakes", () => {

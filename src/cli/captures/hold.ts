@@ -23,6 +23,9 @@ export type HoldOptions = {
   keys(text: string): void;
 };
 
+/** `answer`: the sender index of an initiation that came in and was not answered yet; the answer's ephemeral says what it waits for. */
+type Held = { readonly tapped: Tapped; readonly since: number; waits: string | undefined; answer: number | undefined };
+
 export class Hold {
   readonly #options: HoldOptions;
   readonly #finder = new UdpFinder();
@@ -31,7 +34,7 @@ export class Hold {
   readonly #waiting = new Map<string | number, string>();
   /** Ephemerals whose lines are written (true) or whose packets went without (false). */
   readonly #known = new Map<string, boolean>();
-  readonly #held: { readonly tapped: Tapped; readonly waits: string | undefined; readonly since: number }[] = [];
+  readonly #held: Held[] = [];
 
   constructor(options: HoldOptions) {
     this.#options = options;
@@ -64,11 +67,22 @@ export class Hold {
     const m = this.#messageOf(tapped.packet, tapped.tap.link);
     const ephemeral = m && (m.type === 1 || m.type === 2) ? toHex(m.ephemeral) : undefined;
     if (m && ephemeral === undefined) this.#meet(m.type === 4 ? m.receiver : undefined);
-    // Those that this machine receives need no wait: the answer to them does.
-    const waits = tapped.packet.direction === "out" ? ephemeral : undefined;
+    const { direction } = tapped.packet;
+    const waits = direction === "out" ? ephemeral : undefined;
     if (waits === undefined) this.#meet(ephemeral);
-    this.#held.push({ tapped, waits, since: now });
+    // The keys of an initiation that comes in are those of its answer, and Wireshark wants them before the initiation.
+    const answer = direction === "in" && m?.type === 1 ? m.sender : undefined;
+    if (direction === "out" && m?.type === 2) this.#answered(m.receiver, waits);
+    this.#held.push({ tapped, waits, answer, since: now });
     this.release(now);
+  }
+
+  #answered(index: number, ephemeral: string | undefined): void {
+    for (const h of this.#held) {
+      if (h.answer !== index) continue;
+      h.answer = undefined;
+      h.waits = ephemeral;
+    }
   }
 
   /** The lines that this packet needs are written now, if they are there. */
@@ -86,7 +100,8 @@ export class Hold {
   release(now: number, all = false): void {
     let n = 0;
     for (const h of this.#held) {
-      const ready = h.waits === undefined || this.#waiting.has(h.waits) || this.#known.has(h.waits) || now - h.since >= PATIENCE_MS;
+      const arrived = h.answer === undefined && (h.waits === undefined || this.#waiting.has(h.waits) || this.#known.has(h.waits));
+      const ready = arrived || now - h.since >= PATIENCE_MS;
       if (!ready && !all && this.#held.length - n <= MAX_HELD) break;
       this.#meet(h.waits);
       this.#options.pass(h.tapped);

@@ -1,4 +1,5 @@
 // What decrypting a capture came to: for a person, and as JSON.
+import { many } from "../../base/text.ts";
 import { toBase64 } from "../../base/bytes.ts";
 import { formatEndpoint } from "../../base/ip.ts";
 import type { Analysis } from "../../capture/analysis.ts";
@@ -129,5 +130,3 @@ function sessionLines(group: readonly SessionReport[]): string[] {
   for (const w of warnings) lines.push(`  look        ${w}`);
   return lines;
 }
-
-const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;

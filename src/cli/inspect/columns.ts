@@ -11,7 +11,6 @@ export function columns(head: readonly string[], rows: readonly (readonly string
       .trimEnd();
   return [line(head), ...rows.map(line)];
 }
-export const many = (n: number, what: string): string => `${n} ${what}${n === 1 ? "" : "s"}`;
 /** "0.6 ms", "12.3 s". */
 export const span = (ns: bigint | undefined): string => {
   if (ns === undefined) return "-";

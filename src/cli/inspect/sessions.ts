@@ -1,4 +1,5 @@
 // `-z sessions`: each session, what was seen of it, and the doctor's first reason why it does not open.
+import { many } from "../../base/text.ts";
 import { toBase64 } from "../../base/bytes.ts";
 import { formatEndpoint } from "../../base/ip.ts";
 import type { Analysis } from "../../capture/analysis.ts";
@@ -6,7 +7,7 @@ import { examine } from "../../capture/doctor.ts";
 import { formatClock, formatTime } from "../../capture/moment.ts";
 import type { Secrets } from "../../capture/secrets.ts";
 import { clockSkew, missing, roundTrip, type Session, spanOf, type UdpEndpoint, WAYS } from "../../capture/session.ts";
-import { columns, many, seconds, span } from "./columns.ts";
+import { columns, seconds, span } from "./columns.ts";
 import type { Statistics } from "./statistics.ts";
 
 export const hexIndex = (n: number | undefined): string => (n === undefined ? "-" : `0x${n.toString(16).padStart(8, "0")}`);
