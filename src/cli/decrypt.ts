@@ -12,9 +12,9 @@ import { nodeCrypto } from "../crypto/node.ts";
 import { readEvents, remarks, wantsJson } from "./captures/file.ts";
 import { namesFrom, readKeys } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
-import { OutputFile } from "./captures/output.ts";
+import { OutputFile, refuseSame } from "./captures/output.ts";
 import { OutputFiles } from "./captures/outputs.ts";
-import { resultJson, resultLines, totalsOf } from "./captures/report.ts";
+import { problemsOf, resultJson, resultLines, totalsOf } from "./captures/report.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = {
@@ -73,6 +73,10 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
   const names = await namesFrom(options);
   const salvage = options.salvage ?? false;
+  if (options.write !== undefined) await refuseSame(path, options.write);
+  // A capture on standard output has it for itself; and a file is whole also when nobody reads on (`| head`).
+  const out = options.write === "-" ? process.stderr : process.stdout;
+  if (options.write !== undefined) process.stdout.removeAllListeners("error").on("error", () => {});
   const list = !json && !options.quiet;
   const inner = options.inner ? new OutputFile(options.write!) : undefined;
   const writer = inner && new InnerWriter(inner.write);
@@ -84,7 +88,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const each: EachPacket = (t) => {
     first ??= t.packet.time;
     writer?.packet(t);
-    if (list) for (const line of innerLines(t, first)) process.stdout.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
+    if (list) for (const line of innerLines(t, first)) out.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
   };
   let analysis: Analysis;
   try {
@@ -97,21 +101,19 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const { facts, secrets, sessions } = analysis;
   const [damage] = facts.damage;
   if (damage && facts.format === undefined && facts.packets === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
-  const problems = [
-    ...(log?.problems ?? []).map((p) => ({ ...p, file: options.keys! })),
-    ...analysis.keyProblems.map((p) => ({ ...p, file: "the capture's own key log" })),
-  ];
-  const result = { path, keys: options.keys, analysis, problems };
+  const result = { path, keys: options.keys, analysis, problems: problemsOf(options.keys, how.logs, analysis) };
   const totals = totalsOf(sessions);
   const opened = totals.decrypted + totals.unauthenticated;
 
-  if (json) process.stdout.write(`${JSON.stringify(resultJson(result), undefined, 2)}\n`);
-  else process.stdout.write(`${listed > 0 ? "\n" : ""}${resultLines(result).map(printable).join("\n")}\n`);
+  if (json) out.write(`${JSON.stringify(resultJson(result), undefined, 2)}\n`);
+  else out.write(`${listed > 0 ? "\n" : ""}${resultLines(result).map(printable).join("\n")}\n`);
   for (const line of remarks(facts, path, salvage)) process.stderr.write(`${printable(line)}\n`);
 
   if (writer) process.stderr.write(`Wrote "${options.write}": ${writer.written} inner packets, no keys.\n`);
   else if (options.write !== undefined) {
     const wanted = options.session.length === 0 ? sessions : sessions.filter((s) => options.session.includes(s.number));
+    const absent = options.session.find((number) => !sessions.some((s) => s.number === number));
+    if (absent !== undefined) throw new TortieError(`Cannot write "${options.write}": the capture has no session ${absent}`);
     const keyLog = options.stripSecrets ? undefined : keyLogFor(wanted, secrets, { sessionKeysOnly: options.sessionKeys ?? false });
     if (keyLog?.text === "") throw new TortieError(`Cannot write "${options.write}": no session opened, so there are no keys to put into it`);
     const more = await writeAgain(path, options.write, facts, keyLog?.text ?? "", salvage);

@@ -1,9 +1,11 @@
 // `tortie inspect FILE`: what is in a capture; with keys, the outer and the inner packet side by side. Filters, fields and JSON are tshark's.
 import { TortieError } from "../base/errors.ts";
+import type { Analysis } from "../capture/analysis.ts";
 import type { Facts } from "../capture/facts.ts";
-import { remarks, wantsJson } from "./captures/file.ts";
+import { firstOf, remarks, wantsJson } from "./captures/file.ts";
 import { inventoryFrom, namesOf, readKeys } from "./captures/keys.ts";
 import { printable } from "./captures/lines.ts";
+import { problemsOf, problemText } from "./captures/report.ts";
 import { checkFields, details, EK, fieldOptions, fields, type Format, json, LIST, OWN_JSON } from "./inspect/formats.ts";
 import { labelsOf } from "./inspect/labels.ts";
 import { Marks } from "../capture/marks.ts";
@@ -87,12 +89,12 @@ async function inspect(file: string | undefined, options: Options): Promise<numb
     prepare: inventory && namesOf(inventory),
   };
   const write = (text: string): void => void process.stdout.write(text);
-  let facts: Facts;
+  let analysis: Analysis;
   if (table) {
     if (options.Y !== undefined) throw new TortieError("Cannot use -Y with -z: sessions are followed through the whole capture");
     const marks = new Marks();
-    const analysis = await analyseFile(run, table.marked ? (t) => marks.note(t) : undefined);
-    facts = refuseNothing(analysis.facts, path);
+    analysis = await analyseFile(run, table.marked ? (t) => marks.note(t) : undefined);
+    refuseNothing(analysis.facts, path);
     if (wantsJson(options.output)) write(`${JSON.stringify(statisticsJson(table, analysis, marks), undefined, 2)}\n`);
     else
       write(
@@ -101,20 +103,20 @@ async function inspect(file: string | undefined, options: Options): Promise<numb
           .join("\n")}\n`,
       );
   } else {
-    const analysis = await print(run, format, write);
-    facts = refuseNothing(analysis.facts, path);
+    analysis = await print(run, format, write);
+    refuseNothing(analysis.facts, path);
     // What the file says of itself stands at the end, when all of it is known.
-    if (format === OWN_JSON) write(`\n], "damage": ${JSON.stringify(facts.damage)}, "notes": ${JSON.stringify(facts.notes)} }\n`);
+    if (format === OWN_JSON) write(`\n], "damage": ${JSON.stringify(analysis.facts.damage)}, "notes": ${JSON.stringify(analysis.facts.notes)} }\n`);
   }
-  for (const line of remarks(facts, path, options.salvage ?? false)) process.stderr.write(`${printable(line)}\n`);
-  return facts.damage.length > 0 ? 1 : 0;
+  const odd = problemsOf(options.keys, logs, analysis).map((p) => `Note: ${problemText(p)}`);
+  for (const line of [...firstOf(odd), ...remarks(analysis.facts, path, options.salvage ?? false)]) process.stderr.write(`${printable(line)}\n`);
+  return analysis.facts.damage.length > 0 ? 1 : 0;
 }
 
 /** Throws TortieError when nothing of it is a capture. */
-function refuseNothing(facts: Facts, path: string): Facts {
+function refuseNothing(facts: Facts, path: string): void {
   const [damage] = facts.damage;
   if (damage && facts.format === undefined && facts.packets === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
-  return facts;
 }
 
 function formatOf(o: Options): Format {

@@ -1,12 +1,12 @@
 // `tcpdump`, as far as people know it: live or from a file, on the screen or into a file, with filters, and WireGuard said by name.
 import { TortieError } from "../base/errors.ts";
-import { packetFilter } from "../capture/filter/index.ts";
+import { compileFilter, image, initialiser, listing, packetFilter } from "../capture/filter/index.ts";
 import { PcapWriter } from "../capture/writer.ts";
 import { linkName } from "../packet/link.ts";
 import { interfaceName } from "../sys/ifindex.ts";
 import { capturableInterfaces, openPacketSocket } from "../sys/packetsocket.ts";
 import { readEvents } from "./captures/file.ts";
-import { OutputFile } from "./captures/output.ts";
+import { OutputFile, refuseSame } from "./captures/output.ts";
 import { VERSION } from "./version.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 import { asciiDump, hexDump } from "./tcpdump/bytes.ts";
@@ -17,7 +17,7 @@ type Options = {
   i?: string;
   c?: number;
   r?: string;
-  w?: string;
+  w?: string | undefined;
   s: number;
   e?: boolean;
   v?: boolean;
@@ -31,7 +31,7 @@ type Options = {
   Q?: string;
   B?: number;
   version?: boolean;
-  d?: boolean;
+  d: number;
 };
 
 const LINKS: Readonly<Record<number, string>> = { 1: "Ethernet", 101: "Raw IP", 113: "Linux cooked v1", 276: "Linux cooked v2" };
@@ -61,7 +61,7 @@ export async function main(args: string[]): Promise<number> {
     .option("-t", "no time; -tt: seconds since 1970, -ttt: since the packet before, -tttt: with the date, -ttttt: since the first", count, 0)
     .option("-S, --absolute-tcp-sequence-numbers", "TCP's numbers as they are")
     .option("-D, --list-interfaces", "list what can be captured on")
-    .option("-d", "check the filter only, and say what it is compiled to")
+    .option("-d", "check the filter only, and say what it is compiled to; -dd: as a piece of C, -ddd: as numbers", count, 0)
     .option("-U, --packet-buffered", "write each packet at once")
     .option("-n", "no names: addresses and ports are never looked up")
     .option("-l", "print each line at once: always so")
@@ -175,9 +175,9 @@ async function live(filter: string, options: Options): Promise<number> {
   const name = /^[0-9]+$/.test(chosen) ? (capturableInterfaces()[Number(chosen) - 1]?.name ?? "any") : chosen;
   const memory = options.B === undefined ? {} : { bufferBytes: options.B * 1024 };
   const socket = await openPacketSocket({ interface: name, filter, snapLength: options.s, ...memory });
-  if (options.d) {
+  if (options.d > 0) {
     await socket.close();
-    return 0;
+    return compiled(filter, socket.linkType, options, true);
   }
   const output = new Output(options);
   const stop = (): void => void socket.close();
@@ -207,8 +207,16 @@ async function live(filter: string, options: Options): Promise<number> {
   return 0;
 }
 
+function compiled(filter: string, link: number, options: Options, live: boolean): number {
+  const program = compileFilter(filter, link, { snapLength: options.s, live });
+  process.stdout.write((options.d === 1 ? image : options.d === 2 ? initialiser : listing)(program));
+  return 0;
+}
+
 async function fromFile(path: string, filter: string, options: Options): Promise<number> {
-  const output = new Output(options);
+  if (options.w !== undefined) await refuseSame(path, options.w);
+  // Nothing is written either.
+  const output = new Output(options.d > 0 ? { ...options, w: undefined } : options);
   const filters = new Map<number, (data: Uint8Array, length: number) => boolean>();
   const links = new Set<number>();
   let failed = 0;
@@ -217,6 +225,7 @@ async function fromFile(path: string, filter: string, options: Options): Promise
       for (const event of events) {
         if (event.kind === "interface" && !links.has(event.iface.link)) {
           const { link, snaplen } = event.iface;
+          if (options.d > 0) return compiled(filter, link, options, false);
           links.add(link);
           filters.set(link, filter === "" ? () => true : packetFilter(filter, link));
           say(`reading from file ${path}, ${describeLink(link)}, snapshot length ${snaplen || MAX_SNAP}`);

@@ -1,17 +1,21 @@
 // The commands as a person types them: exit codes, JSON, words, files that only their owner may read.
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keyIn, textOf } from "../../src/capture/fixtures.cases.ts";
+import { readCapture } from "../../src/capture/reader.ts";
 import { TORTIE } from "../peers.ts";
 
 const at = (name: string): string => new URL(`../captures/${name}`, import.meta.url).pathname;
 let directory: string;
 beforeAll(() => (directory = mkdtempSync(join(tmpdir(), "tortie-cli-"))));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** The packets of a pcap file over and over. */
+const manyTimes = (pcap: Buffer, n: number): Buffer => Buffer.concat([pcap.subarray(0, 24), ...Array<Buffer>(n).fill(pcap.subarray(24))]);
 
 type Ran = { code: number | null; out: string; err: string };
 function tortie(args: string[], input?: Uint8Array | string): Ran {
@@ -70,6 +74,42 @@ describe("tortie decrypt", () => {
     tortie(["decrypt", out, "--inner", "-w", inner]);
     expect(readFileSync(inner).includes("KEY")).toBe(false);
   });
+  test("-w - is the capture alone, what is told goes to standard error; with another file nobody need read on", () => {
+    const piped = spawnSync(process.execPath, [TORTIE, "decrypt", at("wggo-psk-v4.pcap"), "--keys", keys, "-w", "-"]);
+    expect(readCapture(piped.stdout)).toMatchObject({ packets: { length: 25 }, damage: [] });
+    expect(piped.stderr.toString()).toMatch(/Inner packets\n[^]*22 of 22 data packets/);
+    const out = join(directory, "unread.pcapng");
+    const big = file("unread.pcap", manyTimes(readFileSync(at("wggo-psk-v4.pcap")), 300));
+    const head = `"$0" "$@" | head -1; test "\${PIPESTATUS[0]}" = 0`;
+    const ran = spawnSync("bash", ["-c", head, process.execPath, TORTIE, "decrypt", big, "--keys", keys, "-w", out], { encoding: "utf8" });
+    expect([ran.status, ran.stdout]).toEqual([0, "Inner packets\n"]);
+    expect(readCapture(readFileSync(out)).packets.length).toBe(25 * 300);
+  });
+  test("what is read is never overwritten", () => {
+    const same = file("same.pcap", readFileSync(at("wggo-psk-v4.pcap")));
+    const link = join(directory, "link.pcap");
+    linkSync(same, link);
+    const inventory = at("leak-inventory.json");
+    const ways = [
+      ["decrypt", same, "--strip-secrets", "-w", link],
+      ["tcpdump", "-r", same, "-w", link],
+      ["capture", "-r", same, "-w", link],
+      ["audit", same, "--inventory", inventory, "-w", link],
+    ];
+    for (const args of ways) {
+      const r = tortie(args);
+      expect([args[0], r.code, r.err]).toEqual([args[0], 1, expect.stringMatching(/Cannot write ".*link\.pcap": it is the file that is read/)]);
+    }
+    expect(readFileSync(same).equals(readFileSync(at("wggo-psk-v4.pcap")))).toBe(true);
+  });
+  test("a session that there is not is said", () => {
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", keys, "--session", "7", "-w", join(directory, "none")]);
+    expect([r.code, r.err]).toEqual([1, expect.stringMatching(/the capture has no session 7/)]);
+  });
+  test("a file of keys that does not end is refused", () => {
+    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", "/dev/zero"]);
+    expect([r.code, r.err]).toEqual([1, expect.stringMatching(/Cannot read the keys "\/dev\/zero": they are more than 16777216 bytes/)]);
+  });
   test("nothing opened: nothing is written", () => {
     const out = join(directory, "none.pcapng");
     const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "-w", out]);
@@ -86,6 +126,8 @@ describe("tortie decrypt", () => {
     const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", odd]);
     expect(r.out).toMatch(/D8: .*odd\.keys line 1: "LOCAL_STATIC_KEY" is no kind of key/);
     expect(r.out).toMatch(/line 2: the key has 5 characters/);
+    const inspected = tortie(["inspect", at("wggo-psk-v4.pcap"), "--keys", odd, "-c", "1"]);
+    expect(inspected.err).toMatch(/^Note: .*odd\.keys line 1: "LOCAL_STATIC_KEY" is no kind of key.*\nNote: .* line 2: the key has 5 characters/);
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { concat } from "../../src/base/bytes.ts";
-import { compileFilter, type Program, runProgram } from "../../src/capture/filter/index.ts";
+import { compileFilter, image, initialiser, type Program, runProgram } from "../../src/capture/filter/index.ts";
 import { readCapture } from "../../src/capture/reader.ts";
 import { PcapWriter } from "../../src/capture/writer.ts";
 import { describeWith, find } from "../peers.ts";
@@ -62,6 +62,41 @@ const damage = fc
 
 const accepted = (program: Program, packets: readonly Uint8Array[]): number[] =>
   [...packets.keys()].filter((i) => runProgram(program, packets[i]!) !== 0);
+
+describeWith(["tcpdump"], "programs are printed as tcpdump prints them", () => {
+  const real = (args: readonly string[]): string => spawnSync(find("tcpdump")!, args, { encoding: "utf8" }).stdout;
+  test.for(LINKS)("with -d and -dd, on link type %d", (link) => {
+    const file = fileOf(link, [], `image-${LINK_NAMES[link]}.pcap`);
+    for (const expression of expressionsOf(link).filter((_, i) => i % 3 === 0)) {
+      const program = libpcaps(file, expression);
+      if (program.length === 1 && program[0]!.k === 0) continue; // tcpdump prints no program that rejects all
+      expect([expression, image(program), initialiser(program)]).toEqual([
+        expression,
+        real(["-r", file, "-d", "--", expression]),
+        real(["-r", file, "-dd", "--", expression]),
+      ]);
+    }
+  });
+  test("every kind of instruction: ancillary data has its name", () => {
+    const program = (code: number, k: number): Program => [{ code, jt: 0, jf: 0, k: k >>> 0 }];
+    const table: readonly [number, number, string][] = [
+      [0x30, -4096 + 48, "ldb      [vlanp]"],
+      [0x28, -4096 + 44, "ldh      [vlan_tci]"],
+      [0x28, -4096 + 4, "ldh      [type]"],
+      [0x20, -4096 + 8, "ld       [ifidx]"],
+      [0x00, 7, "ld       #0x7"],
+      [0x60, 2, "ld       M[2]"],
+      [0x61, 3, "ldx      M[3]"],
+      [0x02, 1, "st       M[1]"],
+      [0x84, 0, "neg      "],
+      [0x87, 0, "txa      "],
+      [0x05, 4, "ja       5"],
+      [0x16, 0, "ret      "],
+      [0x1c, 0, "sub      x"],
+    ];
+    for (const [code, k, text] of table) expect(image(program(code, k))).toBe(`(000) ${text}\n`);
+  });
+});
 
 describeWith(["tcpdump"], "tcpdump and our compiler keep the same packets", () => {
   describe.for(LINKS)("of link type %d", (link) => {

@@ -136,6 +136,13 @@ describeRoot("live", () => {
     expect(ran.stdout.trim().split("\n")).toHaveLength(5);
     expect(readFileSync(log, "utf8")).toContain("5 packets captured");
   });
+  test("-d prints the program and captures nothing, -ddd its numbers", () => {
+    const file = fileOf(1);
+    const ran = (flag: string): string => linesOf([process.execPath, ours], ["-r", file, flag, "icmp6 or vlan"]).join("\n");
+    expect(ran("-d")).toMatch(/^\(000\) ldh {6}\[12\]\n/);
+    expect(ran("-ddd")).toMatch(/^\d+\n40 0 0 12\n/);
+    expect(inside(`${node} ${ours} -i lo -d inbound`).stdout).toMatch(/^\(000\) ldh? +\[type\]\n/);
+  });
   test("-D lists interfaces, -i any names them", () => {
     expect(inside(`${node} ${ours} -D`).stdout).toBe("1.lo [Up, Loopback]\n2.any (Pseudo-device that captures on all interfaces) [Up]\n");
     const log = join(directory, "any.log");

@@ -8,6 +8,7 @@ import { parseFilter } from "./parser.ts";
 import type { CompileOptions, Program } from "./types.ts";
 
 export { FilterError } from "./error.ts";
+export { image, initialiser } from "./image.ts";
 export { runProgram } from "./interpret.ts";
 export type { CompileOptions, Instruction, Program } from "./types.ts";
 

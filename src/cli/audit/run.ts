@@ -11,6 +11,7 @@ import type { KeyLog } from "../../capture/keylog.ts";
 import { Opener } from "../../capture/audit/opener.ts";
 import { secretsFrom } from "../captures/keys.ts";
 import { readEvents } from "../captures/file.ts";
+import { refuseSame } from "../captures/output.ts";
 import { OutputFiles } from "../captures/outputs.ts";
 
 const MAX_REMARKS = 20;
@@ -32,6 +33,7 @@ export type RunOptions = {
 export async function auditFiles(inputs: readonly Input[], options: RunOptions): Promise<AuditReport> {
   const opener = options.keys && new Opener(nodeCrypto, secretsFrom([], options.keys));
   const audit = new Audit(nodeCrypto, options.inventory, { sources: inputs, opener });
+  if (options.write !== undefined) for (const { path } of inputs) await refuseSame(path, options.write);
   const marked = options.write === undefined ? undefined : new Marked(options.write);
   const remarks: string[] = [];
   /** Files that are captures. */

@@ -64,10 +64,12 @@ export function remarks(file: Pick<Facts, "packets" | "damage" | "notes">, path:
   const damage = file.damage.map((d) => `"${path}" is damaged at byte ${d.offset}, ${d.block}: ${d.reason}`);
   const read = file.damage.length > 0 ? [`${file.packets} ${file.packets === 1 ? "packet was" : "packets were"} read.`] : [];
   const hint = file.damage.length > 0 && !salvaged ? ["--salvage goes on after the damage, at the next block that is whole."] : [];
-  const notes = file.notes.slice(0, 20).map((n) => `Note: byte ${n.offset}: ${n.what}`);
-  const more = file.notes.length > 20 ? [`Note: ${file.notes.length - 20} more of this kind`] : [];
-  return [...damage, ...read, ...hint, ...notes, ...more];
+  return [...damage, ...read, ...hint, ...firstOf(file.notes.map((n) => `Note: byte ${n.offset}: ${n.what}`))];
 }
+
+/** Notes, as many as a person reads. */
+export const firstOf = (notes: readonly string[]): string[] =>
+  notes.length > 20 ? [...notes.slice(0, 20), `Note: ${notes.length - 20} more of this kind`] : [...notes];
 
 /** True for -o json. Throws TortieError for what these commands do not print. */
 export function wantsJson(format: string | undefined): boolean {

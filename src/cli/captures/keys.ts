@@ -1,8 +1,7 @@
 // Secrets for the commands: from files or standard input only, never from the command line, where every process of the machine could read them.
-import { readFile } from "node:fs/promises";
-import { buffer } from "node:stream/consumers";
+import { createReadStream } from "node:fs";
 import { fromUtf8, wipe } from "../../base/bytes.ts";
-import { TortieError } from "../../base/errors.ts";
+import { messageOf, TortieError } from "../../base/errors.ts";
 import type { Inventory } from "../../capture/audit/inventory.ts";
 import { type KeyLog, KeyLogReader, keyLogOf } from "../../capture/keylog.ts";
 import type { SecretsBlock } from "../../capture/packet.ts";
@@ -22,18 +21,28 @@ export async function readKeys(path: string): Promise<KeyLog> {
   // From here on there are keys in this process. Names such as /dev/fd/63 must go on working.
   if (process.geteuid?.() === 0) forbidDumps();
   else forbidCores();
-  const bytes =
-    path === "-"
-      ? await buffer(process.stdin)
-      : await readFile(path).catch((e: NodeJS.ErrnoException) => {
-          const why = e.code === "ENOENT" ? "there is no such file" : e.code === "EISDIR" ? "it is a directory" : e.message;
-          throw new TortieError(`Cannot read the keys "${path}": ${why}`, { cause: e });
-        });
-  if (bytes.length > MAX_FILE) throw new TortieError(`Cannot read the keys "${path}": the file is larger than ${MAX_FILE} bytes`);
-  const reader = new KeyLogReader();
-  reader.add(fromUtf8(bytes));
-  wipe(bytes);
-  return reader.log;
+  const pieces: Buffer[] = [];
+  let size = 0;
+  try {
+    // What never ends (/dev/zero) must not fill the memory.
+    for await (const piece of path === "-" ? process.stdin : createReadStream(path)) {
+      pieces.push(piece as Buffer);
+      if ((size += (piece as Buffer).length) > MAX_FILE)
+        throw new TortieError(`Cannot read the keys "${path}": they are more than ${MAX_FILE} bytes`);
+    }
+    const bytes = Buffer.concat(pieces, size);
+    const reader = new KeyLogReader();
+    reader.add(fromUtf8(bytes));
+    wipe(bytes);
+    return reader.log;
+  } catch (e) {
+    if (e instanceof TortieError) throw e;
+    const code = (e as NodeJS.ErrnoException).code;
+    const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a directory" : messageOf(e);
+    throw new TortieError(`Cannot read the keys "${path}": ${why}`, { cause: e });
+  } finally {
+    wipe(...pieces);
+  }
 }
 
 /** The secrets of a capture file's own key blocks and of key files together. */

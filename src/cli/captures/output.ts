@@ -1,9 +1,17 @@
 // A capture file being written: only its owner may read it, packets are gathered and written in large pieces, "-" is standard output.
 import { closeSync, fchmodSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { messageOf, TortieError } from "../../base/errors.ts";
 
 const GATHER = 256 << 10;
 const PIPE_FULL_MS = 2;
+
+/** A file that is read cannot be written at the same time: it would be emptied first. Throws TortieError. */
+export async function refuseSame(from: string, to: string): Promise<void> {
+  const [a, b] = await Promise.all([from, to].map((path) => stat(path).catch(() => undefined)));
+  if (a?.isFile() && b && a.dev === b.dev && a.ino === b.ino)
+    throw new TortieError(`Cannot write "${to}": it is the file that is read`, { hint: "Give another name; mv puts it in its place afterwards." });
+}
 
 const codeOf = (e: unknown): string | undefined => (e as NodeJS.ErrnoException).code;
 

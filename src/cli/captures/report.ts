@@ -4,7 +4,7 @@ import { toBase64 } from "../../base/bytes.ts";
 import { formatEndpoint } from "../../base/ip.ts";
 import type { Analysis } from "../../capture/analysis.ts";
 import { examine, introduce, type SessionReport } from "../../capture/doctor.ts";
-import type { KeyLogProblem } from "../../capture/keylog.ts";
+import type { KeyLog, KeyLogProblem } from "../../capture/keylog.ts";
 import { formatTime } from "../../capture/moment.ts";
 import { timestampOf } from "../../capture/replay.ts";
 import { missing, type Session, type UdpEndpoint, type Way } from "../../capture/session.ts";
@@ -72,6 +72,17 @@ export function resultJson(r: Result): unknown {
   };
 }
 
+type Problem = Result["problems"][number];
+
+/** Lines of key logs that cannot be used, or that Wireshark would not use. `keys`: the file of keys that was given. */
+export const problemsOf = (keys: string | undefined, logs: readonly KeyLog[], analysis: Analysis): Problem[] => [
+  ...logs.flatMap((log) => log.problems.map((p) => ({ ...p, file: keys ?? "the keys" }))),
+  ...analysis.keyProblems.map((p) => ({ ...p, file: "the capture's own key log" })),
+];
+
+export const problemText = (p: Problem): string =>
+  `${p.file} line ${p.line}: ${p.why}${p.ours === "taken" ? " (taken here)" : "; the line is left out"}`;
+
 /** The report as lines. */
 export function resultLines(r: Result): string[] {
   const { sessions } = r.analysis;
@@ -93,8 +104,7 @@ export function resultLines(r: Result): string[] {
         ]
     ).map((k) => `  ${k}`),
   );
-  for (const p of r.problems)
-    lines.push(`  D8: ${p.file} line ${p.line}: ${p.why}${p.ours === "taken" ? " (taken here)" : "; the line is left out"}`);
+  for (const p of r.problems) lines.push(`  D8: ${problemText(p)}`);
   if (sessions.length === 0) lines.push("", "There is no WireGuard in this capture: nothing to decrypt.");
   // Handshakes that fail alike many times (an unreachable peer) are one paragraph.
   const groups = new Map<string, SessionReport[]>();
