@@ -127,7 +127,7 @@ function flowOf(f: FlowFinding): ReportFlow {
   };
 }
 
-export function flowText(f: Pick<FlowFinding, "flow" | "path">): string {
+function flowText(f: Pick<FlowFinding, "flow" | "path">): string {
   if (!f.flow) return "?";
   const { src, dst, protocol, srcPort, dstPort } = f.flow;
   const hasPorts = (srcPort !== 0 || dstPort !== 0) && protocol !== 1 && protocol !== 58;

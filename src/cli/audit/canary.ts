@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startPiped } from "../../sys/child.ts";
 import { commandIn, type Place } from "./place.ts";
 
-export const CANARY_PORT = 40_404;
+const CANARY_PORT = 40_404;
 /** What the captures inside the nodes look at. */
 export const CANARY_FILTER: string = `udp port ${CANARY_PORT} or udp port ${CANARY_PORT + 1}`;
 const ROUNDS = 12;

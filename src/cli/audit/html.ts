@@ -100,7 +100,7 @@ export function reportHtml(r: AuditReport): string {
                 (d) =>
                   html`<tr>
                     <td></td>
-                    <td class="missing">doubt</td>
+                    <td class="n missing">doubt</td>
                     <td colspan="2">${d}</td>
                   </tr>`,
               )}

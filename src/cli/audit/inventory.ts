@@ -24,7 +24,9 @@ export async function readDocument(path: string): Promise<InventoryDocument> {
   try {
     return JSON.parse(text) as InventoryDocument;
   } catch (e) {
-    throw new TortieError(`Cannot read the inventory "${path}": ${messageOf(e)}`, { cause: e });
+    // The parser quotes what it met: a key, where a key file was named by mistake.
+    const where = / at position \d+/.exec(messageOf(e))?.[0] ?? "";
+    throw new TortieError(`Cannot read the inventory "${path}": it is not JSON${where && `, as seen${where}`}`);
   }
 }
 

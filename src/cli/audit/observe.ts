@@ -91,13 +91,15 @@ export async function look(place: Place, wg: readonly string[] = ["wg"]): Promis
     const list = (i: number): Json[] => (JSON.parse(parts[i]!.trim() || "[]") as Json[]).filter((o) => Object.keys(o).length > 0);
     const vfs = new Map([...(parts[9] ?? "").matchAll(/net\/([^/]+)\/device\/sriov_numvfs ([0-9]+)/g)].map((m) => [m[1]!, Number(m[2])]));
     const conntrack = parts[8]!;
+    const links = list(1).map((l) => linkOf(l, vfs));
     return {
       time: Number(parts[0]),
-      links: list(1).map((l) => linkOf(l, vfs)),
+      links,
       addresses: list(2).flatMap((l) => ((l.addr_info ?? []) as Json[]).map((a) => ({ dev: text(l.ifname), address: text(a.local) }))),
       rules: [...list(3).map((r) => ruleOf(r)), ...list(4).map((r) => ruleOf(r))].filter(unique),
       routes: [...list(5).map((r) => routeOf(r, "0.0.0.0/0")), ...list(6).map((r) => routeOf(r, "::/0"))],
-      devices: parseDump(parts[7]!),
+      // Control sockets are files: they show devices of other network namespaces too.
+      devices: parseDump(parts[7]!).filter((d) => links.some((l) => l.name === d.name)),
       conntrack: /^yes$/m.test(conntrack) ? conntrack.replace(/^(yes|no)\n/gm, "") : undefined,
     };
   } catch (e) {
@@ -151,7 +153,7 @@ function routeOf(r: Json, all: string): RouteObservation {
 }
 
 /** `wg show all dump`. Private and pre-shared keys are passed over. */
-export function parseDump(text: string): DeviceFact[] {
+function parseDump(text: string): DeviceFact[] {
   const devices: (DeviceFact & { peers: DeviceFact["peers"][number][] })[] = [];
   for (const line of text.split("\n")) {
     const f = line.split("\t");
@@ -165,7 +167,7 @@ export function parseDump(text: string): DeviceFact[] {
 }
 
 /** What a link is for the audit. `inside`: names of links that lead to pods of this machine. */
-export function roleOf(
+function roleOf(
   l: LinkFact,
   all: readonly LinkFact[],
   inside: ReadonlySet<string>,
