@@ -167,12 +167,7 @@ function parseDump(text: string): DeviceFact[] {
 }
 
 /** What a link is for the audit. `inside`: names of links that lead to pods of this machine. */
-function roleOf(
-  l: LinkFact,
-  all: readonly LinkFact[],
-  inside: ReadonlySet<string>,
-  devices: ReadonlySet<string>,
-): { role: LinkRole; why: string } {
+function roleOf(l: LinkFact, all: readonly LinkFact[], inside: ReadonlySet<string>, devices: ReadonlySet<string>): { role: LinkRole; why: string } {
   const parent = all.find((x) => x.name === l.parent);
   const master = all.find((x) => x.name === l.master);
   if (l.loopback) return { role: "inside", why: "loopback" };
