@@ -57,17 +57,22 @@ export const parseIp = (text: string): Ip | undefined => (text.includes(":") ? p
 /** RFC 5952 text: the longest run of at least two zero groups is shortened; IPv4-mapped addresses end in dotted decimal. */
 export function formatIp(ip: Ip): string {
   if (ip.length === 4) return `${ip[0]}.${ip[1]}.${ip[2]}.${ip[3]}`;
-  const groups = Array.from({ length: 8 }, (_, i) => (ip[2 * i]! << 8) | ip[2 * i + 1]!);
-  if (groups.slice(0, 5).every((g) => g === 0) && groups[5] === 0xffff) return `::ffff:${ip.subarray(12).join(".")}`;
-  let best = -1;
+  let best = 8;
   let bestLength = 1;
   for (let i = 0; i < 8; i++) {
     let n = 0;
-    while (i + n < 8 && groups[i + n] === 0) n++;
+    while (i + n < 8 && group(ip, i + n) === 0) n++;
     if (n > bestLength) [best, bestLength] = [i, n];
+    if (n > 1) i += n;
   }
-  const hex = (part: number[]): string => part.map((g) => g.toString(16)).join(":");
-  return best < 0 ? hex(groups) : `${hex(groups.slice(0, best))}::${hex(groups.slice(best + bestLength))}`;
+  if (best === 0 && bestLength === 5 && group(ip, 5) === 0xffff) return `::ffff:${ip[12]}.${ip[13]}.${ip[14]}.${ip[15]}`;
+  return best === 8 ? groups(ip, 0, 8) : `${groups(ip, 0, best)}::${groups(ip, best + bestLength, 8)}`;
+}
+const group = (ip: Ip, i: number): number => (ip[2 * i]! << 8) | ip[2 * i + 1]!;
+function groups(ip: Ip, from: number, to: number): string {
+  let text = "";
+  for (let i = from; i < to; i++) text += `${i === from ? "" : ":"}${group(ip, i).toString(16)}`;
+  return text;
 }
 
 /** "192.0.2.1:51820" or "[2001:db8::1]:51820". */

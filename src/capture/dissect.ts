@@ -46,7 +46,7 @@ export class Dissector {
 
   constructor(options: DissectorOptions) {
     this.#options = options;
-    this.#flows = options.flows ? new Flows() : undefined;
+    this.#flows = options.flows ? new Flows(options.flows === true) : undefined;
     if (options.names && options.names.length > 0)
       this.#names = new Map(options.names.filter((n) => n.names.length > 0).map((n) => [formatIp(n.ip), n.names[0]!]));
   }
@@ -94,7 +94,7 @@ const ALONE: Context = {
 
 /** One packet, dissected as far as somebody asks. */
 export class Dissection implements Scope {
-  readonly tracked: TrackedPacket;
+  declare readonly tracked: TrackedPacket;
   readonly #context: Context;
   #parts: Part[] | undefined;
   #few: Part[] | undefined;

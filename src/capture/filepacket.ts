@@ -7,11 +7,11 @@ export type Clock = (high: number, low: number) => bigint | undefined;
 const NONE: readonly string[] = [];
 
 export class FilePacket implements CapturedPacket {
-  readonly number: number;
-  readonly iface: CaptureInterface;
-  readonly time: bigint | undefined;
-  readonly data: Uint8Array;
-  readonly originalLength: number;
+  declare readonly number: number;
+  declare readonly iface: CaptureInterface;
+  declare readonly time: bigint | undefined;
+  declare readonly data: Uint8Array;
+  declare readonly originalLength: number;
   direction: Direction | undefined = undefined;
   flags: number | undefined = undefined;
   dropped: bigint | undefined = undefined;

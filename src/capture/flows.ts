@@ -71,13 +71,20 @@ export class Flows {
   readonly #counts = { udp: 0, tcp: 0 };
   readonly #requests = new Recent<Request>();
 
+  readonly #udp: boolean;
+
+  /** `udp`: streams of UDP are told too. */
+  constructor(udp: boolean) {
+    this.#udp = udp;
+  }
+
   /** Takes the parts of the next packet and tells each what is known of it. */
   visit(parts: readonly Part[]): void {
     // The same echo may be seen in a tunnel and beside it.
     let depth = 0;
     for (const p of parts) {
       const name = p.protocol.name;
-      if (name === "udp" || name === "tcp") p.flow = this.#stream(p, name);
+      if (name === "tcp" || (name === "udp" && this.#udp)) p.flow = this.#stream(p, name);
       else if ((name === "icmp" || name === "icmpv6") && !p.quoted) p.flow = this.#echo(p, name, depth);
       else if (name === "ip" || name === "ipv6") depth++;
     }

@@ -14,11 +14,11 @@ export type CookieMessage = Common & { readonly type: 3; readonly receiver: numb
 /** Data messages are most of a capture: their fields are read when they are asked for. */
 export class DataMessage implements Common {
   readonly type = 4;
-  readonly length: number;
-  readonly receiver: number;
-  readonly frame: Uint8Array;
-  readonly at: number;
-  readonly end: number;
+  declare readonly length: number;
+  declare readonly receiver: number;
+  declare readonly frame: Uint8Array;
+  declare readonly at: number;
+  declare readonly end: number;
 
   /** `at` to `end`: what `frame` holds of the message, of which the header is whole. `length`: bytes on the wire. */
   constructor(frame: Uint8Array, at: number, end: number, length: number) {

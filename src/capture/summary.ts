@@ -75,18 +75,27 @@ const INFO: Readonly<Record<string, readonly [name: string, info: (p: Part) => s
 };
 /** The line of the innermost packet among these parts. */
 function summarize(parts: readonly Part[], reassembled: boolean): Summary {
-  // What an ICMP error quotes is part of its message, not the packet.
-  const real = parts.filter((p) => !p.quoted);
-  const ip = real.findLast((p) => p.protocol.name === "ip" || p.protocol.name === "ipv6");
-  const link = real.findLast((p) => p.protocol.name === "eth" || p.protocol.name === "sll");
-  const top = real.findLast((p) => p.protocol.name !== "data");
+  let ip: Part | undefined;
+  let link: Part | undefined;
+  let top: Part | undefined;
+  let last: Part | undefined;
+  for (const p of parts) {
+    // What an ICMP error quotes is part of its message, not the packet.
+    if (p.quoted) continue;
+    last = p;
+    const { name } = p.protocol;
+    if (name === "data") continue;
+    top = p;
+    if (name === "ip" || name === "ipv6") ip = p;
+    else if (name === "eth" || name === "sll") link = p;
+  }
   const isIp = top !== undefined && top === ip;
-  const data = real.at(-1)?.layer;
+  const data = last?.layer;
   const ends = addresses(top?.protocol.name === "arp" ? undefined : ip, link);
   const fragment = ip && !(reassembled && ip.pane === "Frame") ? fragmentInfo(ip) : undefined;
   if (ip && fragment !== undefined) return { ...ends, protocol: ip.protocol.name === "ip" ? "IPv4" : "IPv6", info: fragment };
   const known = top && INFO[top.protocol.name];
-  if (known) return { ...ends, protocol: known[0], info: known[1](top) };
+  if (known && top) return { ...ends, protocol: known[0], info: known[1](top) };
   if (isIp && ip) {
     const number = ip.protocol.name === "ip" ? ip.uint(9, 1) : ip.uint(6, 1);
     const info =
@@ -127,7 +136,4 @@ function outerOf(t: TrackedPacket, d: Dissection): Summary {
 }
 /** The line of the frame whatever its messages are, from its layers. */
 export const plainLine = (t: TrackedPacket, d: Dissection): Summary =>
-  summarize(
-    d.parts.filter((p) => p.message === undefined),
-    t.whole !== undefined,
-  );
+  summarize(t.messages.length === 0 ? d.parts : d.parts.filter((p) => p.message === undefined), t.isPut);

@@ -11,12 +11,12 @@ export type Failure = "no key" | "bad tag" | "cut";
 
 /** Source and destination of a datagram, by their places in its frame. */
 export class Ends {
-  readonly frame: Uint8Array;
-  readonly srcAt: number;
-  readonly dstAt: number;
-  readonly addressLength: number;
-  readonly srcPort: number;
-  readonly dstPort: number;
+  declare readonly frame: Uint8Array;
+  declare readonly srcAt: number;
+  declare readonly dstAt: number;
+  declare readonly addressLength: number;
+  declare readonly srcPort: number;
+  declare readonly dstPort: number;
 
   constructor(frame: Uint8Array, srcAt: number, dstAt: number, addressLength: number, srcPort: number, dstPort: number) {
     this.frame = frame;
@@ -48,8 +48,8 @@ export class Ends {
 }
 
 export class TrackedMessage {
-  readonly message: WireGuardMessage;
-  readonly ends: Ends;
+  declare readonly message: WireGuardMessage;
+  declare readonly ends: Ends;
   session: Session | undefined;
   way: Way | undefined;
   opened: Opened | undefined;
@@ -86,8 +86,8 @@ export class TrackedMessage {
 }
 
 export class TrackedPacket {
-  readonly packet: CapturedPacket;
-  messages: readonly TrackedMessage[];
+  declare readonly packet: CapturedPacket;
+  declare messages: readonly TrackedMessage[];
   readonly #options: DecodeOptions;
   readonly #put: Uint8Array | undefined;
   #layers: readonly Layer[] | undefined;

@@ -38,16 +38,18 @@ export function decode(bytes: Uint8Array, link: number, options: DecodeOptions =
     }
     const step: Decoded = decodeOne(bytes, n, options);
     layers.push(...step.layers);
-    if (step.layers.some((l) => l.kind === "vxlan" || l.kind === "geneve" || l.kind === "gre" || l.kind === "quote")) depth++;
+    if (step.layers.some(isDeeper)) depth++;
     else if (n.kind === "protocol" && (n.protocol === 4 || n.protocol === 41)) depth++;
     next = step.next;
   }
   return layers;
 }
 
+const isDeeper = (l: Layer): boolean => l.kind === "vxlan" || l.kind === "geneve" || l.kind === "gre" || l.kind === "quote";
+
 function decodeOne(bytes: Uint8Array, n: Exclude<Next, { kind: "data" }>, options: DecodeOptions): Decoded {
   const { at, end } = n;
-  const view = bytes.subarray(0, end);
+  const view = end === bytes.length ? bytes : bytes.subarray(0, end);
   if (n.kind === "protocol") return n.protocol === 47 ? decodeGre(view, at) : decodeTransport(view, n, options);
   if (n.kind === "link") {
     const { layer, type } = decodeLink(view, at, n.link);

@@ -10,24 +10,25 @@ export type Pane = "Frame" | "Reassembled" | "Decrypted Static" | "Decrypted Tim
 
 const NONE: readonly Part[] = [];
 
+// Fields that the constructor sets are only declared: a definition before costs more than all the rest of it.
 export class Part {
-  readonly protocol: Protocol;
-  readonly bytes: Uint8Array;
+  declare readonly protocol: Protocol;
+  declare readonly bytes: Uint8Array;
   /** First byte of the layer, bytes of its header, one past its last captured byte. */
-  readonly at: number;
-  readonly length: number;
-  readonly end: number;
-  readonly scope: Scope;
+  declare readonly at: number;
+  declare readonly length: number;
+  declare readonly end: number;
+  declare readonly scope: Scope;
   /** What it hangs in, in the tree: what an ICMP error quotes and what an echo carries in ICMP, an element in its layer. */
-  readonly parent: Part | undefined;
-  readonly layer: Layer | undefined;
+  declare readonly parent: Part | undefined;
+  declare readonly layer: Layer | undefined;
   /** Of a WireGuard message. */
-  readonly message: TrackedMessage | undefined;
-  readonly pane: Pane;
+  declare readonly message: TrackedMessage | undefined;
+  declare readonly pane: Pane;
   /** Inside the packet that an ICMP error quotes. */
-  readonly quoted: boolean;
+  declare readonly quoted: boolean;
   /** What an element says that stands in no bytes, as a comment of the file. */
-  readonly note: string | undefined;
+  declare readonly note: string | undefined;
   /** What only the packets before this one tell; set when it is asked for (flows.ts). */
   flow: Flow | undefined = undefined;
   /** The part that carries this one: for TCP, UDP and ICMP their IP. */
