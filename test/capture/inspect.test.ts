@@ -42,6 +42,26 @@ test("-T fields with -E, -c and -r", () => {
   expect(inspect(RICH, "-T", "pdml").err).toMatch(/Cannot print as "pdml": text, fields, json or ek/);
 });
 
+test("a list without keys, which one reading makes, is that of two", () => {
+  const none = join(directory, "none.keys");
+  writeFileSync(none, "# no key\n", { mode: 0o600 });
+  const filters = [
+    "",
+    "wg.type in {1, 2} || wg.counter > 3",
+    "ip.addr == 10.244.0.0/16 && frame.number > 2",
+    "wg.stream == 0",
+    "wg.session.number == 1",
+  ];
+  let shown = 0;
+  for (const name of ["leak-nodeA.pcap", "wggo-psk-v4-midsession.pcap", "gso-superdatagram.pcap", "leak-nodeA-rich.pcapng"])
+    for (const filter of filters) {
+      const one = inspect(at(name), "-Y", filter);
+      expect([name, filter, one]).toEqual([name, filter, inspect(at(name), "-Y", filter, "--keys", none)]);
+      shown += one.out.length;
+    }
+  expect(shown).toBeGreaterThan(10_000);
+});
+
 test("names: of the file in lines, of an inventory in filters", () => {
   expect(lines(RICH, "-Y", "frame.number == 10")[0]).toMatch(/client\.default → server\.default +ICMP 98/);
   const inventory = at("leak-inventory.json");

@@ -19,15 +19,18 @@ export type Format = {
   readonly foot?: string;
   /** It shows what only the packets before one tell; "lines": as far as lines do. */
   readonly flows: boolean | "lines";
+  /** Of a packet without keys it shows what stands in the packet, and nothing of its session. */
+  readonly alone?: boolean;
 };
 
 const lines = (all: readonly string[]): string => `${all.map(printable).join("\n")}\n`;
 
 /** One line a packet; the inner packet's under it. */
-export const LIST: Format = { flows: "lines", packet: (d, first) => lines(packetLines(d.tracked, first, d)) };
+export const LIST: Format = { flows: "lines", alone: true, packet: (d, first) => lines(packetLines(d.tracked, first, d)) };
 /** As tshark: the inner packet's line in place of the outer one's. */
 export const TSHARK_LIST: Format = {
   flows: "lines",
+  alone: true,
   packet: (d, first) => {
     const { outer, inner } = linesOf(d.tracked, d);
     return lines([packetLine(d.tracked, first, inner[0] ?? outer)]);

@@ -56,12 +56,20 @@ export async function print(run: Run, format: Format, write: (text: string) => v
   const filter = displayFilter(run.filter ?? "");
   const opener = batchOpener();
   try {
-    const analysis = new Analysis(optionsOf(run, opener));
-    const printer = new Printer(run, filter, format, analysis, write);
+    let analysis = new Analysis(optionsOf(run, opener));
     // Where packets are printed on the same terminal a progress line would be in between.
     const progress = process.stdout.isTTY ? ({ progress: false } as const) : {};
     const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage, ...progress });
-    for await (const events of source()) analysis.learn(events);
+    const isAlone = format.alone === true && run.logs.length === 0 && !run.prepare && [...filter.fields].every(isAloneField);
+    for await (const events of source()) {
+      analysis.learn(events);
+      // Such a file holds neither keys nor names: the whole of it tells no more of a packet than the packet does.
+      if (isAlone && analysis.facts.format === "pcap") {
+        analysis = new Analysis(optionsOf(run, opener));
+        break;
+      }
+    }
+    const printer = new Printer(run, filter, format, analysis, write);
     for await (const events of source()) if (!analysis.open(events, (t) => printer.packet(t))) break;
     analysis.end();
     printer.end();
@@ -70,6 +78,19 @@ export async function print(run: Run, format: Format, write: (text: string) => v
     opener.wipe();
   }
 }
+
+/** Fields of WireGuard that stand in the message; the others are told by its session. */
+const ALONE: ReadonlySet<string> = new Set([
+  "wg",
+  "wg.type",
+  "wg.reserved",
+  "wg.sender",
+  "wg.receiver",
+  "wg.counter",
+  "wg.ephemeral",
+  "wg.keepalive",
+]);
+const isAloneField = (name: string): boolean => !name.startsWith("wg.") || ALONE.has(name);
 
 class Printer {
   readonly #run: Run;
