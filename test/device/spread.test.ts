@@ -1,5 +1,5 @@
 // Two data workers of a live device: one has all packets until a processor is no longer enough, then both, and one again when it is quiet.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { expect, test } from "vitest";
 import { describeWith } from "../peers.ts";
@@ -18,8 +18,18 @@ for (let i = 0; i < 8; i++) {
 `;
 const PATIENCE_MS = 60_000;
 
+/** What the busiest thread of a process uses of a processor, for a second. */
+async function busiestThread(pid: number): Promise<number> {
+  const used = (): Map<string, number> =>
+    new Map(readdirSync(`/proc/${pid}/task`).map((t) => [t, Number(readFileSync(`/proc/${pid}/task/${t}/schedstat`, "utf8").split(" ")[0])]));
+  const [before, began] = [used(), performance.now()];
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const past = (performance.now() - began) * 1e6;
+  return Math.max(...[...used()].map(([t, ns]) => (ns - (before.get(t) ?? ns)) / past));
+}
+
 describeWith(["wg", "ping"], "a device with two data workers", () => {
-  test("gives packets to the second when the first has no time left, takes them back, and stays reachable", async () => {
+  test("gives packets to the second when the first has no time left, takes them back, and stays reachable", async ({ skip }) => {
     const t = await tunnel({ env: { LOG_LEVEL: "verbose", TORTIE_THREADS: "2" } });
     try {
       t.configure();
@@ -32,7 +42,10 @@ describeWith(["wg", "ping"], "a device with two data workers", () => {
       t.b.device.child.kill("SIGSTOP");
       const flood = host.spawn([process.execPath, "-e", FLOOD]);
       setPriority(flood.child.pid!, -20);
-      await eventually(() => expect(last()).toBe("2"), PATIENCE_MS);
+      let most = 0;
+      for (let n = 0; n < 30 && last() !== "2"; n++) most = Math.max(most, await busiestThread(device.child.pid!));
+      if (last() !== "2" && most < 0.95) skip(`the machine gives no thread a whole processor, ${Math.round(most * 100)} % at the most`);
+      expect(last()).toBe("2");
       flood.child.kill("SIGKILL");
       await flood.exit;
       t.b.device.child.kill("SIGCONT");
