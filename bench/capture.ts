@@ -20,6 +20,9 @@ import { busyShare, cpuSeconds, peakMb } from "./processes.ts";
 import { MACHINE } from "./report.ts";
 import { median, spread } from "./statistics.ts";
 
+/** A filter that every packet is dissected for, and none passes. */
+const NONE = "ip.addr == 198.51.100.77";
+
 type Use = { readonly seconds: number; readonly cpu: number; readonly mb: number };
 type Subject = { readonly title: string; readonly argv: readonly string[] };
 
@@ -94,6 +97,9 @@ export async function main(args: string[]): Promise<void> {
         argv: [tshark, "-r", path, "-T", "fields", "-e", "wg.stream", "-e", "wg.receiver", "-e", "wg.counter"],
       },
       "list.least": { title: "tshark, its least (-q -z conv,udp)", argv: [tshark, "-r", path, "-q", "-z", "conv,udp"] },
+      "each.ours": { title: "a line for each packet: tortie inspect FILE", argv: [node, TORTIE, "inspect", path] },
+      "filter.ours": { title: `none of them passes: tortie inspect FILE -Y '${NONE}'`, argv: [node, TORTIE, "inspect", path, "-Y", NONE] },
+      "filter.theirs": { title: `tshark, the same (-Y '${NONE}')`, argv: [tshark, "-r", path, "-Y", NONE] },
       "open.ours": { title: "everything opened: tortie decrypt FILE --keys LOG -q", argv: [node, TORTIE, "decrypt", path, "--keys", keys, "-q"] },
       "open.lines": { title: "tshark, a line for each packet, with the key log", argv: [tshark, "-r", path, ...log] },
       "open.least": { title: "tshark, the same (-q -z conv,ip, with the key log)", argv: [tshark, "-r", path, ...log, "-q", "-z", "conv,ip"] },
@@ -122,6 +128,8 @@ export async function main(args: string[]): Promise<void> {
       ["session list against a line for each packet", "list.lines", "list.ours", "5 / 10"],
       ["session list against the same facts", "list.fields", "list.ours", "5 / 10"],
       ["session list against its least", "list.least", "list.ours", ""],
+      ["a line for each packet", "list.lines", "each.ours", ""],
+      ["a filter on addresses", "filter.theirs", "filter.ours", ""],
       ["everything opened against a line for each packet", "open.lines", "open.ours", "2 / 5"],
       ["everything opened against its least", "open.least", "open.ours", ""],
     ] as const;

@@ -97,10 +97,13 @@ export function inOrder<R extends { readonly row: Row }>(rows: readonly R[], p: 
 
 /** The field's values in a part, as they stand. */
 export function collect(ways: readonly Way[], p: Part, into: Value[], sort = false): void {
-  for (const { at, way } of sort || ways.some((w) => w.row.each) ? inOrder(ways, p, sort) : ways.map((w) => ({ at: p, way: w }))) {
-    const value = way.row.read(at);
-    if (value === undefined) continue;
-    if (way.isIt) into.push(value);
-    if (way.ways.length > 0) collect(way.ways, at, into, way.row.inOrder);
-  }
+  if (sort || ways.some(isEach)) for (const { at, way } of inOrder(ways, p, sort)) collectOne(way, at, into);
+  else for (const way of ways) collectOne(way, p, into);
+}
+const isEach = (w: Way): boolean => w.row.each !== undefined;
+function collectOne(way: Way, p: Part, into: Value[]): void {
+  const value = way.row.read(p);
+  if (value === undefined) return;
+  if (way.isIt) into.push(value);
+  if (way.ways.length > 0) collect(way.ways, p, into, way.row.inOrder);
 }
