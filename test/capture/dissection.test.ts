@@ -136,7 +136,7 @@ describeWith(["tshark"], "as tshark dissects", () => {
   test.for([
     ["wggo-psk-v4.pcap", [...SESSIONS, "frame.protocols"]],
     ["wggo-psk-v4-midsession.pcap", [...SESSIONS, "frame.protocols"]],
-    // Of streams tshark has more there: also for messages that belong to no session here.
+    // Messages that ICMP errors quote have streams of their own in tshark.
     ["wggo-rekey-any-sll2.pcap", [...SESSIONS.slice(1), "frame.protocols"]],
     ["leak-nodeA.pcap", SESSIONS],
     ["leak-nodeA-rich.pcapng", SESSIONS],
