@@ -127,6 +127,12 @@ describe("a proof", () => {
       observed({ links: [wire!, { name: "eth1", role: "wire", counted: { packets: 0, bytes: 0 } }] }),
       "P1",
     ],
+    [
+      "P1: another machine was watched, and its capture is not there",
+      clean,
+      { ...provable, observed: [...provable.observed!, { ...provable.observed![0]!, node: "node-b" }] },
+      "P1",
+    ],
     ["P1: the capture broke off", clean, provable, "P1", { ...WHOLE, broken: "it was killed" }],
     ["P1, P7, P8: nothing is known of the node", clean, { ...provable, observed: [] }, "P1 P7 P8"],
     ["P2: a capture filter", changed({ filter: "udp port 51820" }), provable, "P2"],

@@ -51,7 +51,8 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     if (sources.broken.length > 0) return broken(few(sources.broken));
     if (sources.nodes.size === 0) return unknown("whose wires were captured is not known");
     const said: string[] = [];
-    for (const node of sources.nodes) {
+    // Of several machines that were watched, one alone proves nothing of the others.
+    for (const node of new Set([...sources.nodes, ...inventory.observed.nodes.map((o) => o.node)])) {
       const seen = inventory.observed.of(node);
       if (!seen) return unknown(`what links ${node} has was not recorded`);
       const wires = wiresOf(seen);
