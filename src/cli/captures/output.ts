@@ -1,5 +1,5 @@
 // A capture file being written: only its owner may read it, packets are gathered and written in large pieces, "-" is standard output.
-import { closeSync, fchmodSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, renameSync, writeSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { messageOf, TortieError } from "../../base/errors.ts";
 
@@ -11,6 +11,21 @@ export async function refuseSame(from: string, to: string): Promise<void> {
   const [a, b] = await Promise.all([from, to].map((path) => stat(path).catch(() => undefined)));
   if (a?.isFile() && b && a.dev === b.dev && a.ino === b.ino)
     throw new TortieError(`Cannot write "${to}": it is the file that is read`, { hint: "Give another name; mv puts it in its place afterwards." });
+}
+
+/** Makes or empties a file that nobody else may read; a device such as /dev/null is left as it is. */
+function ownFile(path: string): number {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  const found = fstatSync(fd);
+  if (found.isFile()) {
+    if (found.uid !== process.geteuid!()) {
+      closeSync(fd);
+      throw new Error("the file belongs to another user, who could read what is in it; remove it, or give another name");
+    }
+    fchmodSync(fd, 0o600);
+    ftruncateSync(fd);
+  }
+  return fd;
 }
 
 const codeOf = (e: unknown): string | undefined => (e as NodeJS.ErrnoException).code;
@@ -31,9 +46,7 @@ export class OutputFile {
     this.#path = path;
     this.#written = options.atomic ? `${path}.part` : path;
     try {
-      this.#fd = path === "-" ? 1 : openSync(this.#written, "w", 0o600);
-      // An older file may be readable by others; a device such as /dev/null is left as it is.
-      if (path !== "-" && fstatSync(this.#fd).isFile()) fchmodSync(this.#fd, 0o600);
+      this.#fd = path === "-" ? 1 : ownFile(this.#written);
     } catch (e) {
       throw new TortieError(`Cannot write "${path}": ${messageOf(e)}`, { cause: e });
     }
