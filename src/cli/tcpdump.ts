@@ -7,6 +7,7 @@ import { interfaceName } from "../sys/ifindex.ts";
 import { capturableInterfaces, openPacketSocket } from "../sys/packetsocket.ts";
 import { readEvents } from "./captures/file.ts";
 import { OutputFile, refuseSame } from "./captures/output.ts";
+import { paced } from "./captures/paced.ts";
 import { VERSION } from "./version.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 import { asciiDump, hexDump } from "./tcpdump/bytes.ts";
@@ -188,7 +189,7 @@ async function live(filter: string, options: Options): Promise<number> {
     const listening = `listening on ${name}, ${describeLink(socket.linkType)}, snapshot length ${options.s} bytes`;
     say(options.w === undefined ? listening : `tcpdump: ${listening}`);
     output.begin(socket.linkType);
-    capture: for await (const batch of socket.packets()) {
+    capture: for await (const batch of paced(socket.packets())) {
       for (const p of batch) {
         if (options.Q !== "inout" && (p.direction === "out") !== (options.Q === "out")) continue;
         if (output.packet({ ...p, link: socket.linkType })) break capture;
@@ -221,7 +222,7 @@ async function fromFile(path: string, filter: string, options: Options): Promise
   const links = new Set<number>();
   let failed = 0;
   try {
-    reading: for await (const events of readEvents(path, { once: true, progress: false })) {
+    reading: for await (const events of paced(readEvents(path, { once: true, progress: false }))) {
       for (const event of events) {
         if (event.kind === "interface" && !links.has(event.iface.link)) {
           const { link, snaplen } = event.iface;

@@ -1,5 +1,5 @@
 // The commands as a person types them: exit codes, JSON, words, files that only their owner may read.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -217,6 +217,28 @@ describe("tortie audit FILE", () => {
     expect(tortie(["audit", at("leak-nodeA.pcap"), "--inventory", file("bad2.json", "{}")]).err).toMatch(/wireguardPort: must be a port/);
     expect(tortie(["audit", at("malformed/badmagic.pcap"), "--inventory", inventory]).code).toBe(1);
   });
+});
+
+test("a reader that does not read holds the reading up, so that nothing gathers in memory", async () => {
+  const big = file("slow.pcap", manyTimes(readFileSync(at("wggo-psk-v4.pcap")), 4000));
+  const child = spawn(process.execPath, [TORTIE, "tcpdump", "-r", big], { stdio: ["ignore", "pipe", "ignore"] });
+  const taken = (): number => Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${child.pid}/io`, "utf8"))![1]);
+  try {
+    child.stdout.pause();
+    for (let before = -1, quiet = 0; quiet < 4;) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const now = taken();
+      quiet = now === before ? quiet + 1 : 0;
+      before = now;
+    }
+    expect(child.exitCode).toBeNull();
+    expect(taken()).toBeLessThan(statSync(big).size / 2);
+    let lines = 0;
+    for await (const piece of child.stdout) for (const byte of piece as Buffer) if (byte === 10) lines++;
+    expect(lines).toBe(25 * 4000);
+  } finally {
+    child.kill();
+  }
 });
 
 test("every command has help with examples", () => {

@@ -1,6 +1,7 @@
 // Feeds into one stream of packets in order of time.
 import { type Feed, type Tapped } from "./tap.ts";
 import { Merge } from "./merge.ts";
+import { paced } from "./paced.ts";
 
 const LOOK_MS = 20;
 
@@ -19,7 +20,7 @@ export type FlowOptions = {
 export async function flow(feeds: readonly Feed[], options: FlowOptions): Promise<number> {
   const [only] = feeds;
   if (feeds.length === 1 && only) {
-    for await (const batch of only.batches()) options.out(batch);
+    for await (const batch of paced(only.batches())) options.out(batch);
     return 0;
   }
   const merge = new Merge<Tapped>(feeds.length, options.patience, (t) => ({ time: options.time(t), bytes: t.packet.data.length + 200 }));
@@ -37,7 +38,7 @@ export async function flow(feeds: readonly Feed[], options: FlowOptions): Promis
   const timer = setInterval(drain, LOOK_MS);
   const read = async (feed: Feed, i: number): Promise<void> => {
     try {
-      for await (const batch of feed.batches()) {
+      for await (const batch of paced(feed.batches())) {
         merge.add(i, batch, performance.now());
         drain();
       }

@@ -11,6 +11,7 @@ import type { TrackedPacket } from "../../capture/tracked.ts";
 import { batchOpener } from "../../crypto/batchopener.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
 import { readEvents } from "../captures/file.ts";
+import { paced } from "../captures/paced.ts";
 import type { Format } from "./formats.ts";
 
 export type Run = {
@@ -70,7 +71,7 @@ export async function print(run: Run, format: Format, write: (text: string) => v
       }
     }
     const printer = new Printer(run, filter, format, analysis, write);
-    for await (const events of source()) if (!analysis.open(events, (t) => printer.packet(t))) break;
+    for await (const events of paced(source())) if (!analysis.open(events, (t) => printer.packet(t))) break;
     analysis.end();
     printer.end();
     return analysis;
