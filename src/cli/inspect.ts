@@ -6,7 +6,7 @@ import { firstOf, remarks, wantsJson } from "./captures/file.ts";
 import { inventoryFrom, namesOf, readKeys } from "./captures/keys.ts";
 import { printable } from "./captures/lines.ts";
 import { problemsOf, problemText } from "./captures/report.ts";
-import { checkFields, details, EK, fieldOptions, fields, type Format, json, LIST, OWN_JSON } from "./inspect/formats.ts";
+import { details, type Format, formatOf, LIST, OWN_JSON } from "./inspect/formats.ts";
 import { labelsOf } from "./inspect/labels.ts";
 import { Marks } from "../capture/marks.ts";
 import { analyseFile, print, type Run } from "./inspect/run.ts";
@@ -73,7 +73,7 @@ async function inspect(file: string | undefined, options: Options): Promise<numb
   const path = file ?? options.r;
   if (path === undefined) throw new TortieError("Cannot inspect: the name of a capture is missing", { hint: "tortie inspect FILE" });
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
-  const format = formatOf(options);
+  const format = chosen(options);
   const table = options.z === undefined ? undefined : statisticsOf(options.z);
   const logs = options.keys === undefined ? [] : [await readKeys(options.keys)];
   const inventory = await inventoryFrom(options);
@@ -119,24 +119,13 @@ function refuseNothing(facts: Facts, path: string): void {
   if (damage && facts.format === undefined && facts.packets === 0) throw new TortieError(`Cannot read the capture "${path}": ${damage.reason}`);
 }
 
-function formatOf(o: Options): Format {
+function chosen(o: Options): Format {
   if (wantsJson(o.output)) {
     if (o.T !== "text") throw new TortieError("Cannot print in two formats: -o json or -T");
     return OWN_JSON;
   }
-  checkFields(o.e);
-  switch (o.T) {
-    case "fields":
-      if (o.e.length === 0) throw new TortieError("Cannot print fields: -e FIELD says which");
-      return fields(o.e, fieldOptions(o.E));
-    case "json":
-      return json(o.e);
-    case "ek":
-      return EK;
-    case "text":
-      if (o.e.length > 0) throw new TortieError("Cannot print fields as text: -T fields or -T json goes with -e");
-      return o.V || o.x || o.hex ? details(o.V ?? false, (o.x || o.hex) ?? false) : LIST;
-    default:
-      throw new TortieError(`Cannot print as "${o.T}": text, fields, json or ek`);
-  }
+  return formatOf(o, () => {
+    if (o.e.length > 0) throw new TortieError("Cannot print fields as text: -T fields or -T json goes with -e");
+    return o.V || o.x || o.hex ? details(o.V ?? false, (o.x || o.hex) ?? false) : LIST;
+  });
 }

@@ -3,7 +3,7 @@ import { TortieError } from "../base/errors.ts";
 import { remarks } from "./captures/file.ts";
 import { readKeys } from "./captures/keys.ts";
 import { printable } from "./captures/lines.ts";
-import { checkFields, EK, fieldOptions, fields, type Format, json, TSHARK_LIST, tsharkDetails } from "./inspect/formats.ts";
+import { formatOf, TSHARK_LIST, tsharkDetails } from "./inspect/formats.ts";
 import { print } from "./inspect/run.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 import { VERSION } from "./version.ts";
@@ -53,28 +53,11 @@ async function tshark(options: Options): Promise<number> {
     return 0;
   }
   if (options.r === undefined) throw new TortieError("Cannot run as tshark without -r FILE", { hint: "tortie capture -i IF captures." });
-  const format = formatOf(options);
+  const format = formatOf(options, () => (options.V || options.x ? tsharkDetails(options.V ?? false, options.x ?? false) : TSHARK_LIST));
   const keylog = options.o.map((o) => /^wg\.keylog_file:(.+)$/.exec(o)?.[1]).find((f) => f !== undefined);
   const logs = keylog === undefined ? [] : [await readKeys(keylog)];
   const run = { path: options.r, logs, filter: options.Y, salvage: false, first: options.c, names: options.N !== undefined };
   const analysis = await print(run, format, (text) => void process.stdout.write(text));
   for (const l of remarks(analysis.facts, options.r, true)) process.stderr.write(`tshark: ${printable(l)}\n`);
   return analysis.facts.damage.length > 0 ? 2 : 0;
-}
-
-function formatOf(o: Options): Format {
-  checkFields(o.e);
-  switch (o.T) {
-    case "text":
-      return o.V || o.x ? tsharkDetails(o.V ?? false, o.x ?? false) : TSHARK_LIST;
-    case "fields":
-      if (o.e.length === 0) throw new TortieError("Cannot print fields: -e FIELD says which");
-      return fields(o.e, fieldOptions(o.E));
-    case "json":
-      return json(o.e);
-    case "ek":
-      return EK;
-    default:
-      throw new TortieError(`Cannot print as "${o.T}": text, fields, json or ek`);
-  }
 }

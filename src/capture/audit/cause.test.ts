@@ -48,10 +48,19 @@ const state = (change: Partial<Snapshot>): InventoryDocument["observed"] => [
 ];
 const peer = (allowedIPs: string[], lastHandshake = SHAKEN) => ({ publicKey: keyB, allowedIPs, lastHandshake });
 const nodes = (change: object): InventoryDocument["nodes"] => document.nodes.map((n) => ({ ...n, ...change }));
-const RULES = [
-  { priority: 99, table: "1", not: true, fwmark: 0x200000, fwmask: 0x200000 },
-  { priority: 32_766, table: "main" },
-];
+/** The sender's rules, and what its private table says of the other node's pods. */
+const routed = (how: object): Partial<InventoryDocument> => ({
+  observed: state({
+    rules: [
+      { priority: 99, table: "1", not: true, fwmark: 0x200000, fwmask: 0x200000 },
+      { priority: 32_766, table: "main" },
+    ],
+    routes: [
+      { dst: "10.244.2.0/24", table: "1", ...how },
+      { dst: "0.0.0.0/0", table: "main", dev: "eth0" },
+    ],
+  })!,
+});
 
 const CASES: [Cause, string, Uint8Array, Partial<InventoryDocument>, number?][] = [
   ["ENCRYPTION_OFF", "it is switched off", native, { encryption: false }],
@@ -66,48 +75,9 @@ const CASES: [Cause, string, Uint8Array, Partial<InventoryDocument>, number?][] 
   ["TUNNEL_NOT_UP", "181 s after it", native, {}, SHAKEN + 181],
   ["NEW_ENDPOINT_RACE", "the pod is three seconds old", native, { pods: document.pods.map((p) => ({ ...p, since: LATER - 3 })) }],
   ["ROUTE_BYPASS", "nothing is known of routes", native, { pods: document.pods.map((p) => ({ ...p, since: LATER - 30 })) }],
-  [
-    "ROUTE_BYPASS",
-    "the sender's route leads to the wire: the rule's table throws",
-    native,
-    {
-      observed: state({
-        rules: RULES,
-        routes: [
-          { dst: "10.244.2.0/24", table: "1", type: "throw" },
-          { dst: "0.0.0.0/0", table: "main", dev: "eth0" },
-        ],
-      })!,
-    },
-  ],
-  [
-    "UNASSIGNED_IP",
-    "the route is right and nobody has the address",
-    frame(podA, "10.244.2.99"),
-    {
-      observed: state({
-        rules: RULES,
-        routes: [
-          { dst: "10.244.2.0/24", table: "1", dev: "wg0" },
-          { dst: "0.0.0.0/0", table: "main", dev: "eth0" },
-        ],
-      })!,
-    },
-  ],
-  [
-    "UNKNOWN",
-    "the route is right and so is all else",
-    native,
-    {
-      observed: state({
-        rules: RULES,
-        routes: [
-          { dst: "10.244.2.0/24", table: "1", dev: "wg0" },
-          { dst: "0.0.0.0/0", table: "main", dev: "eth0" },
-        ],
-      })!,
-    },
-  ],
+  ["ROUTE_BYPASS", "the sender's route leads to the wire: the rule's table throws", native, routed({ type: "throw" })],
+  ["UNASSIGNED_IP", "the route is right and nobody has the address", frame(podA, "10.244.2.99"), routed({ dev: "wg0" })],
+  ["UNKNOWN", "the route is right and so is all else", native, routed({ dev: "wg0" })],
   ["HOST_NETWORK", "a node to a pod", frame(nodeA, podB), { hostEncryption: true }],
   ["PROXY", "a node's proxy to a pod", frame(nodeA, podB, 15_006), { hostEncryption: true, proxyPorts: [15_006] }],
   [

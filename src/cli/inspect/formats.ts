@@ -80,7 +80,7 @@ export type FieldOptions = {
 };
 const CHARACTERS: Readonly<Record<string, string>> = { "/t": "\t", "/s": " " };
 /** -E of tshark: header=y, separator=, occurrence=f, aggregator=, quote=d. Throws TortieError. */
-export function fieldOptions(given: readonly string[]): FieldOptions {
+function fieldOptions(given: readonly string[]): FieldOptions {
   const set = new Map(given.map((g) => [g.slice(0, Math.max(0, g.indexOf("="))), g.slice(g.indexOf("=") + 1)]));
   const take = (name: string, otherwise: string, allowed?: readonly string[]): string => {
     const value = set.get(name) ?? otherwise;
@@ -121,7 +121,7 @@ function column(d: Dissection): { src: string; dst: string; protocol: string; in
   return inner[0] ?? outer;
 }
 /** Names of -e: fields, protocols, columns. Throws TortieError. */
-export function checkFields(names: readonly string[]): void {
+function checkFields(names: readonly string[]): void {
   for (const name of names) {
     if (COLUMNS[name.toLowerCase()] || field(name)) continue;
     const near = nearest(name);
@@ -142,7 +142,7 @@ const valuesOf = (d: Dissection, name: string, first: bigint | undefined): strin
 };
 const needsFlows = (names: readonly string[]): boolean => names.some((n) => FLOW_FIELDS.has(n) || n.startsWith("_ws."));
 
-export const fields = (names: readonly string[], o: FieldOptions): Format => ({
+const fields = (names: readonly string[], o: FieldOptions): Format => ({
   flows: needsFlows(names),
   ...(o.header ? { head: `${names.join(o.separator)}\n` } : {}),
   packet: (d, first) => {
@@ -157,14 +157,14 @@ export const fields = (names: readonly string[], o: FieldOptions): Format => ({
 });
 
 const indented = (value: unknown): string => JSON.stringify(value, undefined, 2).replaceAll(/^/gm, "  ");
-export const json = (names: readonly string[]): Format => ({
+const json = (names: readonly string[]): Format => ({
   flows: names.length === 0 || needsFlows(names),
   head: "[\n",
   packet: (d, first) => indented(names.length === 0 ? packetJson(d) : fieldsJson(d, new Map(names.map((n) => [n, valuesOf(d, n, first)])))),
   between: ",\n",
   foot: "\n]\n",
 });
-export const EK: Format = {
+const EK: Format = {
   flows: true,
   packet: (d) =>
     packetEk(d)
@@ -215,4 +215,22 @@ function byName(tree: readonly TreeNode[]): Record<string, string | string[]> {
   };
   tree.forEach(walk);
   return out;
+}
+
+/** What -T, -e and -E ask for; `text` is what -T text prints. Throws TortieError. */
+export function formatOf(o: { readonly T: string; readonly e: readonly string[]; readonly E: readonly string[] }, text: () => Format): Format {
+  checkFields(o.e);
+  switch (o.T) {
+    case "text":
+      return text();
+    case "fields":
+      if (o.e.length === 0) throw new TortieError("Cannot print fields: -e FIELD says which");
+      return fields(o.e, fieldOptions(o.E));
+    case "json":
+      return json(o.e);
+    case "ek":
+      return EK;
+    default:
+      throw new TortieError(`Cannot print as "${o.T}": text, fields, json or ek`);
+  }
 }
