@@ -4,7 +4,7 @@ import { secretsOf } from "../../capture/keylog.ts";
 import { type CaptureWriter, PcapngWriter, PcapWriter } from "../../capture/writer.ts";
 import type { SocketStatistics } from "../../sys/packetsocket.ts";
 import { Hold } from "./hold.ts";
-import { splitter } from "./messages.ts";
+import { splitter, writable } from "./messages.ts";
 import { OutputFile } from "./output.ts";
 import { Rotation, type RotationOptions } from "./rotation.ts";
 import type { Tap, Tapped } from "./tap.ts";
@@ -116,19 +116,10 @@ export class Recorder implements Target {
   #split({ tap, packet, comments = [] }: Tapped): void {
     const source = this.#sources.get(tap)!;
     for (const message of source.split(packet)) {
-      const p = message.packet;
-      if (this.#rotation.rotates && !this.done && this.#rotation.full(this.#file.size, p.data.length + BLOCK_BYTES, Date.now()))
+      if (this.#rotation.rotates && !this.done && this.#rotation.full(this.#file.size, message.packet.data.length + BLOCK_BYTES, Date.now()))
         this.#rotate(Date.now());
       if (this.done) return;
-      this.#writer.packet(source.number, {
-        time: p.timeNs,
-        data: p.data,
-        originalLength: p.originalLength,
-        checksumNotReady: p.checksumNotReady,
-        ...(p.direction === "other" ? {} : { direction: p.direction }),
-        ...(p.dropped > 0 ? { dropped: BigInt(p.dropped) } : {}),
-        comments: message.comment === undefined ? comments : [...comments, message.comment],
-      });
+      this.#writer.packet(source.number, writable(message, comments));
       source.delivered++;
     }
   }

@@ -8,7 +8,7 @@ import { PcapngWriter } from "../../capture/writer.ts";
 import { concat } from "../../base/bytes.ts";
 import { containerOf, unpacked } from "../captures/container.ts";
 import { flow } from "../captures/flow.ts";
-import { splitter } from "../captures/messages.ts";
+import { splitter, writable } from "../captures/messages.ts";
 import { sourceOf } from "../captures/source.ts";
 import type { Feed } from "../captures/tap.ts";
 import type { CaptureDocument } from "./document.ts";
@@ -189,17 +189,7 @@ export function liveInput(feeds: readonly Feed[], filter: string): Input {
             for (const { tap, packet } of batch) {
               const { id, split } = sources.get(tap)!;
               meter.count(1, packet.originalLength);
-              for (const { packet: p, comment } of split(packet)) {
-                writer.packet(id, {
-                  time: p.timeNs,
-                  data: p.data,
-                  originalLength: p.originalLength,
-                  checksumNotReady: p.checksumNotReady,
-                  ...(p.direction === "other" ? {} : { direction: p.direction }),
-                  ...(p.dropped > 0 ? { dropped: BigInt(p.dropped) } : {}),
-                  ...(comment === undefined ? {} : { comments: [comment] }),
-                });
-              }
+              for (const message of split(packet)) writer.packet(id, writable(message));
             }
             flush();
           },
