@@ -48,7 +48,7 @@ function ofTraffic(s: Session): Alarm[] {
   say(
     "replay",
     replays,
-    `${messages(replays)} seen once more at the same place, later: replayed by somebody, or two captures merged into one interface`,
+    `${messages(replays)} seen once more at the same place, as another packet or later: replayed by somebody, or two captures with different clocks in one interface`,
   );
   const late = sum((c) => c.late);
   say("late", late, `${messages(late)} more than ${REPLAY_WINDOW} counters behind the newest: receivers refuse them`);

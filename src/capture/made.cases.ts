@@ -98,8 +98,8 @@ export const IFACE: CaptureInterface = { id: 0, link: LINK_RAW, snaplen: 0, fcsL
 export class Scene {
   readonly packets: CapturedPacket[] = [];
 
-  add(at: number, from: Place, to: Place, message: Uint8Array, o: { iface?: CaptureInterface; keep?: number } = {}): this {
-    const bytes = ipv4({ src: from.ip, dst: to.ip, protocol: 17 }, udp(from.ip, to.ip, from.port, to.port, message));
+  add(at: number, from: Place, to: Place, message: Uint8Array, o: { iface?: CaptureInterface; keep?: number; id?: number; ttl?: number } = {}): this {
+    const bytes = ipv4({ src: from.ip, dst: to.ip, protocol: 17, id: o.id ?? 0, ttl: o.ttl ?? 64 }, udp(from.ip, to.ip, from.port, to.port, message));
     this.packets.push({
       number: this.packets.length + 1,
       iface: o.iface ?? IFACE,

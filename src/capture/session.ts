@@ -28,9 +28,9 @@ export type DirectionCounts = {
   unauthenticated: number;
   /** Keys are known, yet the tag does not verify. */
   failed: number;
-  /** The same message at another place: another interface or vantage point. Counted in `transport` or `keepalives` too, as the next two are. */
+  /** The same packet at another place (interface, vantage point), or twice in one moment. Counted in `transport` or `keepalives` too, as the next two are. */
   duplicates: number;
-  /** The same message once more at the same place, more than a moment later: somebody sent it again. */
+  /** The same message once more at the same place, in another packet or more than a moment later: somebody sent it again. */
   replays: number;
   /** Another message with a counter that was used: a nonce used twice, or a forged message. */
   conflicts: number;

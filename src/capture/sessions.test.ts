@@ -96,6 +96,30 @@ describe("what counters tell", () => {
     expect(analysed(scene).one.counts.toResponder).toMatchObject({ transport: 4, duplicates: 1, replays: 1, conflicts: 1 });
     expect(alarms(scene)).toEqual(expect.arrayContaining(["replay", "nonce-reuse"]));
   });
+  test.for<[string, after: number, again: { id?: number; ttl?: number }, "duplicates" | "replays"]>([
+    ["the same packet within a moment: two taps in one interface", 0.000_02, { id: 7 }, "duplicates"],
+    ["the same packet later", 0.02, { id: 7 }, "replays"],
+    ["with fewer hops left, the clock of the other tap being another", 0.02, { id: 7, ttl: 63 }, "duplicates"],
+    ["with fewer hops left, long after", 5, { id: 7, ttl: 63 }, "replays"],
+    ["another packet, however soon", 0.000_02, { id: 8 }, "replays"],
+    ["without an identification", 0.000_02, { id: 0 }, "duplicates"],
+  ])("once more: %s", ([, after, again, kind]) => {
+    const m = data(s, "toResponder", 0, ping(0));
+    for (const keys of ["", log.initiator(s)]) {
+      const scene = new Scene()
+        .handshake(0, s)
+        .add(1, A, B, m, { id: 7 })
+        .add(1 + after, A, B, m, again);
+      expect(analysed(scene, keys).one.counts.toResponder).toMatchObject({ transport: 2, duplicates: 0, replays: 0, [kind]: 1 });
+      expect(alarms(scene).includes("replay")).toBe(kind === "replays");
+    }
+  });
+  test("a super-datagram at one tap, its messages at the next: copies, whatever their identifications", () => {
+    const all = [0, 1, 2].map((n) => data(s, "toResponder", n, ping(n)));
+    const scene = new Scene().handshake(0, s).add(1, A, B, concat(...all), { id: 100 });
+    all.forEach((m, i) => scene.add(1.000_01 + i / 1e6, A, B, m, { id: 100 + i }));
+    expect(analysed(scene).one.counts.toResponder).toMatchObject({ transport: 6, duplicates: 3, replays: 0 });
+  });
   test("forged messages spoil no order where keys tell them", () => {
     const forged = data(s, "toResponder", 2 ** 40, ping(0));
     forged[20]! ^= 1;

@@ -17,8 +17,10 @@ export type Sight = "new" | "copy" | "replay" | "conflict";
 
 /** Slots of the table of latest messages; a copy is recognised while its first sight has not been written over. */
 const SLOTS = 1 << 16;
-/** The same message at the same place within a moment is a copy that the capture made: a bridge's two ends, a merged file. */
+/** The same packet at the same place within a moment is a copy that the capture made: a bridge's two ends, a merged file. */
 const MOMENT_NS = 1_000_000n;
+/** With other hops behind it, it was seen at another point of its way, by the clock of that point. */
+const ELSEWHERE_NS = 1_000_000_000n;
 
 /** The latest messages, in a table of fixed size. */
 export class Sightings {
@@ -26,25 +28,32 @@ export class Sightings {
   readonly #counter = new Float64Array(SLOTS).fill(-1);
   readonly #mark = new Uint32Array(SLOTS);
   readonly #place = new Uint32Array(SLOTS);
+  readonly #passage = new Uint32Array(SLOTS);
   readonly #time = new BigInt64Array(SLOTS);
 
   /**
    * `direction`: a number of its own for each direction of each session. `mark`: a word of the tag, 0 when that was cut off. `place`: tells capture points
-   * and endpoints apart.
+   * and endpoints apart. `passage`: hops left in the low byte, the outer packet's identification above, 0 when it has none.
    */
-  see(direction: number, counter: number, mark: number, place: number, time: bigint): Sight {
+  see(direction: number, counter: number, mark: number, place: number, passage: number, time: bigint): Sight {
     // Neighbours lie side by side: most messages come in order.
     const at = (counter + Math.imul(direction, 0x85ebca6b)) & (SLOTS - 1);
     if (this.#direction[at] === direction && this.#counter[at] === counter) {
       if (mark !== 0 && this.#mark[at] !== 0 && mark !== this.#mark[at]) return "conflict";
       if (place !== this.#place[at]) return "copy";
       const since = time - this.#time[at]!;
-      return since < MOMENT_NS && since > -MOMENT_NS ? "copy" : "replay";
+      const within = (ns: bigint): Sight => (since < ns && since > -ns ? "copy" : "replay");
+      const [before, now] = [this.#passage[at]!, passage];
+      if ((before & 0xff) !== (now & 0xff)) return within(ELSEWHERE_NS);
+      // Another packet with the same message: somebody made it, however soon.
+      if (before !== now && before >>> 8 !== 0 && now >>> 8 !== 0) return "replay";
+      return within(MOMENT_NS);
     }
     this.#direction[at] = direction;
     this.#counter[at] = counter;
     this.#mark[at] = mark;
     this.#place[at] = place;
+    this.#passage[at] = passage;
     this.#time[at] = time;
     return "new";
   }
@@ -89,7 +98,8 @@ export class Traffic {
     if (opened === "failed") return void c.failed++;
     if (opened) noteOpened(c, opened.authenticated, keepalive);
     const counter = m.count;
-    const sight = this.#sightings.see(session.number * 2 + (way === "toResponder" ? 0 : 1), counter, m.mark, placeOf(packet, ends), time ?? 0n);
+    const direction = session.number * 2 + (way === "toResponder" ? 0 : 1);
+    const sight = this.#sightings.see(direction, counter, m.mark, placeOf(packet, ends), passageOf(m, ends), time ?? 0n);
     if (sight === "copy") c.duplicates++;
     else if (sight === "replay") c.replays++;
     else if (sight === "conflict") c.conflicts++;
@@ -135,4 +145,13 @@ function placeOf(packet: CapturedPacket, ends: Ends): number {
   const ifindex = packet.iface.link === LINK_SLL2 && packet.data.length >= 8 ? readU32(packet.data, 4) : 0;
   const direction = packet.direction === undefined ? 0 : packet.direction === "in" ? 1 : 2;
   return (Math.imul(packet.iface.id * 4 + direction, 0x9e3779b1) ^ Math.imul(ifindex, 0x85ebca6b) ^ ends.mark) >>> 0;
+}
+
+/** Of IPv6 the hops alone. A message of a super-datagram has the identification of all of it at one tap and its own at the next: none is told. */
+function passageOf(m: DataMessage, { frame, srcAt, addressLength }: Ends): number {
+  if (addressLength !== 4) return frame[srcAt - 1]!;
+  const hops = frame[srcAt - 4]!;
+  const udp = srcAt - 12 + ((frame[srcAt - 12]! & 15) << 2);
+  const isAlone = m.at === udp + 8 && ((frame[udp + 4]! << 8) | frame[udp + 5]!) === m.length + 8;
+  return isAlone ? (frame[srcAt - 8]! << 16) | (frame[srcAt - 7]! << 8) | hops : hops;
 }
