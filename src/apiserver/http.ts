@@ -2,10 +2,10 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { answerError } from "./answer.ts";
+import { answerError } from "./wire/answer.ts";
 import type { Handler } from "./handler.ts";
-import { readBody } from "./readbody.ts";
-import type { ApiRequest, ApiResponse, User } from "./request.ts";
+import { readBody } from "./wire/readbody.ts";
+import type { ApiRequest, ApiResponse, User } from "./wire/request.ts";
 
 /** Values of a header that came once; Node joins the others. */
 export const headersOf = (message: IncomingMessage): Record<string, string | undefined> =>

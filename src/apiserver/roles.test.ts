@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { User } from "./request.ts";
+import type { User } from "./wire/request.ts";
 import { FELIX, MERGE, NOBODY, POOLS, call, freshWorlds, nodeUser, pool, world } from "./world.cases.ts";
 
 freshWorlds();

@@ -8,17 +8,17 @@ import { KINDS } from "../api/kinds.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Store } from "../store/store.ts";
-import { auditTo } from "./audit.ts";
-import { authenticateTls, SOCKET_OWNER } from "./authenticate.ts";
-import type { Authority } from "./authority.ts";
-import { serverNames } from "./authority.ts";
-import { seed } from "./seed.ts";
-import { keepTrimmed } from "./trim.ts";
+import { auditTo } from "./identity/audit.ts";
+import { authenticateTls, SOCKET_OWNER } from "./identity/authenticate.ts";
+import type { Authority } from "./identity/authority.ts";
+import { serverNames } from "./identity/authority.ts";
+import { seed } from "./objects/seed.ts";
+import { keepTrimmed } from "./objects/trim.ts";
 import { Handler } from "./handler.ts";
 import { type Carrier, Connections, serve } from "./http.ts";
-import { Registry } from "./registry.ts";
-import { Streams } from "./streams.ts";
-import { upgrades } from "./upgrade.ts";
+import { Registry } from "./objects/registry.ts";
+import { Streams } from "./nodes/streams.ts";
+import { upgrades } from "./nodes/upgrade.ts";
 
 export type ServerOptions = {
   readonly store: Store;

@@ -4,12 +4,12 @@ import { KINDS } from "../api/kinds.ts";
 import { silent } from "../base/log.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { MvccStore } from "../store/mvcc.ts";
-import { SOCKET_OWNER } from "./authenticate.ts";
-import type { AuditLine } from "./audit.ts";
+import { SOCKET_OWNER } from "./identity/authenticate.ts";
+import type { AuditLine } from "./identity/audit.ts";
 import { Handler } from "./handler.ts";
-import { Registry } from "./registry.ts";
-import type { ApiResponse, User } from "./request.ts";
-import { seed } from "./seed.ts";
+import { Registry } from "./objects/registry.ts";
+import type { ApiResponse, User } from "./wire/request.ts";
+import { seed } from "./objects/seed.ts";
 
 const START = Date.parse("2026-11-23T12:00:00Z");
 

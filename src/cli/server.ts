@@ -2,9 +2,9 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { openAuthority } from "../apiserver/authority.ts";
-import { ADMINS, NODES } from "../apiserver/authorize.ts";
-import { writeKubeconfig } from "../apiserver/kubeconfig.ts";
+import { openAuthority } from "../apiserver/identity/authority.ts";
+import { ADMINS, NODES } from "../apiserver/identity/authorize.ts";
+import { writeKubeconfig } from "../apiserver/identity/kubeconfig.ts";
 import { nameProblem } from "../api/names.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { VERSION } from "./version.ts";

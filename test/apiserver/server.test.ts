@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parse } from "yaml";
-import { certificate, newKeyPair, privateKeyPem } from "../../src/apiserver/certificate.ts";
+import { certificate, newKeyPair, privateKeyPem } from "../../src/apiserver/identity/certificate.ts";
 import { TORTIE } from "../peers.ts";
 import { ask, follow, ServerHome, until } from "./process.ts";
 
@@ -89,7 +89,7 @@ test("the certificate decides who one is: admin, node, stranger, nobody", async 
 
 test("a certificate for the server's use opens no door", async () => {
   const { url } = await home.start();
-  const { openAuthority } = await import("../../src/apiserver/authority.ts");
+  const { openAuthority } = await import("../../src/apiserver/identity/authority.ts");
   const authority = openAuthority(home.data, Date.now, { create: false });
   const server = authority.issue({ commonName: "x", organizations: ["system:masters"] }, "server");
   expect((await get(`${url}/api/v1/nodes`, { ca: authority.caCertificate, cert: server.certificate, key: server.key })).code).toBe(401);

@@ -1,0 +1,150 @@
+// What the server has: aggregated discovery (v2, v2beta1) and the older documents, by Accept. https://kubernetes.io/docs/concepts/overview/kubernetes-api/
+// Built once from the kinds; never depends on the store.
+import { createHash } from "node:crypto";
+import { apiVersionOf, type Kind } from "../../api/kind.ts";
+import { notAcceptable } from "../../api/status.ts";
+import { discoveryFormOf } from "../wire/accept.ts";
+import { NO_SUCH_PAGE } from "../wire/answer.ts";
+import type { ApiRequest, ApiResponse } from "../wire/request.ts";
+
+const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const STATUS_VERBS = ["get", "patch", "update"];
+
+type Subresource = { name: string; kind: { group: string; version: string; kind: string }; verbs: string[] };
+
+function subresourcesOf(kind: Kind): Subresource[] {
+  const own = { group: kind.group, version: kind.version, kind: kind.kind };
+  return [
+    ...(kind.hasStatus ? [{ name: "status", kind: own, verbs: STATUS_VERBS }] : []),
+    ...(kind.group === "" && kind.plural === "pods"
+      ? [{ name: "exec", kind: { group: "", version: "v1", kind: "PodExecOptions" }, verbs: ["create", "get"] }]
+      : []),
+  ];
+}
+
+function aggregatedResource(kind: Kind): object {
+  return {
+    resource: kind.plural,
+    responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
+    scope: kind.namespaced ? "Namespaced" : "Cluster",
+    singularResource: kind.singular,
+    verbs: VERBS,
+    ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
+    ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
+    ...(subresourcesOf(kind).length > 0
+      ? { subresources: subresourcesOf(kind).map((s) => ({ subresource: s.name, responseKind: s.kind, verbs: s.verbs })) }
+      : {}),
+  };
+}
+
+function legacyResources(kind: Kind): object[] {
+  return [
+    {
+      name: kind.plural,
+      singularName: kind.singular,
+      namespaced: kind.namespaced,
+      kind: kind.kind,
+      verbs: VERBS,
+      ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
+      ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
+    },
+    ...subresourcesOf(kind).map((s) => ({
+      name: `${kind.plural}/${s.name}`,
+      singularName: "",
+      namespaced: kind.namespaced,
+      kind: s.kind.kind,
+      ...(s.kind.kind === kind.kind ? {} : { version: s.kind.version }),
+      verbs: s.verbs,
+    })),
+  ];
+}
+
+const groupDocument = (group: string, versions: string[]): object => ({
+  name: group,
+  versions: versions.map((version) => ({ groupVersion: `${group}/${version}`, version })),
+  preferredVersion: { groupVersion: `${group}/${versions[0]}`, version: versions[0] },
+});
+
+export class Discovery {
+  readonly #kinds: readonly Kind[];
+
+  constructor(kinds: readonly Kind[]) {
+    this.#kinds = kinds;
+  }
+
+  /** Undefined when the path is not one of discovery. Throws ApiError 406. */
+  answer(request: ApiRequest): ApiResponse | undefined {
+    const path = request.path.replace(/\/$/, "");
+    const parts = path.split("/").slice(1);
+    if (path === "/api" || path === "/apis") {
+      const form = discoveryFormOf(request.headers.accept);
+      if (!form) throw notAcceptable(["application/json"]);
+      if (form !== "legacy") return document(request, form.contentType, this.#aggregated(path === "/api", form.version));
+      return document(request, "application/json", path === "/api" ? this.#core(request) : this.#groups());
+    }
+    if (parts[0] === "apis" && parts.length === 2) {
+      const versions = this.#versions(parts[1]!);
+      return versions.length === 0
+        ? NO_SUCH_PAGE
+        : document(request, "application/json", { kind: "APIGroup", apiVersion: "v1", ...groupDocument(parts[1]!, versions) });
+    }
+    const groupVersion =
+      parts[0] === "api" && parts.length === 2 ? parts[1]! : parts[0] === "apis" && parts.length === 3 ? `${parts[1]}/${parts[2]}` : undefined;
+    if (groupVersion === undefined) return undefined;
+    const kinds = this.#kinds.filter((k) => apiVersionOf(k) === groupVersion);
+    if (kinds.length === 0) return NO_SUCH_PAGE;
+    return document(request, "application/json", {
+      kind: "APIResourceList",
+      apiVersion: "v1",
+      groupVersion,
+      resources: kinds.flatMap(legacyResources),
+    });
+  }
+
+  #versions(group: string): string[] {
+    return [...new Set(this.#kinds.filter((k) => k.group === group && group !== "").map((k) => k.version))];
+  }
+  #groupNames(): string[] {
+    return [...new Set(this.#kinds.map((k) => k.group))];
+  }
+
+  #aggregated(core: boolean, version: string): object {
+    const items = this.#groupNames()
+      .filter((g) => (g === "") === core)
+      .map((group) => ({
+        metadata: { ...(group === "" ? {} : { name: group }), creationTimestamp: null },
+        versions: [...new Set(this.#kinds.filter((k) => k.group === group).map((k) => k.version))].map((v) => ({
+          version: v,
+          resources: this.#kinds.filter((k) => k.group === group && k.version === v).map(aggregatedResource),
+          freshness: "Current",
+        })),
+      }));
+    return { kind: "APIGroupDiscoveryList", apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
+  }
+
+  #core(request: ApiRequest): object {
+    return {
+      kind: "APIVersions",
+      versions: ["v1"],
+      serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: request.headers.host ?? "" }],
+    };
+  }
+
+  #groups(): object {
+    return {
+      kind: "APIGroupList",
+      apiVersion: "v1",
+      groups: this.#groupNames()
+        .filter((g) => g !== "")
+        .map((g) => groupDocument(g, this.#versions(g))),
+    };
+  }
+}
+
+/** A document with its ETag; 304 when the asker has it. */
+function document(request: ApiRequest, contentType: string, value: object): ApiResponse {
+  const body = JSON.stringify(value);
+  const etag = `"${createHash("sha512").update(body).digest("hex").toUpperCase()}"`;
+  const headers = { "content-type": contentType, etag, vary: "Accept" };
+  return request.headers["if-none-match"] === etag ? { code: 304, headers: { etag, vary: "Accept" }, body: "" } : { code: 200, headers, body };
+}

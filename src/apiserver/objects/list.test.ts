@@ -1,0 +1,60 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import { type Any, POOLS, call, freshWorlds, pool, world } from "../world.cases.ts";
+
+freshWorlds();
+
+describe("reads", () => {
+  beforeEach(async () => {
+    for (const [i, name] of ["a", "b", "c", "d", "e"].entries())
+      await call("POST", POOLS, {
+        body: { ...pool(name, { spec: { cidr: `10.${i}.0.0/16` } }), metadata: { name, labels: { even: String(i % 2 === 0) } } },
+      });
+  });
+  const names = (body: Any): string[] => body.items.map((i: Any) => i.metadata.name);
+  test("pages are of one version, however the objects change meanwhile", async () => {
+    const first = await call("GET", `${POOLS}?limit=2`);
+    expect([names(first.body), first.body.metadata.remainingItemCount]).toEqual([["a", "b"], 3]);
+    await call("DELETE", `${POOLS}/c`);
+    await call("POST", POOLS, { body: pool("bb") });
+    const second = await call("GET", `${POOLS}?limit=2&continue=${first.body.metadata.continue}`);
+    expect([names(second.body), second.body.metadata.resourceVersion]).toEqual([["c", "d"], first.body.metadata.resourceVersion]);
+    const third = await call("GET", `${POOLS}?limit=2&continue=${second.body.metadata.continue}`);
+    expect([names(third.body), third.body.metadata.continue]).toEqual([["e"], undefined]);
+    await world.store.compact(world.store.revision);
+    const late = await call("GET", `${POOLS}?limit=2&continue=${first.body.metadata.continue}`);
+    expect([late.code, late.body.reason]).toEqual([410, "Expired"]);
+    expect(names((await call("GET", `${POOLS}?limit=9&continue=${late.body.metadata.continue}`)).body)).toEqual(["bb", "d", "e"]);
+  });
+  test("selectors, also in pages", async () => {
+    expect(names((await call("GET", `${POOLS}?labelSelector=even%3Dtrue`)).body)).toEqual(["a", "c", "e"]);
+    const first = await call("GET", `${POOLS}?labelSelector=even%3Dtrue&limit=2`);
+    expect([names(first.body), first.body.metadata.remainingItemCount]).toEqual([["a", "c"], undefined]);
+    expect(names((await call("GET", `${POOLS}?labelSelector=even%3Dtrue&limit=2&continue=${first.body.metadata.continue}`)).body)).toEqual(["e"]);
+    expect(names((await call("GET", `${POOLS}?fieldSelector=metadata.name%3Db`)).body)).toEqual(["b"]);
+  });
+  test("an exact version, one that is forgotten, and one that is not there yet", async () => {
+    const { resourceVersion } = (await call("GET", POOLS)).body.metadata;
+    await call("DELETE", `${POOLS}/a`);
+    const at = `${POOLS}?resourceVersionMatch=Exact&resourceVersion=${resourceVersion}`;
+    expect(names((await call("GET", at)).body)).toHaveLength(5);
+    await world.store.compact(world.store.revision);
+    expect((await call("GET", at)).code).toBe(410);
+    const future = await call("GET", `${POOLS}?resourceVersion=999999`);
+    expect([future.code, future.body.message, future.headers["retry-after"]]).toEqual([
+      504,
+      `Timeout: Too large resource version: 999999, current: ${world.store.revision}`,
+      "1",
+    ]);
+  });
+  test("tables: columns, ages, and the metadata for kubectl", async () => {
+    world.now += 162_000;
+    const { body } = await call("GET", `${POOLS}?limit=1`, { headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" } });
+    expect(body.columnDefinitions.map((c: Any) => c.name)).toEqual(["Name", "CIDR", "VXLAN", "IPIP", "NAT", "Age"]);
+    expect(body.rows).toEqual([
+      {
+        cells: ["a", "10.0.0.0/16", null, null, null, "2m42s"],
+        object: { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: expect.objectContaining({ name: "a" }) },
+      },
+    ]);
+  });
+});

@@ -1,0 +1,88 @@
+// Lists: at which version, in which pages. https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+import type { Kind } from "../../api/kind.ts";
+import type { Resource } from "../../api/meta.ts";
+import { badRequest, expired, invalid } from "../../api/status.ts";
+import { CompactedError } from "../../store/store.ts";
+import type { ListMeta } from "../wire/answer.ts";
+import { prefixOf, type Registry } from "./registry.ts";
+import { flag } from "../wire/request.ts";
+import { countOf, reached, selectionOf, versionOf } from "./select.ts";
+
+type Token = { readonly revision: number; /** Key after which the next page starts, relative to the collection. */ readonly start: string };
+
+const encodeToken = (t: Token): string => Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: t.revision, start: t.start })).toString("base64url");
+
+function decodeToken(text: string): Token {
+  try {
+    const t = JSON.parse(Buffer.from(text, "base64url").toString()) as { v?: unknown; rv?: unknown; start?: unknown };
+    if (t.v === "meta.k8s.io/v1" && Number.isSafeInteger(t.rv) && typeof t.start === "string" && t.start.length < 1024)
+      return { revision: t.rv as number, start: t.start };
+  } catch {
+    // Said below.
+  }
+  throw badRequest("invalid continue token: continue key is not valid: encoded start key is malformed");
+}
+
+const listInvalid = (field: string, message: string): Error =>
+  invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [{ field, reason: "FieldValueForbidden", message }]);
+
+export type Listed = { readonly items: Resource[]; readonly metadata: ListMeta };
+
+/** The objects that `query` asks for. Throws ApiError. */
+export async function list(registry: Registry, kind: Kind, namespace: string, query: URLSearchParams, signal: AbortSignal): Promise<Listed> {
+  const { store } = registry;
+  const selection = selectionOf(kind, query);
+  const version = versionOf(query);
+  const match = query.get("resourceVersionMatch") ?? "";
+  const token = query.get("continue") ? decodeToken(query.get("continue")!) : undefined;
+  if (flag(query, "sendInitialEvents")) throw listInvalid("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list");
+  if (match !== "" && version === undefined)
+    throw listInvalid("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+  if (match !== "" && match !== "Exact" && match !== "NotOlderThan")
+    throw listInvalid("resourceVersionMatch", `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`);
+  if (match === "Exact" && version === 0)
+    throw listInvalid("resourceVersionMatch", 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  if (token && version !== undefined && version !== 0) throw badRequest("specifying resource version is not allowed when using continue");
+  // "Any version will do" is answered whole: nobody pages through a cache.
+  const limit = version === 0 ? undefined : countOf(query, "limit");
+  if (version !== undefined) await reached(store, version, signal);
+  const at = token && token.revision >= 0 ? token.revision : match === "Exact" ? version! : store.revision;
+  if (at > store.revision) throw badRequest("invalid continue token: it is of a version that does not exist");
+
+  const prefix = prefixOf(kind, namespace);
+  const startAfter = token ? prefix + token.start : undefined;
+  let range;
+  try {
+    range = await store.range(prefix, {
+      atRevision: at,
+      ...(startAfter === undefined ? {} : { startAfter }),
+      ...(limit && !selection.narrow ? { limit } : {}),
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof CompactedError)) throw thrown;
+    if (!token) throw expired("The resourceVersion for the provided list is too old.");
+    throw expired(
+      "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+      encodeToken({ revision: -1, start: token.start }),
+    );
+  }
+  const items: Resource[] = [];
+  let next: string | undefined;
+  for (const stored of range.items) {
+    const object = registry.decode(kind, stored.value, stored.revision);
+    if (!selection.matches(object)) continue;
+    if (limit && items.length === limit) {
+      next = lastStart(kind, namespace, items.at(-1)!);
+      break;
+    }
+    items.push(object);
+  }
+  if (range.remaining > 0) next = lastStart(kind, namespace, items.at(-1)!);
+  const metadata: ListMeta = { resourceVersion: String(range.revision) };
+  if (next !== undefined) metadata.continue = encodeToken({ revision: range.revision, start: next });
+  if (next !== undefined && !selection.narrow) metadata.remainingItemCount = range.remaining;
+  return { items, metadata };
+}
+
+const lastStart = (kind: Kind, namespace: string, last: Resource): string =>
+  kind.namespaced && namespace === "" ? `${last.metadata.namespace ?? ""}/${last.metadata.name}` : last.metadata.name;

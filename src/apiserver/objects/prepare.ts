@@ -1,0 +1,129 @@
+// From what a writer sent to what is stored: structure, the metadata that only the server sets, defaults, rules. Nothing here reads or writes the store.
+// Order and texts follow the API server of Kubernetes: https://kubernetes.io/docs/reference/using-api/api-concepts/
+import { isObject, type JsonObject, sameJson } from "../../api/json.ts";
+import type { Kind } from "../../api/kind.ts";
+import type { FieldError, ObjectMeta, Resource } from "../../api/meta.ts";
+import { validateMetadata } from "../../api/names.ts";
+import { badRequest, conflict, invalid } from "../../api/status.ts";
+import { checkStructure } from "../../api/structure.ts";
+
+export type FieldValidation = "Strict" | "Warn" | "Ignore";
+
+/** What the writer sent, checked against the structure of its kind, and what it should be told. */
+export type Accepted<T extends Resource = Resource> = { readonly object: T; readonly warnings: readonly string[] };
+
+/** Throws ApiError: 400 for unknown or repeated fields under Strict, 422 for wrong types and ranges. */
+export function accept(kind: Kind, sent: JsonObject, duplicates: readonly string[], validation: FieldValidation): Accepted {
+  const metadata = isObject(sent.metadata) ? { ...sent.metadata } : sent.metadata === undefined || sent.metadata === null ? {} : sent.metadata;
+  // Not kept: who owns which field is tracked only by server-side apply.
+  if (isObject(metadata)) {
+    delete metadata.managedFields;
+    delete metadata.selfLink;
+  }
+  const { errors, unknown, pruned } = checkStructure(kind.schema, { ...sent, metadata });
+  const problems = [...duplicates.map((d) => `duplicate field ${JSON.stringify(d)}`), ...unknown.map((u) => `unknown field ${JSON.stringify(u)}`)];
+  if (validation === "Strict" && problems.length > 0)
+    throw badRequest(
+      `${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: strict decoding error: ${problems.join(", ")}`,
+    );
+  const name = isObject(metadata) && typeof metadata.name === "string" ? metadata.name : "";
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  const object = pruned as Resource;
+  return { object: { ...object, metadata: { ...object.metadata, name } }, warnings: validation === "Warn" ? problems : [] };
+}
+
+const nameForm = (kind: Kind): "label" | "subdomain" => (kind.plural === "namespaces" ? "label" : "subdomain");
+
+function checked(kind: Kind, object: Resource, old?: Resource): Resource {
+  const errors: FieldError[] = validateMetadata(object.metadata, nameForm(kind));
+  if (errors.length === 0) errors.push(...kind.validate(object, old));
+  if (errors.length > 0) throw invalid(kind, object.metadata.name, errors);
+  return object;
+}
+
+/** The namespace of the path and of the body must be one. Throws ApiError. */
+export function placed(kind: Kind, object: Resource, namespace: string): Resource {
+  const { namespace: given, ...metadata } = object.metadata;
+  if (!kind.namespaced) return { ...object, metadata };
+  if (given !== undefined && given !== "" && given !== namespace)
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+  return { ...object, metadata: { ...metadata, namespace } };
+}
+
+export type Birth = { readonly uid: string; /** RFC 3339, whole seconds. */ readonly now: string };
+
+/** The object as it is first stored. `object.metadata.name` is set already. Throws ApiError. */
+export function prepareCreate(kind: Kind, object: Resource, birth: Birth): Resource {
+  if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== "")
+    throw badRequest("resourceVersion should not be set on objects to be created");
+  const { resourceVersion: _rv, deletionTimestamp: _dt, deletionGracePeriodSeconds: _dg, ...kept } = object.metadata;
+  const metadata: ObjectMeta = { ...kept, uid: birth.uid, creationTimestamp: birth.now, generation: 1 };
+  const whole = { ...object, metadata } as Resource & { status?: unknown };
+  if (kind.hasStatus && !kind.keepsStatusOnCreate) delete whole.status;
+  return checked(kind, kind.defaults(whole));
+}
+
+/** What the writer sees as the newest version must be it. Throws ApiError 409, 422. */
+export function checkVersion(kind: Kind, old: Resource, sent: ObjectMeta): void {
+  const { name } = old.metadata;
+  if (sent.uid !== undefined && sent.uid !== "" && sent.uid !== old.metadata.uid)
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${sent.uid}, UID in object meta: ${old.metadata.uid ?? ""}`);
+  if (sent.resourceVersion === undefined || sent.resourceVersion === "" || sent.resourceVersion === "0") {
+    if (kind.builtIn) return;
+    throw invalid({ group: kind.group, kind: kind.plural }, name, [
+      { field: "metadata.resourceVersion", reason: "FieldValueInvalid", message: "Invalid value: 0: must be specified for an update" },
+    ]);
+  }
+  if (sent.resourceVersion !== old.metadata.resourceVersion) throw conflict(kind, name);
+}
+
+const withoutMetadata = (kind: Kind, object: Resource): Record<string, unknown> => {
+  const { metadata: _m, ...rest } = object as Resource & { status?: unknown };
+  if (kind.hasStatus) delete rest.status;
+  return rest;
+};
+
+/** The object as it is stored after an update of `old`, through the main path or /status. Throws ApiError. */
+export function prepareUpdate(kind: Kind, old: Resource, sent: Resource, subresource: string): Resource {
+  const merged = kind.defaults(subresource === "status" ? withStatusOf(kind, statusBase(kind, old, sent), sent) : withStatusOf(kind, sent, old));
+  const { uid, creationTimestamp, generation = 1, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion, namespace } = old.metadata;
+  const { uid: _u, deletionTimestamp: _d, deletionGracePeriodSeconds: _g, ...kept } = merged.metadata;
+  const metadata: ObjectMeta = {
+    ...kept,
+    name: old.metadata.name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+    ...(deletionGracePeriodSeconds === undefined ? {} : { deletionGracePeriodSeconds }),
+    generation: sameJson(withoutMetadata(kind, merged), withoutMetadata(kind, old)) ? generation : generation + 1,
+  };
+  const object = { ...merged, metadata };
+  const fresh = (metadata.finalizers ?? []).filter((f) => !old.metadata.finalizers?.includes(f));
+  if (deletionTimestamp !== undefined && fresh.length > 0)
+    throw invalid(kind, metadata.name, [
+      {
+        field: "metadata.finalizers",
+        reason: "FieldValueForbidden",
+        message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${fresh.map((f) => JSON.stringify(f)).join(", ")}}`,
+      },
+    ]);
+  return checked(kind, object, old);
+}
+
+// For the core kinds /status also carries labels and annotations: Calico writes its node fields so.
+function statusBase(kind: Kind, old: Resource, sent: Resource): Resource {
+  if (!kind.builtIn) return old;
+  const { labels: _l, annotations: _a, ...metadata } = old.metadata;
+  const { labels, annotations } = sent.metadata;
+  return { ...old, metadata: { ...metadata, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) } };
+}
+
+/** `body` with the status of `source`. */
+function withStatusOf(kind: Kind, body: Resource, source: Resource): Resource {
+  if (!kind.hasStatus) return body;
+  const { status: _s, ...rest } = body as Resource & { status?: unknown };
+  const { status } = source as Resource & { status?: unknown };
+  return { ...rest, ...(status === undefined ? {} : { status }) };
+}

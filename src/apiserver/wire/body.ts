@@ -1,0 +1,83 @@
+// What a writer sent: JSON or YAML into an object, with the keys that stood twice. Texts of the errors as Kubernetes'.
+import type { Kind } from "../../api/kind.ts";
+import { apiVersionOf } from "../../api/kind.ts";
+import { isObject, type JsonObject, type JsonValue, type Parsed, parseJson } from "../../api/json.ts";
+import { badRequest, unsupportedMediaType } from "../../api/status.ts";
+import { messageOf } from "../../base/errors.ts";
+import { decodeProtobuf, hasProtobuf } from "./protobuf.ts";
+
+const [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+
+/** Bytes that a request may have. */
+export const BODY_LIMIT: number = 3 * 1024 * 1024;
+
+/** Bytes that a body of YAML may have: reading YAML takes time that grows faster than its length, and it is read while nobody else is served. */
+export const YAML_LIMIT: number = 64 * 1024;
+
+export const mediaType = (header: string | undefined): string => (header ?? "application/json").split(";")[0]!.trim().toLowerCase();
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** Throws SyntaxError. */
+export async function parseText(bytes: Uint8Array, yaml: boolean): Promise<Parsed> {
+  if (yaml && bytes.length > YAML_LIMIT) throw new SyntaxError(`YAML is taken up to ${YAML_LIMIT} bytes; send JSON`);
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw new SyntaxError("the text is not UTF-8");
+  }
+  return yaml ? parseYaml(text) : parseJson(text);
+}
+
+async function parseYaml(text: string): Promise<Parsed> {
+  // Loaded only now: most bodies are JSON.
+  const { parseDocument } = await import("yaml");
+  const document = parseDocument(text, { uniqueKeys: true, logLevel: "silent", schema: "core" });
+  const duplicate = document.errors.find((e) => e.code === "DUPLICATE_KEY");
+  if (duplicate) throw new SyntaxError(duplicate.message.split("\n")[0]);
+  // The parser calls itself for each level, until it cannot.
+  if (document.errors[0]?.message.startsWith("Maximum call stack")) throw new SyntaxError("nested too deep");
+  if (document.errors[0]) throw new SyntaxError(document.errors[0].message.split("\n")[0]);
+  const value = document.toJS({ maxAliasCount: 100 }) as JsonValue;
+  // Once more as JSON: the same limits on depth and keys, and no dates or other types of YAML.
+  return parseJson(JSON.stringify(value));
+}
+
+export type Decoded = { readonly object: JsonObject; readonly duplicates: readonly string[] };
+
+/** An object of `kind`, as a create or an update sends it; apiVersion and kind are filled in or must fit. Throws ApiError. */
+export async function decodeObject(kind: Kind, bytes: Uint8Array, contentType: string | undefined): Promise<Decoded> {
+  const type = mediaType(contentType);
+  const protobuf = kind.builtIn && hasProtobuf(kind.kind);
+  if (type !== JSON_TYPE && type !== YAML_TYPE && !(type === PROTOBUF_TYPE && protobuf))
+    throw unsupportedMediaType([JSON_TYPE, YAML_TYPE, ...(protobuf ? [PROTOBUF_TYPE] : [])]);
+  const wanted = `the object provided is unrecognized (must be of type ${kind.kind})`;
+  let parsed: Parsed;
+  try {
+    parsed = type === PROTOBUF_TYPE ? { value: decodeProtobuf(bytes), duplicates: [] } : await parseText(bytes, type === YAML_TYPE);
+  } catch (thrown) {
+    throw badRequest(`${wanted}: couldn't get version/kind; json parse error: ${messageOf(thrown)}`);
+  }
+  const object = parsed.value;
+  if (!isObject(object)) throw badRequest(`${wanted}: couldn't get version/kind; json parse error: the body is not an object`);
+  return { object: typed(kind, object), duplicates: parsed.duplicates };
+}
+
+/** `object` with apiVersion and kind, which must be those of `kind` where they are given. Throws ApiError. */
+export function typed(kind: Kind, object: JsonObject): JsonObject {
+  const apiVersion = apiVersionOf(kind);
+  if (object.kind !== undefined && object.kind !== kind.kind)
+    throw badRequest(`the object provided is of kind ${JSON.stringify(object.kind)}, must be of kind ${kind.kind}`);
+  if (object.apiVersion !== undefined && object.apiVersion !== apiVersion)
+    throw badRequest(
+      `the API version in the data (${JSON.stringify(object.apiVersion).replaceAll('"', "")}) does not match the expected API version (${apiVersion})`,
+    );
+  return { ...object, apiVersion, kind: kind.kind };
+}
+
+/** The options in the body of a delete. Throws SyntaxError. */
+export async function decodeDeleteOptions(bytes: Uint8Array, contentType: string | undefined): Promise<JsonValue> {
+  const type = mediaType(contentType);
+  return type === PROTOBUF_TYPE ? decodeProtobuf(bytes) : (await parseText(bytes, type === YAML_TYPE)).value;
+}

@@ -1,0 +1,42 @@
+// The bytes of a request's body: at most BODY_LIMIT each and ALL_BODIES in all, in one buffer, so that a body that comes a byte at a time costs no more
+// than one that comes whole.
+import type { Readable } from "node:stream";
+import { tooLarge, tooManyRequests } from "../../api/status.ts";
+import { BODY_LIMIT } from "./body.ts";
+
+/** Bytes of all bodies that are being read or worked on. */
+const ALL_BODIES: number = 128 * 1024 * 1024;
+let held = 0;
+
+/** Reads `message` to its end. `announced` is its Content-Length, if it has one; the bytes count as held until `released`. Throws ApiError 413, 429. */
+export function readBody(message: Readable, announced: number | undefined, released: AbortSignal): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    if (announced !== undefined && announced > BODY_LIMIT) return reject(tooLarge(BODY_LIMIT));
+    let buffer = new Uint8Array(0);
+    let length = 0;
+    released.addEventListener("abort", () => (held -= buffer.length));
+    const grow = (wanted: number): boolean => {
+      if (wanted <= buffer.length) return true;
+      const size = Math.min(BODY_LIMIT, Math.max(4096, 2 * buffer.length, wanted));
+      if (released.aborted || held + size - buffer.length > ALL_BODIES) return false;
+      held += size - buffer.length;
+      const larger = new Uint8Array(size);
+      larger.set(buffer.subarray(0, length));
+      buffer = larger;
+      return true;
+    };
+    message.on("data", (part: Uint8Array) => {
+      const wanted = length + part.length;
+      if (wanted <= BODY_LIMIT && grow(wanted)) {
+        buffer.set(part, length);
+        length = wanted;
+        return;
+      }
+      message.removeAllListeners("data");
+      reject(wanted > BODY_LIMIT ? tooLarge(BODY_LIMIT) : tooManyRequests());
+    });
+    message.on("end", () => resolve(buffer.subarray(0, length)));
+    message.on("error", reject);
+    message.on("close", () => reject(new Error("the connection was closed")));
+  });
+}
