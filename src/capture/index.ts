@@ -32,10 +32,17 @@ export { infoOf, isKeepalive, MESSAGE_NAMES, parseMessage, splitSegments, type W
 // Show and filter.
 export { linesOf, type PacketLines, type Summary } from "./summary.ts";
 export { Dissection, Dissector, type DissectorOptions } from "./dissect.ts";
+export type { Labels } from "./fields/scope.ts";
 export { treeLines, type TreeNode } from "./tree.ts";
 export { type DisplayFilter, displayFilter } from "./display/index.ts";
+
+// Look around in: any packet, in any order.
+export { CaptureDocument, type DocumentOptions } from "./document.ts";
+export type { BytesPane, Look } from "./look.ts";
+export type { Matches, Search } from "./matches.ts";
 export { PacketIndex, type ReadBytes } from "./packetindex.ts";
-export { classOf, PACKET_CLASSES } from "./packetclass.ts";
+export { windowed } from "./window.ts";
+export { classOf, PACKET_CLASSES, type PacketClass } from "./packetclass.ts";
 export { type Mark, type MarkKind, Marks } from "./marks.ts";
 
 // Explain.
@@ -59,4 +66,4 @@ export {
 } from "./audit/audit.ts";
 export { Inventory, type InventoryDocument } from "./audit/inventory.ts";
 export { type AuditReport, reportJson, reportOf } from "./audit/report.ts";
-export { EXIT_CODES, type Cause, type PacketClass, type Precondition, type Verdict } from "./audit/types.ts";
+export { EXIT_CODES, type Cause, type PacketClass as AuditClass, type Precondition, type Verdict } from "./audit/types.ts";

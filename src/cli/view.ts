@@ -3,6 +3,7 @@ import { openSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import { TortieError } from "../base/errors.ts";
 import { displayFilter } from "../capture/display/index.ts";
+import type { DocumentOptions } from "../capture/document.ts";
 import type { Inventory } from "../capture/audit/inventory.ts";
 import { batchOpener } from "../crypto/batchopener.ts";
 import { nodeCrypto } from "../crypto/node.ts";
@@ -12,7 +13,7 @@ import { type Feed, openInterface } from "./captures/tap.ts";
 import { labelsOf } from "./inspect/labels.ts";
 import { onAction, program, runProgram } from "./program.ts";
 import { run } from "./view/app.ts";
-import { CaptureDocument } from "./view/document.ts";
+import { ViewedCapture } from "./view/viewed.ts";
 import { type Input, liveInput, openInput } from "./view/input.ts";
 import { Terminal } from "./view/terminal.ts";
 
@@ -76,23 +77,20 @@ async function view(words: readonly string[], options: Options): Promise<number>
     opener.wipe();
   }
 
-  function documentOf({ name, live: isLive, store }: Input): CaptureDocument {
-    return new CaptureDocument({
-      name,
-      store,
+  function documentOf({ name, live: isLive, store }: Input): ViewedCapture {
+    return new ViewedCapture(name, {
+      read: store.read,
       crypto: nodeCrypto,
       opener,
       live: isLive,
       salvage: options.salvage ?? false,
-      ...(log ? { logs: [log], problems: log.problems } : {}),
+      ...(log ? { logs: [log] } : {}),
       ...(inventory ? known(inventory) : {}),
     });
   }
 }
 
-const known = (
-  inventory: Inventory,
-): Pick<ConstructorParameters<typeof CaptureDocument>[0], "prepare" | "isPod" | "labels" | "vxlanPorts" | "genevePorts"> => ({
+const known = (inventory: Inventory): Pick<DocumentOptions, "prepare" | "isPod" | "labels" | "vxlanPorts" | "genevePorts"> => ({
   prepare: (secrets) => {
     for (const node of inventory.nodes) for (const key of node.publicKeys) secrets.addPublic(key, { name: node.name });
   },

@@ -1,6 +1,6 @@
 // The viewer at work: keys change the state, time and packets the document, and both the screen.
 import { messageOf } from "../../base/errors.ts";
-import type { CaptureDocument } from "./document.ts";
+import type { ViewedCapture } from "./viewed.ts";
 import type { Input } from "./input.ts";
 import { type Action, kept, type Key, press } from "./keys.ts";
 import { caretOf, screen } from "./screen.ts";
@@ -19,7 +19,7 @@ const SIGNALS = { SIGTERM: 143, SIGHUP: 129, SIGINT: 130, SIGQUIT: 131 } as cons
 export async function run(
   terminal: Terminal,
   input: Input,
-  document: CaptureDocument,
+  document: ViewedCapture,
   options: { follow: boolean; filter?: string | undefined },
 ): Promise<number> {
   const stop = new AbortController();
@@ -56,7 +56,8 @@ export async function run(
     };
   const search = (): void => {
     if (stop.signal.aborted) return;
-    if (document.searchOn(SLICE_MS)) {
+    const end = performance.now() + SLICE_MS;
+    if (document.searchOn(() => performance.now() > end)) {
       change();
       setImmediate(guard(search));
     } else searching = false;

@@ -3,7 +3,7 @@ import { formatIp } from "../../base/ip.ts";
 import { FLOW_FIELDS } from "../../capture/flows.ts";
 import type { Session } from "../../capture/session.ts";
 import type { TreeNode } from "../../capture/tree.ts";
-import type { Look } from "./look.ts";
+import type { Look } from "../../capture/look.ts";
 
 /** Numbers, addresses, bytes: values that need no quotes. */
 const BARE = /^[0-9a-fA-FxX.:/-]+$/;

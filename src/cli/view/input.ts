@@ -11,7 +11,7 @@ import { flow } from "../captures/flow.ts";
 import { splitter, writable } from "../captures/messages.ts";
 import { sourceOf } from "../captures/source.ts";
 import type { Feed } from "../captures/tap.ts";
-import type { CaptureDocument } from "./document.ts";
+import type { ViewedCapture } from "./viewed.ts";
 import { ByteStore } from "./store.ts";
 
 /** Of which a piece is worked on at a time: between two of them keys are answered. */
@@ -25,7 +25,7 @@ export interface Input {
   readonly live: boolean;
   readonly store: ByteStore;
   /** Brings all bytes to the document. Ends when there will be no more, or `stop` is aborted. Throws TortieError. */
-  run(document: CaptureDocument, stop: AbortSignal): Promise<void>;
+  run(document: ViewedCapture, stop: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -212,12 +212,12 @@ const METER_MS = 250;
 const METER_SPAN_MS = 1000;
 
 class Meter {
-  readonly #document: CaptureDocument;
+  readonly #document: ViewedCapture;
   #samples: { readonly time: number; readonly packets: number; readonly bytes: number }[] = [];
   #packets = 0;
   #bytes = 0;
 
-  constructor(document: CaptureDocument) {
+  constructor(document: ViewedCapture) {
     this.#document = document;
     this.tick();
   }

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { fromUtf8 } from "../../base/bytes.ts";
 import { parseKeyLog } from "../../capture/keylog.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
-import { CaptureDocument } from "./document.ts";
+import { ViewedCapture } from "./viewed.ts";
 import type { TreeNode } from "../../capture/tree.ts";
 import { filterOfNode } from "./filters.ts";
 import { type Action, kept, type Key, press } from "./keys.ts";
@@ -20,12 +20,12 @@ const stores: ByteStore[] = [];
 afterAll(() => stores.forEach((s) => s.close()));
 
 /** Opened as the program does it, in pieces. */
-function open(name: string, options: { keys?: string; live?: boolean; piece?: number; isPod?: (ip: Uint8Array) => boolean } = {}): CaptureDocument {
+function open(name: string, options: { keys?: string; live?: boolean; piece?: number; isPod?: (ip: Uint8Array) => boolean } = {}): ViewedCapture {
   const store = ByteStore.open(path(name));
   stores.push(store);
   const logs = options.keys === undefined ? [] : [parseKeyLog(fromUtf8(readFileSync(path(options.keys))))];
   const { live = false, piece = 1 << 16, isPod } = options;
-  const document = new CaptureDocument({ name, store, crypto: nodeCrypto, logs, live, ...(isPod ? { isPod } : {}) });
+  const document = new ViewedCapture(name, { read: store.read, crypto: nodeCrypto, logs, live, ...(isPod ? { isPod } : {}) });
   const bytes = readFileSync(path(name));
   const each = (take: (chunk: Uint8Array) => void): void => {
     for (let at = 0; at < bytes.length; at += piece) take(new Uint8Array(bytes.subarray(at, at + piece)));
@@ -42,9 +42,9 @@ function open(name: string, options: { keys?: string; live?: boolean; piece?: nu
 /** A person at the keyboard: names of keys, or text that is typed. */
 class Person {
   state: State;
-  readonly document: CaptureDocument;
+  readonly document: ViewedCapture;
   readonly actions: Action[] = [];
-  constructor(document: CaptureDocument, columns = 80, rows = 24) {
+  constructor(document: ViewedCapture, columns = 80, rows = 24) {
     this.document = document;
     this.state = initialState({ columns, rows });
   }
@@ -57,7 +57,7 @@ class Person {
       if (step.action) this.actions.push(step.action);
       if (step.action?.kind === "filter") {
         this.document.search(step.action.text);
-        while (this.document.searchOn(50));
+        while (this.document.searchOn());
       }
     }
     return this;
@@ -80,7 +80,7 @@ class Person {
   }
 }
 
-const opened = (): CaptureDocument => open("wggo-psk-v4.pcap", { keys: "wggo-psk-v4.initiator.keys" });
+const opened = (): ViewedCapture => open("wggo-psk-v4.pcap", { keys: "wggo-psk-v4.initiator.keys" });
 
 test("the first screen has the list, the tree and the bytes, each line as wide as the screen", () => {
   const p = new Person(opened());
@@ -231,7 +231,7 @@ test("sessions, timeline and doctor say what the capture shows; Enter shows a se
 });
 
 test("one pass over a pipe finds the same classes as two over a file, where the keys are there from the start", () => {
-  const classes = (d: CaptureDocument): string[] => Array.from({ length: d.length }, (_, i) => d.classOf(i));
+  const classes = (d: ViewedCapture): string[] => Array.from({ length: d.length }, (_, i) => d.classOf(i));
   const keys = "wggo-psk-v4.initiator.keys";
   expect(classes(open("wggo-psk-v4.pcap", { keys, live: true, piece: 7 }))).toEqual(classes(open("wggo-psk-v4.pcap", { keys })));
 });
@@ -269,7 +269,7 @@ test("every field of every packet gives a filter that finds the packet", () => {
       // What counts as displayed is the filter's own doing.
       if (text === undefined || text.startsWith("frame.time_delta_displayed")) continue;
       document.search(text);
-      while (document.searchOn(100));
+      while (document.searchOn());
       expect(document.filter!.matches.has(i), `packet ${i + 1}: ${text}`).toBe(true);
     }
   }

@@ -4,16 +4,11 @@ import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { messageOf, TortieError } from "../../base/errors.ts";
-
-const WINDOW = 256 << 10;
-/** Of the window: what lies before the place that was asked for, for who goes backwards. */
-const BEHIND = 32 << 10;
+import type { ReadBytes } from "../../capture/packetindex.ts";
+import { windowed } from "../../capture/window.ts";
 
 export class ByteStore {
   readonly #fd: number;
-  readonly #window = new Uint8Array(WINDOW);
-  #from = 0;
-  #to = 0;
   /** Bytes that append() wrote. */
   #size = 0;
 
@@ -45,16 +40,10 @@ export class ByteStore {
   }
 
   /** Bytes from `offset` on, fewer at the end of the file; good until the next call. */
-  readonly read = (offset: number, length: number): Uint8Array => {
-    if (offset >= this.#from && offset + length <= this.#to) return this.#window.subarray(offset - this.#from, offset - this.#from + length);
-    if (length > WINDOW - BEHIND) {
-      const own = new Uint8Array(length);
-      return own.subarray(0, readSync(this.#fd, own, 0, length, offset));
-    }
-    this.#from = Math.max(0, offset - BEHIND);
-    this.#to = this.#from + readSync(this.#fd, this.#window, 0, WINDOW, this.#from);
-    return this.#window.subarray(Math.min(offset, this.#to) - this.#from, Math.min(offset + length, this.#to) - this.#from);
-  };
+  readonly read: ReadBytes = windowed((offset, length) => {
+    const own = new Uint8Array(length);
+    return own.subarray(0, readSync(this.#fd, own, 0, length, offset));
+  });
 
   /** Writes behind what was written so far. Throws TortieError. */
   append(bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 // The tree of the chosen packet, and its bytes.
 import { bytesPerRow, contentRows, type Rect } from "./layout.ts";
-import type { BytesPane, Look } from "./look.ts";
+import type { BytesPane, Look } from "../../capture/look.ts";
 import { topFor } from "./scroll.ts";
 import type { State } from "./state.ts";
 import { fitLine, type Line, type Span, span } from "./text.ts";

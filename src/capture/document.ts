@@ -1,32 +1,42 @@
-// The capture that is viewed: bytes come in, an index and the sessions are kept, packets are read again when they are to be seen.
-import { Analysis, type AnalysisOptions } from "../../capture/analysis.ts";
-import { type DisplayFilter, displayFilter } from "../../capture/display/index.ts";
-import { type Context, Dissector } from "../../capture/dissect.ts";
-import type { Labels } from "../../capture/fields/scope.ts";
-import type { Facts } from "../../capture/facts.ts";
-import { type KeyLog, type KeyLogProblem, keyLogOf, parseKeyLog } from "../../capture/keylog.ts";
-import { classOf, type PacketClass } from "../../capture/packetclass.ts";
-import { PacketIndex } from "../../capture/packetindex.ts";
-import type { CapturedPacket, CaptureEvent } from "../../capture/packet.ts";
-import { CaptureReader } from "../../capture/reader.ts";
-import type { Secrets } from "../../capture/secrets.ts";
-import type { Session } from "../../capture/session.ts";
-import type { EachPacket } from "../../capture/tracker.ts";
-import type { TrackedPacket } from "../../capture/tracked.ts";
-import { formatIp } from "../../base/ip.ts";
+// A capture to look around in: bytes come in, an index and the sessions are kept, packets are read again when they are to be seen (section 8.4).
+//
+//   const document = new CaptureDocument({ crypto, read: windowed(bytesOfFile) });
+//   for await (const piece of file) document.learn(piece);
+//   document.learned();
+//   for await (const piece of file) document.open(piece);
+//   document.opened();
+//   document.look(41).tree; document.sessions; document.search("icmp"); while (document.searchOn(enough)) …;
+//
+// It is for who shows a capture: `tortie view` on a terminal, a page in a browser. Who wants each packet once uses analyse().
+import { Analysis, type AnalysisOptions } from "./analysis.ts";
+import { type DisplayFilter, displayFilter } from "./display/index.ts";
+import { type Context, Dissector } from "./dissect.ts";
+import type { Labels } from "./fields/scope.ts";
+import type { Facts } from "./facts.ts";
+import { type KeyLog, type KeyLogProblem, keyLogOf, parseKeyLog } from "./keylog.ts";
+import { classOf, type PacketClass } from "./packetclass.ts";
+import { PacketIndex, type ReadBytes } from "./packetindex.ts";
+import type { CapturedPacket, CaptureEvent } from "./packet.ts";
+import { CaptureReader } from "./reader.ts";
+import type { Secrets } from "./secrets.ts";
+import type { Session } from "./session.ts";
+import type { EachPacket } from "./tracker.ts";
+import type { TrackedPacket } from "./tracked.ts";
+import { formatIp } from "../base/ip.ts";
 import { Look } from "./look.ts";
-import { Marks } from "../../capture/marks.ts";
-import type { ByteStore } from "./store.ts";
-import { type Filter, Matches, type Progress, type Rates, type World } from "./world.ts";
+import { Marks } from "./marks.ts";
+import { Matches, type Search } from "./matches.ts";
 
+/** What a CaptureDocument works with. */
 export type DocumentOptions = Omit<AnalysisOptions, "data"> & {
-  readonly name: string;
-  readonly store: ByteStore;
+  /** The bytes that learn() and open() are given, at any place: windowed() makes of it what single packets are read from fast. */
+  readonly read: ReadBytes;
+  /** After damage go on at the next block or record that is whole. @default false */
   readonly salvage?: boolean;
+  /** Names of pods and nodes, for filters and trees. */
   readonly labels?: Labels;
+  /** Whether an address is a pod's: its packets outside of a tunnel are of the class "plaintext". */
   readonly isPod?: (ip: Uint8Array) => boolean;
-  /** Odd lines of key files. */
-  readonly problems?: readonly KeyLogProblem[];
 };
 
 /** Packets that were looked at last: more than any screen has rows. */
@@ -34,8 +44,8 @@ const MAX_LOOKS = 512;
 /** How far before its last fragment the first one of an IP packet is looked for, in packets. */
 const FRAGMENTS_WITHIN = 256;
 
-export class CaptureDocument implements World {
-  readonly name: string;
+/** A capture whose packets are had by number, from 0, in any order. Memory: 18 bytes a packet, and the sessions. */
+export class CaptureDocument {
   readonly #options: DocumentOptions;
   readonly #analysis: Analysis;
   readonly #index: PacketIndex;
@@ -48,43 +58,48 @@ export class CaptureDocument implements World {
   #names: ReadonlyMap<string, string> | undefined;
   #named = 0;
   #filter: { text: string; test: DisplayFilter["test"]; dissector: Dissector; matches: Matches; done: number; stopped: boolean } | undefined;
-  progress: Progress | undefined;
-  rates: Rates | undefined;
-  dropped: number | undefined;
 
   constructor(options: DocumentOptions) {
-    this.name = options.name;
     this.#options = options;
     this.#analysis = new Analysis(options);
-    this.#index = new PacketIndex(options.store.read);
+    this.#index = new PacketIndex(options.read);
     this.#learner = new CaptureReader({ salvage: options.salvage ?? false });
     this.#reader = new CaptureReader({ salvage: options.salvage ?? false });
   }
 
+  /** Packets so far. */
   get length(): number {
     return this.#index.length;
   }
+  /** What stands beside the packets: interfaces, names, counters, damage. */
   get facts(): Facts {
     return this.#analysis.facts;
   }
+  /** By their number. */
   get sessions(): readonly Session[] {
     return this.#analysis.sessions;
   }
+  /** All keys at hand: for examine(). */
   get secrets(): Secrets {
     return this.#analysis.secrets;
   }
+  /** Odd lines of key logs, those given and those in the capture. */
   get problems(): readonly KeyLogProblem[] {
-    return [...(this.#options.problems ?? []), ...this.#analysis.keyProblems];
+    return [...(this.#options.logs ?? []).flatMap((log) => log.problems), ...this.#analysis.keyProblems];
   }
+  /** For a timeline: handshakes, cookies, keepalives, gaps, by session. */
   get marks(): Marks {
     return this.#marks;
   }
-  get filter(): Filter | undefined {
+  /** The filter at work, and what it has found so far. */
+  get filter(): Search | undefined {
     return this.#filter;
   }
+  /** To colour it by. */
   classOf(i: number): PacketClass {
     return this.#index.classOf(i);
   }
+  /** Nanoseconds since 1970. */
   time(i: number): bigint | undefined {
     return this.#index.time(i);
   }
@@ -93,11 +108,11 @@ export class CaptureDocument implements World {
   learn(chunk: Uint8Array): void {
     this.#analysis.learn(this.#learner.push(chunk));
   }
-  /** `why`: the file could not be read to its end. */
+  /** The end of the first pass. `why`: the file could not be read to its end. */
   learned(why?: string): void {
     this.#analysis.learn(why === undefined ? this.#learner.end() : this.#learner.broken(why));
   }
-  /** Second pass, or the only one. */
+  /** Second pass, or the only one; packets can be looked at from now on. */
   open(chunk: Uint8Array): void {
     const events = this.#reader.push(chunk);
     this.#index.add(events);
@@ -105,10 +120,12 @@ export class CaptureDocument implements World {
     this.#analysis.open(events, this.#each);
     if (this.#grows && events.some((e) => e.kind === "secrets")) this.addKeys(keyLogOf(secretsIn(events)) ?? parseKeyLog(""));
   }
+  /** The end of the second pass. A file that grows may be given to open() on. */
   opened(): void {
     this.#analysis.end();
     this.#grows = !this.#options.live;
   }
+  /** More keys: they open what comes, what is looked at from now on, and the last packets that waited for them. */
   addKeys(log: KeyLog): void {
     this.#analysis.addKeys(log, this.#each);
     this.#looks.clear();
@@ -118,6 +135,7 @@ export class CaptureDocument implements World {
     this.#marks.note(t);
   };
 
+  /** The packet, read again. Throws RangeError beyond `length`; of a file that was changed the packet is empty, and says so. */
   look(i: number): Look {
     const known = this.#looks.get(i);
     if (known) return known;
@@ -157,13 +175,13 @@ export class CaptureDocument implements World {
   stopSearch(): void {
     if (this.#filter) this.#filter.stopped = true;
   }
-  /** Searches on for about `ms`. False when there is nothing to do. */
-  searchOn(ms: number): boolean {
+  /** Searches on until `enough` says so, which is asked every 16 packets. False when there is nothing to do. */
+  searchOn(enough: () => boolean = () => false): boolean {
     const filter = this.#filter;
     if (!filter || filter.stopped || filter.done >= this.length) return false;
-    const end = performance.now() + ms;
+    let asked = 0;
     for (; filter.done < this.length; filter.done++) {
-      if (filter.done % 16 === 0 && performance.now() > end) break;
+      if (++asked % 16 === 0 && enough()) break;
       const d = filter.dissector.add(this.#tracked(filter.done));
       if (!filter.test(d)) continue;
       filter.dissector.show(d);
