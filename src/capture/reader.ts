@@ -22,6 +22,8 @@ export type ReaderOptions = {
 };
 
 const MAGIC = 4;
+/** What is damaged when it is not the capture but what it is packed into. */
+export const CONTAINER = "container";
 
 /** Reads a capture piece by piece: push() and end() answer with events. Never throws on what is in the file. */
 export class CaptureReader {
@@ -76,7 +78,7 @@ export class CaptureReader {
   broken(reason: string): CaptureEvent[] {
     if (!this.#stopped) {
       this.#read(concat(...this.#pending), 0, false);
-      this.#found.damage(this.#offset, "container", reason);
+      this.#found.damage(this.#offset, CONTAINER, reason);
     }
     return this.#close();
   }

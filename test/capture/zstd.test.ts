@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { concat } from "../../src/base/bytes.ts";
+import { concat, utf8 } from "../../src/base/bytes.ts";
 import { bytesOf } from "../../src/capture/fixtures.cases.ts";
 import { unpacked } from "../../src/cli/captures/container.ts";
 import { readFile } from "../../src/cli/captures/file.ts";
@@ -36,6 +36,23 @@ describeWith(["zstd"], "zstd", () => {
   test("in several frames", async () => {
     expect((await readFile(file("z.pcap", concat(zstd(bytes.subarray(0, 5000)), zstd(bytes.subarray(5000)))))).packets.length).toBe(102);
   });
+  test("what stands behind its end loses no packet, and is told with its place; a skippable frame is none of that", async () => {
+    const packed = zstd(bytes);
+    const skippable = Uint8Array.of(0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3);
+    for (const junk of [utf8("x"), utf8("this is no zstd at all"), new Uint8Array(20)]) {
+      const { packets, damage } = await readFile(file("junk.zst", concat(packed, skippable, junk)));
+      expect([packets.length, damage.map((d) => [d.offset, d.block])]).toEqual([102, [[packed.length + skippable.length, "container"]]]);
+      expect(damage[0]!.reason).toMatch(/behind the end of the zstd data/);
+    }
+    expect(await readFile(file("skip.zst", concat(skippable, packed, skippable)))).toMatchObject({ packets: { length: 102 }, damage: [] });
+  });
+  test.each([
+    ["by its window", [0x00, 0xa0]],
+    ["by its content", [0xe0, 0, 0, 0, 0xff, 0, 0, 0, 0]],
+  ])("a frame that wants gigabytes of memory is refused: %s", async (_, header) => {
+    const bytes = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, ...header, ...new Array<number>(30).fill(0));
+    await expect(readFile(file("window.zst", bytes))).rejects.toThrow(/: it wants [0-9]{4} MB of memory to be unpacked, more than 128: /);
+  });
   test("cut or damaged, it gives what could be unpacked, and says so", async () => {
     // Nothing repeats in it: many blocks.
     const records = Array.from({ length: 2000 }, () => {
@@ -48,7 +65,7 @@ describeWith(["zstd"], "zstd", () => {
     const packed = zstd(concat(bytes.subarray(0, 24), ...records));
     const cut = await readFile(file("cut.zst", packed.subarray(0, packed.length >> 1)));
     expect(cut.packets.length).toBeGreaterThan(500);
-    expect(cut.damage).toMatchObject([{ block: "container", reason: "unexpected EOF" }]);
+    expect(cut.damage).toMatchObject([{ block: "container", reason: "unexpected end of file" }]);
     const damaged = new Uint8Array(packed);
     damaged.fill(0xff, damaged.length >> 1, (damaged.length >> 1) + 50);
     const broken = await readFile(file("broken.zst", damaged));

@@ -2,8 +2,9 @@
 import { messageOf, TortieError } from "../../base/errors.ts";
 import type { Facts } from "../../capture/facts.ts";
 import type { CaptureEvent } from "../../capture/packet.ts";
-import { type CaptureFile, CaptureReader, collect } from "../../capture/reader.ts";
+import { type CaptureFile, CaptureReader, collect, CONTAINER } from "../../capture/reader.ts";
 import { unpacked } from "./container.ts";
+import { JunkBehind } from "./intake.ts";
 import { Progress } from "./progress.ts";
 import { sourceOf } from "./source.ts";
 
@@ -33,6 +34,10 @@ export async function* readEvents(path: string, options: ReadOptions = {}): Asyn
     }
   } catch (e) {
     if (e instanceof TortieError) throw e;
+    if (e instanceof JunkBehind) {
+      yield [...reader.end(), { kind: "damage", damage: { offset: e.offset, block: CONTAINER, reason: e.message } }];
+      return;
+    }
     yield reader.broken(messageOf(e));
     return;
   } finally {
@@ -63,7 +68,8 @@ export async function readFile(path: string, options: ReadOptions = {}): Promise
 export function remarks(file: Pick<Facts, "packets" | "damage" | "notes">, path: string, salvaged: boolean): string[] {
   const damage = file.damage.map((d) => `"${path}" is damaged at byte ${d.offset}, ${d.block}: ${d.reason}`);
   const read = file.damage.length > 0 ? [`${file.packets} ${file.packets === 1 ? "packet was" : "packets were"} read.`] : [];
-  const hint = file.damage.length > 0 && !salvaged ? ["--salvage goes on after the damage, at the next block that is whole."] : [];
+  const hint =
+    file.damage.some((d) => d.block !== CONTAINER) && !salvaged ? ["--salvage goes on after the damage, at the next block that is whole."] : [];
   return [...damage, ...read, ...hint, ...firstOf(file.notes.map((n) => `Note: byte ${n.offset}: ${n.what}`))];
 }
 

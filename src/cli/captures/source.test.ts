@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { concat } from "../../base/bytes.ts";
+import { concat, utf8 } from "../../base/bytes.ts";
 import { bytesOf } from "../../capture/fixtures.cases.ts";
 import { readEvents, readFile } from "./file.ts";
 import { sourceOf } from "./source.ts";
@@ -71,6 +71,30 @@ describe("gzip", () => {
     expect((await readFile(file("x.pcap", gzipSync(bytes)))).packets.length).toBe(102);
     const members = concat(gzipSync(bytes.subarray(0, 5000)), gzipSync(bytes.subarray(5000)));
     expect((await readFile(file("y.pcap", members))).packets.length).toBe(102);
+  });
+  // As gunzip(1): "decompression OK, trailing garbage ignored", and nothing about zeros.
+  test("what stands behind its end loses no packet, and is told with its place", async () => {
+    const two = concat(gzipSync(bytes.subarray(0, 5000)), gzipSync(bytes.subarray(5000)));
+    for (const packed of [gzipSync(bytes), two])
+      for (const junk of [utf8("x"), utf8("\x1f is how a member begins"), utf8("junk ".repeat(100_000)), concat(new Uint8Array(600), utf8("x"))]) {
+        const { packets, damage } = await readFile(file("junk.gz", concat(packed, junk)));
+        expect([packets.length, damage.map((d) => [d.offset, d.block])]).toEqual([102, [[packed.length, "container"]]]);
+        expect(damage[0]!.reason).toMatch(/behind the end of the gzip data/);
+      }
+    expect(await readFile(file("zeros.gz", concat(two, new Uint8Array(40_000))))).toMatchObject({ packets: { length: 102 }, damage: [] });
+  });
+  test("a header with all that it may hold", async () => {
+    const packed = gzipSync(bytes);
+    const header = concat(Uint8Array.of(0x1f, 0x8b, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 3, 3, 0, 1, 2, 3), utf8("name\0remark\0"), Uint8Array.of(0, 0));
+    expect(await readFile(file("header.gz", concat(header, packed.subarray(10))))).toMatchObject({ packets: { length: 102 }, damage: [] });
+  });
+  test.each([
+    [8, "incorrect data check"],
+    [4, "incorrect length check"],
+  ])("a sum that is wrong, %i bytes before the end: all packets, and %s", async (before, reason) => {
+    const packed = new Uint8Array(gzipSync(bytes));
+    packed[packed.length - before]! ^= 1;
+    expect(await readFile(file("sum.gz", packed))).toMatchObject({ packets: { length: 102 }, damage: [{ block: "container", reason }] });
   });
   test("cut or damaged, it gives what could be unpacked, and says so", async () => {
     const packed = gzipSync(bytes, { level: 1 });
