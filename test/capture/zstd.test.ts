@@ -50,7 +50,7 @@ describeWith(["zstd"], "zstd", () => {
     ["by its window", [0x00, 0xa0]],
     ["by its content", [0xe0, 0, 0, 0, 0xff, 0, 0, 0, 0]],
   ])("a frame that wants gigabytes of memory is refused: %s", async (_, header) => {
-    const bytes = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, ...header, ...new Array<number>(30).fill(0));
+    const bytes = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, ...header, ...new Uint8Array(30));
     await expect(readFile(file("window.zst", bytes))).rejects.toThrow(/: it wants [0-9]{4} MB of memory to be unpacked, more than 128: /);
   });
   test("cut or damaged, it gives what could be unpacked, and says so", async () => {
