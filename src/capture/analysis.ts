@@ -8,10 +8,9 @@
 //
 //   const analysis = new Analysis({ crypto, live: true });
 //   analysis.open(events, each); analysis.addKeys(log, each); … analysis.end();
-import { fromUtf8 } from "../base/bytes.ts";
 import type { Crypto } from "../wireguard/crypto.ts";
 import { type Facts, FactsCollector } from "./facts.ts";
-import { type KeyLog, type KeyLogProblem, KeyLogReader } from "./keylog.ts";
+import { type KeyLog, type KeyLogProblem, KeyLogReader, keyLogText } from "./keylog.ts";
 import type { HandshakeMessage } from "./message.ts";
 import type { BatchOpener } from "./opener.ts";
 import { type CapturedPacket, type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
@@ -182,7 +181,7 @@ export class Analysis {
   }
 
   #secret(block: SecretsBlock): void {
-    if (block.type === SECRETS_WIREGUARD) this.secrets.add(this.#keys.more(fromUtf8(block.data)));
+    if (block.type === SECRETS_WIREGUARD) this.secrets.add(this.#keys.more(keyLogText(block.data)));
   }
 
   #learned(): void {

@@ -16,6 +16,7 @@ export {
   keyLogOf,
   type KeyLogProblem,
   KeyLogReader,
+  keyLogText,
   mergeKeyLogs,
   parseKeyLog,
   secretsOf,

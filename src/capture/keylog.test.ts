@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { toBase64 } from "../base/bytes.ts";
-import { formatKeyLog, handshakeRecord, KeyLogReader, parseKeyLog } from "./keylog.ts";
+import { toBase64, utf8 } from "../base/bytes.ts";
+import { formatKeyLog, handshakeRecord, KeyLogReader, keyLogText, parseKeyLog } from "./keylog.ts";
 
 const A = toBase64(new Uint8Array(32).fill(1));
 const B = toBase64(new Uint8Array(32).fill(2));
@@ -17,6 +17,8 @@ test.for<[string, string, taken: boolean, problem?: RegExp]>([
   ["hex", `LOCAL_EPHEMERAL_PRIVATE_KEY = ${"01".repeat(32)}`, true, /hex/],
   ["without padding", EPHEMERAL.slice(0, -1), true, /not in standard base64/],
   ["too short", `LOCAL_EPHEMERAL_PRIVATE_KEY = ${A.slice(0, 20)}`, false, /20 characters/],
+  ["a remark after the key", `${EPHEMERAL} # of node a`, true, /a remark stands after/],
+  ["a byte order mark", `\ufeff${EPHEMERAL}`, true, /byte order mark/],
   ["an unknown type", `LOCAL_EPHEMERAL_KEY = ${A}`, false, /no kind of key: LOCAL_EPHEMERAL_PRIVATE_KEY is/],
   ["a comment", `# ${EPHEMERAL}`, false],
   ["the kernel script's heading", "New handshake session:", false],
@@ -69,6 +71,29 @@ test("a pre-shared key in the block after its ephemeral's is new with it", () =>
   expect(reader.more(`PRESHARED_KEY = ${B}`).ephemerals.map((e) => [toBase64(e.privateKey), ...e.presharedKeys.map(toBase64)])).toEqual([[A, B]]);
   expect(reader.more("FOO = 1\n").problems.map((p) => p.line)).toEqual([3]);
   expect(reader.more("BAR = 1\n").problems.map((p) => p.line)).toEqual([4]);
+});
+
+test("the limit is for different keys: what a log repeats with every handshake costs nothing", () => {
+  const key = (n: number): string => toBase64(Uint8Array.from({ length: 32 }, (_, i) => (i < 3 ? n >> (8 * i) : 7)));
+  const handshakes = Array.from(
+    { length: 20_000 },
+    (_, n) => `LOCAL_STATIC_PRIVATE_KEY = ${A}\nLOCAL_EPHEMERAL_PRIVATE_KEY = ${key(n)}\nPRESHARED_KEY = ${B}\n`,
+  );
+  const log = parseKeyLog(handshakes.join(""));
+  expect([log.staticPrivate.length, log.ephemerals.length, log.problems]).toEqual([1, 20_000, []]);
+  const many = parseKeyLog(Array.from({ length: 70_000 }, (_, n) => `LOCAL_EPHEMERAL_PRIVATE_KEY = ${key(n)}`).join("\n"));
+  expect([many.ephemerals.length, many.problems.map((p) => [p.line, p.ours])]).toEqual([65_536, [[65_537, "refused"]]]);
+});
+
+test("what Windows writes as a text file is read", () => {
+  const text = `${EPHEMERAL}\r\nPRESHARED_KEY = ${B}\r\n`;
+  const little = Buffer.from(`\ufeff${text}`, "utf16le");
+  const big = Buffer.from(little).swap16();
+  for (const bytes of [little, big, utf8(`\ufeff${text}`)]) {
+    const log = parseKeyLog(keyLogText(bytes));
+    expect(log.ephemerals.map((e) => [toBase64(e.privateKey), ...e.presharedKeys.map(toBase64)])).toEqual([[A, B]]);
+    expect(log.problems.map((p) => [p.line, p.ours])).toEqual([[1, "taken"]]);
+  }
 });
 
 test("session keys, bare keys and a wg configuration are read", () => {

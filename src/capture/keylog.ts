@@ -1,7 +1,7 @@
 // Key logs in Wireshark's grammar (packet-wireguard.c; sections 2.1 and 2.2), plus what Wireshark does not know: session keys by receiver index
 // (contrib/extract-keys' format and our WGX_SESSION_KEY lines), hex keys, bare keys as wg genkey writes them.
 // Reading is more forgiving than Wireshark's, and says of each line that Wireshark would not take; writing is exact.
-import { fromBase64, fromHex, fromUtf8, toBase64 } from "../base/bytes.ts";
+import { fromBase64, fromHex, toBase64, toHex } from "../base/bytes.ts";
 import type { SecretsBlock } from "./packet.ts";
 import { SECRETS_WIREGUARD } from "./packet.ts";
 
@@ -55,8 +55,8 @@ export const emptyKeyLog = (): KeyLog => ({
   problems: [],
 });
 
-/** Bounds what a hostile key block can cost: every ephemeral is a multiplication on the curve. */
-const MAX_KEYS = 16_384;
+/** Bounds what a hostile key block can cost: every ephemeral is a multiplication on the curve. A hundred peers make so many handshakes in a day. */
+const MAX_KEYS = 65_536;
 
 /** The heading that contrib/extract-handshakes writes before the four lines of a handshake. */
 const HEADING = /^New handshake session:?$/i;
@@ -70,12 +70,17 @@ export class KeyLogReader {
   #isGroup = false;
   #line = 0;
   #keys = 0;
+  /** Static keys by their kind and text: a log repeats them with every handshake. */
+  readonly #statics = new Set<string>();
 
   /** Takes whole text: blocks of one file may come one after the other. */
   add(text: string): void {
     for (const raw of text.split(/\r?\n/)) {
       this.#line++;
-      if (raw.length > 0) this.#read(raw);
+      if (raw.startsWith("\ufeff")) {
+        this.#problem("taken", "a byte order mark, as Windows has it: Wireshark ignores this line, and where the file is UTF-16 all of them");
+        this.#read(raw.slice(1));
+      } else if (raw.length > 0) this.#read(raw);
     }
     if (text.endsWith("\n")) this.#line--;
     this.#endGroup();
@@ -90,21 +95,25 @@ export class KeyLogReader {
     return { ...this.log, problems: problems.slice(before) };
   }
 
+  /** For one key more. */
+  #hasRoom(): boolean {
+    if (this.#keys++ === MAX_KEYS)
+      this.#problem("refused", `more than ${MAX_KEYS} different keys: the rest is left out; give the lines of the capture's time`);
+    return this.#keys <= MAX_KEYS;
+  }
   #problem(ours: KeyLogProblem["ours"], why: string, name?: KeyName): void {
     if (this.log.problems.length < 1000) this.log.problems.push({ line: this.#line, ours, why, ...(name ? { name } : {}) });
   }
 
   #read(raw: string): void {
     if (raw.length > 511) this.#problem("taken", "longer than 511 characters: Wireshark splits such a line and takes neither half");
-    const text = raw.replace(/^[ \t]+|[ \t]+$/g, "");
-    if (text === "" || text.startsWith("#") || /^\[(Interface|Peer)\]$/i.test(text)) return;
+    // As in wg's configurations: a remark may stand behind the key.
+    const [bare] = raw.split("#", 1) as [string];
+    const text = bare.replace(/^[ \t]+|[ \t]+$/g, "");
+    if (text === "" || /^\[(Interface|Peer)\]$/i.test(text)) return;
     if (HEADING.test(text)) {
       this.#endGroup();
       this.#isGroup = true;
-      return;
-    }
-    if (++this.#keys > MAX_KEYS) {
-      if (this.#keys === MAX_KEYS + 1) this.#problem("refused", `more than ${MAX_KEYS} keys: the rest is left out`);
       return;
     }
     const session = /^(?:WGX_SESSION_KEY\s*=\s*)?0x([0-9a-fA-F]{8})\s+(\S+)$/.exec(text);
@@ -118,15 +127,20 @@ export class KeyLogReader {
     if (!key) return;
     if (known !== name) this.#problem("taken", `"${name}" is not written ${known}: Wireshark ignores the line`);
     if (raw.startsWith("\t")) this.#problem("taken", "a tab stands before it: Wireshark ignores the line");
-    if (/[ \t]$/.test(raw)) this.#problem("taken", "blanks stand after the key: Wireshark ignores the line");
+    if (bare !== raw) this.#problem("taken", "a remark stands after the key: Wireshark ignores the line");
+    else if (/[ \t]$/.test(raw)) this.#problem("taken", "blanks stand after the key: Wireshark ignores the line");
     this.#store(known, key);
   }
 
   #store(name: KeyName, key: Uint8Array): void {
     const { log } = this;
-    if (name === "LOCAL_STATIC_PRIVATE_KEY") log.staticPrivate.push(key);
-    else if (name === "REMOTE_STATIC_PUBLIC_KEY") log.staticPublic.push(key);
-    else if (name === "LOCAL_EPHEMERAL_PRIVATE_KEY") {
+    if (name === "LOCAL_STATIC_PRIVATE_KEY" || name === "REMOTE_STATIC_PUBLIC_KEY") {
+      const id = `${name} ${toHex(key)}`;
+      if (this.#statics.has(id) || !this.#hasRoom()) return;
+      this.#statics.add(id);
+      (name === "LOCAL_STATIC_PRIVATE_KEY" ? log.staticPrivate : log.staticPublic).push(key);
+    } else if (name === "LOCAL_EPHEMERAL_PRIVATE_KEY") {
+      if (!this.#hasRoom()) return;
       this.#last = { privateKey: key, presharedKeys: [] };
       log.ephemerals.push(this.#last);
       const early = this.#early;
@@ -149,6 +163,7 @@ export class KeyLogReader {
     this.#last = undefined;
   }
   #loosen(key: Uint8Array): void {
+    if (!this.#hasRoom()) return;
     this.log.loosePresharedKeys.push(key);
     this.#problem(
       "taken",
@@ -166,7 +181,7 @@ export class KeyLogReader {
 
   #session(index: number, value: string): void {
     const key = this.#key(value);
-    if (!key) return;
+    if (!key || !this.#hasRoom()) return;
     const list = this.log.sessionKeys.get(index) ?? [];
     list.push(key);
     this.log.sessionKeys.set(index, list);
@@ -183,8 +198,8 @@ export class KeyLogReader {
 
   #bare(text: string): void {
     const key = decode(text);
-    if (key) this.log.bare.push({ line: this.#line, key });
-    else this.#problem("refused", "neither TYPE = KEY nor a key of 44 base64 characters");
+    if (key && this.#hasRoom()) this.log.bare.push({ line: this.#line, key });
+    else if (!key) this.#problem("refused", "neither TYPE = KEY nor a key of 44 base64 characters");
   }
 
   #key(value: string, name?: KeyName): Uint8Array | undefined {
@@ -226,6 +241,12 @@ function decode(value: string): Uint8Array | undefined {
   return fromBase64(`${standard.slice(0, 42)}${exact}=`);
 }
 
+/** A key log's text: UTF-8, or what a byte order mark says. The mark stays: Wireshark trips over it. */
+export function keyLogText(bytes: Uint8Array): string {
+  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
+  return new TextDecoder(encoding, { ignoreBOM: true }).decode(bytes);
+}
+
 /** A whole key log. */
 export function parseKeyLog(text: string): KeyLog {
   const reader = new KeyLogReader();
@@ -238,7 +259,7 @@ export function keyLogOf(secrets: readonly SecretsBlock[]): KeyLog | undefined {
   const own = secrets.filter((s) => s.type === SECRETS_WIREGUARD);
   if (own.length === 0) return undefined;
   const reader = new KeyLogReader();
-  for (const s of own) reader.add(fromUtf8(s.data));
+  for (const s of own) reader.add(keyLogText(s.data));
   return reader.log;
 }
 

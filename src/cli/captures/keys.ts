@@ -1,9 +1,9 @@
 // Secrets for the commands: from files or standard input only, never from the command line, where every process of the machine could read them.
 import { createReadStream } from "node:fs";
-import { fromUtf8, wipe } from "../../base/bytes.ts";
+import { wipe } from "../../base/bytes.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import type { Inventory } from "../../capture/audit/inventory.ts";
-import { type KeyLog, KeyLogReader, keyLogOf } from "../../capture/keylog.ts";
+import { type KeyLog, KeyLogReader, keyLogOf, keyLogText } from "../../capture/keylog.ts";
 import type { SecretsBlock } from "../../capture/packet.ts";
 import { Secrets } from "../../capture/secrets.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
@@ -32,7 +32,7 @@ export async function readKeys(path: string): Promise<KeyLog> {
     }
     const bytes = Buffer.concat(pieces, size);
     const reader = new KeyLogReader();
-    reader.add(fromUtf8(bytes));
+    reader.add(keyLogText(bytes));
     wipe(bytes);
     return reader.log;
   } catch (e) {
