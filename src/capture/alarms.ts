@@ -5,6 +5,7 @@ import { initiatorOf, type PeerPair } from "./peers.ts";
 import { timestampOf } from "./replay.ts";
 import { type DirectionCounts, type Session, spanOf, WAYS } from "./session.ts";
 
+/** What is wrong; `text` of the alarm explains it. */
 export type AlarmCode =
   | "stale-data"
   | "no-rekey"
@@ -15,6 +16,7 @@ export type AlarmCode =
   | "nonce-reuse"
   | "replay"
   | "late";
+/** `sessions`: their numbers; `frame`: where to look, from 1; `text`: a sentence for a person. */
 export type Alarm = { readonly code: AlarmCode; readonly sessions: readonly number[]; readonly frame: number | undefined; readonly text: string };
 
 /** A session is renewed by its initiator after 120 s of use; 165 s is the responder's own limit (REJECT_AFTER - KEEPALIVE - REKEY_TIMEOUT). */

@@ -21,6 +21,7 @@ import type { Secrets } from "./secrets.ts";
 import { Ends, TrackedMessage, type TrackedPacket } from "./tracked.ts";
 import { type TreeNode, treeOf } from "./tree.ts";
 
+/** What a Dissector tells beyond the packet itself. */
 export type DissectorOptions = {
   readonly secrets: Secrets;
   /**
@@ -75,8 +76,7 @@ export class Dissector {
   }
 }
 
-/** What is known of a packet beside its bytes. */
-export /** False for WireGuard that is not opened: its line tells nothing of a flow. */
+/** False for WireGuard that is not opened: its line tells nothing of a flow. */
 const mayFlow = (t: TrackedPacket): boolean => t.messages.length === 0 || t.messages.some((m) => m.opened);
 
 /** What a dissection may know beyond its packet. */

@@ -37,6 +37,7 @@ function sessionKeysOf(s: Session): string {
   return pairs.map(([index, key]) => line(index, key)).join("");
 }
 
+/** A key log, and whom it serves. */
 export type Embedded = {
   readonly text: string;
   /** Sessions that Wireshark opens with it, and those that only tortie does. */
@@ -44,6 +45,7 @@ export type Embedded = {
   readonly onlyOurs: number;
 };
 
+/** What goes into it. */
 export type EmbedOptions = {
   /** No node's keys at all. @default false */
   readonly sessionKeysOnly?: boolean;

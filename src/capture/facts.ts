@@ -1,6 +1,7 @@
 // What stands in a capture beside its packets, and how many of those there are: collected in passing, bounded whatever the file holds.
 import type { CaptureEvent, CaptureFormat, CaptureInterface, CaptureStatistics, Damage, NameRecord, Note } from "./packet.ts";
 
+/** Interfaces, names, counters, damage of a capture; bounded. */
 export type Facts = {
   readonly format: CaptureFormat | undefined;
   /** Packets read. */

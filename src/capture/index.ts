@@ -4,31 +4,56 @@
 // Read.
 export type * from "./packet.ts";
 export { SECRETS_WIREGUARD } from "./packet.ts";
-export { type CaptureFile, CaptureReader, collect, readCapture, type ReaderOptions } from "./reader.ts";
+export { type CaptureFile, CaptureReader, readCapture, type ReaderOptions } from "./reader.ts";
 export { type ByteStream, readStream } from "./stream.ts";
 
 // Keys.
 export {
+  type BareKey,
+  type EphemeralEntry,
   formatKeyLog,
   handshakeRecord,
   type HandshakeRecord,
   type KeyLog,
   keyLogOf,
   type KeyLogProblem,
-  KeyLogReader,
   keyLogText,
-  mergeKeyLogs,
   parseKeyLog,
   secretsOf,
 } from "./keylog.ts";
-export { Secrets } from "./secrets.ts";
+export { type EphemeralKey, Secrets, type StaticKey } from "./secrets.ts";
 
 // Open.
 export { analyse, Analysis, type AnalysisOptions, type EachPacket, type Source, survey } from "./analysis.ts";
-export { type BatchOpener, oneByOne } from "./opener.ts";
-export { type Opened, type TrackedMessage, type TrackedPacket, Tracker, type TrackerOptions } from "./tracker.ts";
-export type { DirectionCounts, Session, UdpEndpoint, Way } from "./session.ts";
-export { infoOf, isKeepalive, MESSAGE_NAMES, parseMessage, splitSegments, type WireGuardMessage } from "./message.ts";
+export type { BatchOpener } from "./opener.ts";
+export type { Facts } from "./facts.ts";
+export type { Failure, Opened, TrackedMessage, TrackedPacket } from "./tracker.ts";
+export {
+  clockSkew,
+  type DirectionCounts,
+  keepaliveInterval,
+  missing,
+  type Roaming,
+  roundTrip,
+  type Seen,
+  type Session,
+  spanOf,
+  type UdpEndpoint,
+  type Way,
+} from "./session.ts";
+export {
+  type CookieMessage,
+  type DataMessage,
+  type HandshakeMessage,
+  infoOf,
+  type InitiationMessage,
+  isKeepalive,
+  MESSAGE_NAMES,
+  parseMessage,
+  type ResponseMessage,
+  splitSegments,
+  type WireGuardMessage,
+} from "./message.ts";
 
 // Show and filter.
 export { linesOf, type PacketLines, type Summary } from "./summary.ts";
@@ -36,6 +61,8 @@ export { Dissection, Dissector, type DissectorOptions } from "./dissect.ts";
 export type { Labels } from "./fields/scope.ts";
 export { treeLines, type TreeNode } from "./tree.ts";
 export { type DisplayFilter, displayFilter } from "./display/index.ts";
+export { complete, type Completion, type Completions } from "./display/complete.ts";
+export { type Conversation, type ConversationEnd, Conversations } from "./conversations.ts";
 
 // Look around in: any packet, in any order.
 export { CaptureDocument, type DocumentOptions } from "./document.ts";
@@ -52,8 +79,10 @@ export { type Attempt, type PeerEnd, type PeerPair, peerPairs } from "./peers.ts
 export { type Alarm, type AlarmCode, alarmsOf } from "./alarms.ts";
 
 // Write.
-export { type CaptureWriter, type NewInterface, type NewPacket, PcapngWriter, PcapWriter, type Sink } from "./writer.ts";
+export { type CaptureWriter, type NewInterface, type NewPacket, type NewStatistics, PcapngWriter, PcapWriter, type Sink } from "./writer.ts";
 export { InnerWriter, Rewriter, type RewriteOptions } from "./rewrite.ts";
+export type { OpenFile } from "./bylink.ts";
+export { type Embedded, type EmbedOptions, keyLogFor } from "./embed.ts";
 
 // Audit.
 export {

@@ -5,6 +5,7 @@ import { fromBase64, fromHex, toBase64, toHex } from "../base/bytes.ts";
 import type { SecretsBlock } from "./packet.ts";
 import { SECRETS_WIREGUARD } from "./packet.ts";
 
+/** An ephemeral private key, 32 bytes. */
 export type EphemeralEntry = {
   readonly privateKey: Uint8Array;
   /** Pre-shared keys written after this ephemeral, newest first (the order of trial). */
@@ -33,6 +34,7 @@ export type KeyLogProblem = {
   /** The kind of key that the line names. */
   readonly name?: KeyName;
 };
+/** The kinds of key that Wireshark knows. */
 export type KeyName = (typeof NAMES)[number];
 
 const NAMES = ["LOCAL_STATIC_PRIVATE_KEY", "REMOTE_STATIC_PUBLIC_KEY", "LOCAL_EPHEMERAL_PRIVATE_KEY", "PRESHARED_KEY"] as const;

@@ -3,12 +3,15 @@ import { isKeepalive } from "./message.ts";
 import { type Session, type Way, WAYS } from "./session.ts";
 import type { TrackedPacket } from "./tracked.ts";
 
+/** "gap": counters were skipped. */
 export type MarkKind = "initiation" | "response" | "cookie" | "keepalive" | "gap";
+/** `time`: nanoseconds since 1970. */
 export type Mark = { readonly kind: MarkKind; readonly time: bigint };
 
 const MAX_MARKS = 100_000;
 const HANDSHAKES = { 1: "initiation", 2: "response", 3: "cookie" } as const;
 
+/** Collects marks packet by packet; at most 100,000, the first ones. */
 export class Marks {
   readonly #sessions = new Map<number, Mark[]>();
   #count = 0;

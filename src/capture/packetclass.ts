@@ -2,11 +2,12 @@
 import { isKeepalive } from "./message.ts";
 import type { TrackedPacket } from "./tracked.ts";
 
+/** All classes. */
 export const PACKET_CLASSES = ["other", "handshake", "cookie", "keepalive", "data", "sealed", "plaintext"] as const;
 /** "data": opened; "sealed": data that no key at hand opens; "plaintext": a pod's packet outside of any tunnel. */
 export type PacketClass = (typeof PACKET_CLASSES)[number];
 
-/** `isPod`: whether an address is a pod's, where that is known. */
+/** The class of a packet. `isPod`: whether an address is a pod's, where that is known. */
 export function classOf(t: TrackedPacket, isPod?: (ip: Uint8Array) => boolean): PacketClass {
   const [first] = t.messages;
   if (!first)

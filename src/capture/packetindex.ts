@@ -32,6 +32,7 @@ type Section = {
   readonly offsets: number[];
 };
 
+/** Where each packet of a capture stands; packets are counted from 0. All methods throw RangeError for a packet that is not there, and what `read` throws. */
 export class PacketIndex {
   readonly #read: ReadBytes;
   readonly #pages: Page[] = [];
@@ -40,6 +41,7 @@ export class PacketIndex {
   #primed: { readonly section: Section; readonly reader: CaptureReader; interfaces: number } | undefined;
   /** A pcap file's, which has one section. */
   #header: Uint8Array | undefined;
+  /** Packets so far. */
   length = 0;
 
   constructor(read: ReadBytes) {
@@ -82,6 +84,7 @@ export class PacketIndex {
     const time = this.#page(i).times[i % PAGE]!;
     return time === NO_TIME ? undefined : time;
   }
+  /** As classify() was told; "other" before. */
   classOf(i: number): PacketClass {
     return PACKET_CLASSES[this.#page(i).classes[i % PAGE]! & ~PUT]!;
   }
@@ -89,6 +92,7 @@ export class PacketIndex {
   isPut(i: number): boolean {
     return (this.#page(i).classes[i % PAGE]! & PUT) !== 0;
   }
+  /** Notes what a packet is. `put`: fragments before it are needed to make sense of it. */
   classify(i: number, c: PacketClass, put = false): void {
     this.#page(i).classes[i % PAGE] = PACKET_CLASSES.indexOf(c) | (put ? PUT : 0);
   }

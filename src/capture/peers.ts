@@ -3,6 +3,7 @@ import { toHex } from "../base/bytes.ts";
 import { formatEndpoint } from "../base/ip.ts";
 import { type Session, spanOf, type UdpEndpoint } from "./session.ts";
 
+/** One of two peers. */
 export type PeerEnd = {
   /** undefined where no key at hand tells it. */
   readonly publicKey: Uint8Array | undefined;

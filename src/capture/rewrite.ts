@@ -13,6 +13,7 @@ import { datagramOf, segmentComment, splitFrame } from "./split.ts";
 import type { TrackedPacket } from "./tracked.ts";
 import { PcapngWriter, type Sink } from "./writer.ts";
 
+/** How a capture is written again. */
 export type RewriteOptions = {
   /** Key log text that goes before the first packet; "" puts none there: remarks that may hold a key are left out too. */
   readonly keyLog: string;
@@ -47,6 +48,7 @@ export class Rewriter {
     if (names.length > 0) this.#writer.names(names);
   }
 
+  /** The next packet; interfaces are those of `facts`. */
   packet(p: CapturedPacket): void {
     const comments = this.#strip ? p.comments.filter(isHarmless) : p.comments;
     // A hash or a verdict may be bytes of any kind.
@@ -92,6 +94,7 @@ function harmless(i: CaptureInterface): CaptureInterface {
 
 /** Writes only the inner packets, as IP without a link layer: for who may see the traffic but must not hold a node's keys. */
 export class InnerWriter {
+  /** Packets written. */
   written = 0;
   readonly #writer: PcapngWriter;
   readonly #iface: number;
@@ -100,6 +103,7 @@ export class InnerWriter {
     this.#writer = new PcapngWriter(sink, { comment: "inner packets of a WireGuard capture" });
     this.#iface = this.#writer.addInterface({ link: LINK_RAW, name: "decrypted" });
   }
+  /** What opened of a packet; nothing when nothing did. */
   packet(t: TrackedPacket): void {
     for (const { message, opened } of t.messages) {
       if (!opened || opened.length === 0) continue;

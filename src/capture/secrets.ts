@@ -4,7 +4,9 @@ import type { Crypto } from "../wireguard/crypto.ts";
 import type { BareKey, KeyLog, KeyLogProblem, KeyName } from "./keylog.ts";
 import { type InitiationMessage, mac1Of, type ResponseMessage, underMac1 } from "./message.ts";
 
+/** A node's key, 32 bytes each half; `name`: as prepare() or addPublic() was told. */
 export type StaticKey = { readonly publicKey: Uint8Array; readonly privateKey: Uint8Array | undefined; readonly name: string | undefined };
+/** A handshake's private key, and the pre-shared keys to try with it, newest first; 32 bytes each. */
 export type EphemeralKey = { readonly privateKey: Uint8Array; readonly presharedKeys: readonly Uint8Array[] };
 
 const MAX_EPHEMERALS = 65_536;
@@ -75,21 +77,27 @@ export class Secrets {
     this.#statics.set(id, { publicKey, privateKey: before?.privateKey ?? also.privateKey, name: before?.name ?? also.name, mac1Key });
   }
 
+  /** All static keys, in the order in which they came. */
   statics(): readonly StaticKey[] {
     return [...this.#statics.values()];
   }
+  /** By the public half. */
   static(publicKey: Uint8Array): StaticKey | undefined {
     return this.#statics.get(toHex(publicKey));
   }
+  /** By the public half, as a handshake shows it. */
   ephemeral(publicKey: Uint8Array): EphemeralKey | undefined {
     return this.#ephemerals.get(toHex(publicKey));
   }
+  /** Those that were named as such. */
   get ephemeralCount(): number {
     return this.#ephemerals.size - this.#bare.length;
   }
+  /** Keys that stood alone. */
   get bareKeys(): readonly BareKey[] {
     return this.#bare;
   }
+  /** Pre-shared keys of no certain handshake. */
   get loosePresharedKeys(): readonly Uint8Array[] {
     return this.#loose;
   }
@@ -97,6 +105,7 @@ export class Secrets {
   get openData(): boolean {
     return this.#ephemerals.size > 0 || this.#sessionKeys.size > 0;
   }
+  /** Those by receiver index, 32 bytes each. */
   sessionKeys(receiver: number): readonly Uint8Array[] {
     return this.#sessionKeys.get(receiver) ?? [];
   }

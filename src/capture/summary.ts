@@ -108,6 +108,7 @@ function summarize(parts: readonly Part[], reassembled: boolean): Summary {
   return { ...ends, protocol: "data", info: `${parts[0]?.bytes.length ?? 0} bytes that no layer explains` };
 }
 
+/** What a list shows of a packet. */
 export type PacketLines = {
   /** The frame as it is on the wire. */
   readonly outer: Summary;

@@ -7,6 +7,7 @@ import type { Opened } from "./opened.ts";
 import type { CapturedPacket } from "./packet.ts";
 import type { Session, UdpEndpoint, Way } from "./session.ts";
 
+/** Why data is not opened. "cut": nothing of it was captured. */
 export type Failure = "no key" | "bad tag" | "cut";
 
 /** Source and destination of a datagram, by their places in its frame. */
@@ -47,6 +48,7 @@ export class Ends {
   }
 }
 
+/** A WireGuard message of a packet: its session, its direction, what it held. */
 export class TrackedMessage {
   declare readonly message: WireGuardMessage;
   declare readonly ends: Ends;
@@ -85,6 +87,7 @@ export class TrackedMessage {
   }
 }
 
+/** A packet with its WireGuard messages, most often one or none. Shares memory as its packet does: copy() what you keep. */
 export class TrackedPacket {
   declare readonly packet: CapturedPacket;
   declare messages: readonly TrackedMessage[];

@@ -17,10 +17,12 @@ export type NewPacket = Partial<Omit<CapturedPacket, "number" | "iface">> & {
   /** The sender left the checksum to hardware (TP_STATUS_CSUMNOTREADY). */
   readonly checksumNotReady?: boolean;
 };
+/** Counters of an interface; what is absent was not counted. */
 export type NewStatistics = Omit<CaptureStatistics, "iface" | "time">;
 
 /** What both formats offer. */
 export interface CaptureWriter {
+  /** A packet of an interface that was added. */
   packet(iface: number, packet: NewPacket): void;
 }
 

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packetEk, packetJson } from "../../src/capture/json.ts";
-import { Dissector, linesOf, readCapture, Tracker } from "../../src/capture/index.ts";
+import { Dissector, linesOf, readCapture } from "../../src/capture/index.ts";
+import { Tracker } from "../../src/capture/tracker.ts";
 import { displayFilter } from "../../src/capture/display/index.ts";
 import { fieldNames } from "../../src/capture/fields/registry.ts";
 import { treeLines } from "../../src/capture/tree.ts";

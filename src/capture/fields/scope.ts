@@ -5,7 +5,9 @@ import type { TrackedPacket } from "../tracked.ts";
 
 /** Names of the cluster for what is in a packet: our own fields k8s.pod and k8s.node. */
 export type Labels = {
+  /** Names of the pods that send or receive it. */
   pods(t: TrackedPacket): readonly string[];
+  /** The same of nodes. */
   nodes(t: TrackedPacket): readonly string[];
 };
 
