@@ -1,23 +1,8 @@
 // Field selectors, as in ?fieldSelector=: f=v, f==v, f!=v, a comma means "and"; backslash escapes comma, backslash and equals sign.
-// Every kind has metadata.name and metadata.namespace; the core kinds have a few more, as the API server of Kubernetes.
+// Every kind has metadata.name and metadata.namespace; the core kinds have a few more (Kind.selectable), as the API server of Kubernetes.
 import { SelectorError } from "./labelselector.ts";
 import type { Kind } from "./kind.ts";
 import type { Resource } from "./meta.ts";
-
-const MORE: Readonly<Record<string, readonly string[]>> = {
-  pods: [
-    "spec.nodeName",
-    "spec.restartPolicy",
-    "spec.schedulerName",
-    "spec.serviceAccountName",
-    "spec.hostNetwork",
-    "status.phase",
-    "status.podIP",
-    "status.nominatedNodeName",
-  ],
-  nodes: ["spec.unschedulable"],
-  namespaces: ["status.phase"],
-};
 
 export type FieldTerm = { field: string; value: string; equal: boolean };
 export type FieldSelector = { readonly terms: readonly FieldTerm[]; readonly matches: (object: Resource) => boolean };
@@ -52,10 +37,10 @@ function valueOf(object: Resource, field: string): string {
 }
 
 /** Throws SelectorError, also for a field that `kind` cannot be selected by. */
-export function parseFieldSelector(text: string, kind: Pick<Kind, "group" | "plural">): FieldSelector {
+export function parseFieldSelector(text: string, kind: Pick<Kind, "selectable">): FieldSelector {
   const terms = split(text).map(term);
   for (const { field } of terms) {
-    const known = field === "metadata.name" || field === "metadata.namespace" || (kind.group === "" && MORE[kind.plural]?.includes(field));
+    const known = field === "metadata.name" || field === "metadata.namespace" || kind.selectable?.includes(field);
     if (!known) throw new SelectorError(`field label not supported: ${field}`);
   }
   return { terms, matches: (object) => terms.every((t) => (valueOf(object, t.field) === t.value) === t.equal) };

@@ -26,6 +26,12 @@ export interface Kind<T extends Resource = Resource> {
   readonly builtIn: boolean;
   /** A status sent with a create is kept (Node), not dropped. */
   readonly keepsStatusOnCreate?: true;
+  /** An update must name the version that it is based on, although the kind is a core kind (Lease). */
+  readonly versionedUpdate?: true;
+  /** Fields that a field selector may name, beside metadata.name and metadata.namespace. */
+  readonly selectable?: readonly string[];
+  /** Its table does not begin with the name (Event). */
+  readonly nameColumn?: false;
   readonly categories: readonly string[];
   /** The structure: JSON Schema of the whole object. Unknown fields are refused or pruned by it. */
   readonly schema: Schema;

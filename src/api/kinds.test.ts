@@ -285,3 +285,57 @@ test("checkStructure() never throws, and what it lets through it lets through ag
     ),
   );
 });
+
+describe("ConfigMap, Secret, Event, IPAMConfiguration, CalicoNodeStatus", () => {
+  const named = (kind: Kind, fields: JsonValue, metadata: JsonValue = { name: "x", namespace: "default" }): JsonValue => ({
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    metadata,
+    ...(fields as object),
+  });
+  const of = (plural: string): Kind => findKind(plural)!;
+  const large = "x".repeat(1024 * 1024);
+  test.for<[string, string, JsonValue, string[], JsonValue?]>([
+    ["texts and bytes", "configmaps", { data: { "a.b-c_D": "1" }, binaryData: { b: "AAE=" } }, []],
+    ["a key with a slash", "configmaps", { data: { "a/b": "1" } }, ["data[a/b]"]],
+    ["the key ..", "configmaps", { data: { "..": "1" } }, ["data[..]"]],
+    ["bytes that are not base64", "configmaps", { binaryData: { b: "%" } }, ["binaryData[b]"]],
+    ["a key in both maps", "configmaps", { data: { b: "1" }, binaryData: { b: "AAE=" } }, ["binaryData[b]"]],
+    ["1 MiB", "configmaps", { data: { a: large } }, []],
+    ["1 MiB and a byte", "configmaps", { data: { a: `${large}x` } }, ["data"]],
+    ["a change of what is immutable", "configmaps", { data: { a: "2" }, immutable: true }, ["data"], { data: { a: "1" }, immutable: true }],
+    ["immutable taken back", "configmaps", { data: { a: "1" } }, ["immutable"], { data: { a: "1" }, immutable: true }],
+    ["a secret that is not base64", "secrets", { data: { token: "*hidden*" }, type: "Opaque" }, ["data[token]"]],
+    ["another type", "secrets", { type: "b" }, ["type"], { type: "a" }],
+    ["an event of another namespace", "events", { involvedObject: { namespace: "other" } }, ["involvedObject.namespace"]],
+    ["an event of a node, in default", "events", { involvedObject: { kind: "Node", name: "a" } }, []],
+    ["an event about nothing", "events", {}, ["involvedObject"]],
+    ["a lease of 0 seconds", "leases", { spec: { leaseDurationSeconds: 0 } }, ["spec.leaseDurationSeconds"]],
+    ["blocks below 0", "ipamconfigurations", { spec: { strictAffinity: true, maxBlocksPerHost: -1 } }, ["spec.maxBlocksPerHost"]],
+    ["not named default", "ipamconfigurations", { spec: { strictAffinity: true } }, ["metadata.name"]],
+    [
+      "a status that moves to another node",
+      "caliconodestatuses",
+      { spec: { node: "b", classes: ["BGP"], updatePeriodSeconds: 10 } },
+      ["spec.node"],
+      { spec: { node: "a", classes: ["BGP"], updatePeriodSeconds: 10 } },
+    ],
+    ["an unknown class", "caliconodestatuses", { spec: { node: "b", classes: ["X"], updatePeriodSeconds: 10 } }, ["spec.classes[0]"]],
+  ])("%s", ([, plural, fields, expected, old]) => {
+    const kind = of(plural);
+    expect(refused(kind, named(kind, fields), old === undefined ? undefined : named(kind, old))).toEqual(expected);
+  });
+
+  test("no message repeats a secret", () => {
+    const kind = of("secrets");
+    const found = kind.validate(named(kind, { data: { token: "*hidden*" } }) as unknown as Resource);
+    expect(found).toHaveLength(1);
+    expect(JSON.stringify(found)).not.toContain("hidden");
+  });
+
+  test("stringData becomes data", () =>
+    expect(of("secrets").defaults(named(of("secrets"), { stringData: { a: "hé" }, data: { b: "AA==" } }) as unknown as Resource)).toMatchObject({
+      type: "Opaque",
+      data: { a: "aMOp", b: "AA==" },
+    }));
+});

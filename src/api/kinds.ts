@@ -1,27 +1,39 @@
 // Every kind that the API serves.
 import { BLOCK_AFFINITY } from "./blockaffinity.ts";
+import { CALICO_NODE_STATUS } from "./caliconodestatus.ts";
 import { CLUSTER_INFORMATION } from "./clusterinformation.ts";
+import { CONFIG_MAP } from "./configmap.ts";
+import { EVENT } from "./event.ts";
 import { FELIX_CONFIGURATION } from "./felixconfiguration.ts";
+import { IPAM_CONFIGURATION } from "./ipamconfiguration.ts";
 import { IPAM_BLOCK } from "./ipamblock.ts";
 import { IPAM_HANDLE } from "./ipamhandle.ts";
 import { IP_POOL } from "./ippool.ts";
 import type { Kind } from "./kind.ts";
+import { LEASE } from "./lease.ts";
 import { NAMESPACE } from "./namespace.ts";
 import { NODE } from "./node.ts";
 import { NODE_ENCRYPTION } from "./nodeencryption.ts";
 import { POD } from "./pod.ts";
+import { SECRET } from "./secret.ts";
 
 /** Kinds by group; each is a Kind of its own resource type, seen here through what all resources share. */
 export const KINDS: readonly Kind[] = [
   NAMESPACE,
   NODE,
   POD,
+  EVENT,
+  CONFIG_MAP,
+  SECRET,
+  LEASE,
   FELIX_CONFIGURATION,
   IP_POOL,
   IPAM_BLOCK,
   BLOCK_AFFINITY,
   IPAM_HANDLE,
+  IPAM_CONFIGURATION,
   CLUSTER_INFORMATION,
+  CALICO_NODE_STATUS,
   NODE_ENCRYPTION,
 ] as unknown as Kind[];
 

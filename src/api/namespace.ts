@@ -19,6 +19,7 @@ export const NAMESPACE: Kind<Namespace> = {
   hasStatus: true,
   builtIn: true,
   categories: [],
+  selectable: ["status.phase"],
   schema: resource("A scope for names.", {
     spec: object("Desired state.", { finalizers: list("Names that must be gone before removal.", string("A finalizer.")) }),
     status: object("Observed state.", {

@@ -101,6 +101,7 @@ export const NODE: Kind<Node> = {
   builtIn: true,
   keepsStatusOnCreate: true,
   categories: [],
+  selectable: ["spec.unschedulable"],
   schema: resource("A machine of the cluster.", { spec, status }),
   defaults: noDefaults,
   validate: () => [],

@@ -80,6 +80,16 @@ export const POD: Kind<Pod> = {
   hasStatus: true,
   builtIn: true,
   categories: ["all"],
+  selectable: [
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.nominatedNodeName",
+  ],
   schema: resource("A pod.", { spec, status }, ["spec"]),
   defaults: (p) => ({ ...p, status: { ...p.status, phase: p.status?.phase ?? "Pending" } }),
   validate: (p, old) => [

@@ -27,8 +27,8 @@ const NODE_RULES: readonly Rule[] = [
   { group: "tortie.io", resource: "nodeencryptions/status", verbs: ["update", "patch"] },
   { group: "tortie.io", resource: "nodes/stream", verbs: ["get"] },
 ];
-/** What a node's "*" does not cover: reading a stream, running a command or capturing packets are not reads. */
-const NOT_READ = new Set(["pods/exec", "pods/attach", "pods/portforward", "nodes/stream", "nodes/capture", "nodes/proxy"]);
+/** What a node's "*" does not cover: secrets are not theirs; reading a stream, running a command or capturing packets are not reads. */
+const NOT_READ = new Set(["secrets", "pods/exec", "pods/attach", "pods/portforward", "nodes/stream", "nodes/capture", "nodes/proxy"]);
 
 /** What everybody may read without credentials. */
 const PUBLIC = new Set(["/healthz", "/livez", "/readyz", "/version"]);

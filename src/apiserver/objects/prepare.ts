@@ -69,7 +69,7 @@ export function checkVersion(kind: Kind, old: Resource, sent: ObjectMeta): void 
   if (sent.uid !== undefined && sent.uid !== "" && sent.uid !== old.metadata.uid)
     throw conflict(kind, name, `Precondition failed: UID in precondition: ${sent.uid}, UID in object meta: ${old.metadata.uid ?? ""}`);
   if (sent.resourceVersion === undefined || sent.resourceVersion === "" || sent.resourceVersion === "0") {
-    if (kind.builtIn) return;
+    if (kind.builtIn && !kind.versionedUpdate) return;
     throw invalid({ group: kind.group, kind: kind.plural }, name, [
       { field: "metadata.resourceVersion", reason: "FieldValueInvalid", message: "Invalid value: 0: must be specified for an update" },
     ]);

@@ -138,7 +138,7 @@ export class Registry {
         writes: [{ key, value: gone ? undefined : encode(made) }, ...released.writes],
       });
       if (done.done) return { object: withVersion(made, done.revision), warnings };
-      const retry = how === "patch" ? attempt < TRIES : done.key !== key || (kind.builtIn && !versioned);
+      const retry = how === "patch" ? attempt < TRIES : done.key !== key || (kind.builtIn && !kind.versionedUpdate && !versioned);
       if (!retry || attempt >= TRIES) throw conflict(kind, name);
     }
   }

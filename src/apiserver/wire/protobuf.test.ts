@@ -52,7 +52,7 @@ describe("decodeProtobuf()", () => {
   });
   test.for<[string, Uint8Array]>([
     ["no magic", Uint8Array.from([1, 2, 3])],
-    ["a kind without a table", envelope("Secret", [])],
+    ["a kind without a table", envelope("Deployment", [])],
     ["a field without a name", envelope("Node", text(9, "x"))],
     ["a field within", envelope("Node", bytes(1, text(99, "x")))],
     ["a length past the end", envelope("Node", [10, 100, 1])],

@@ -2,8 +2,9 @@
 // they also take. Envelope: "k8s\0", then the message Unknown. Field numbers: k8s.io/api/core/v1/generated.proto and apimachinery's meta/v1.
 // A field that the tables do not know is refused: dropping it would lose data on an update.
 import type { JsonObject, JsonValue } from "../../api/json.ts";
+import { toBase64 } from "../../base/bytes.ts";
 
-type Type = "string" | "integer" | "boolean" | "time" | "rawJson" | "quantity" | Message;
+type Type = "string" | "bytes" | "integer" | "boolean" | "time" | "microTime" | "rawJson" | "quantity" | Message;
 type Field = { readonly name: string; readonly type: Type; readonly as?: "list" | "map" };
 type Message = { readonly [number: number]: Field };
 
@@ -11,8 +12,10 @@ const text = (name: string): Field => ({ name, type: "string" });
 const integer = (name: string): Field => ({ name, type: "integer" });
 const boolean = (name: string): Field => ({ name, type: "boolean" });
 const time = (name: string): Field => ({ name, type: "time" });
+const microTime = (name: string): Field => ({ name, type: "microTime" });
 const texts = (name: string): Field => ({ name, type: "string", as: "list" });
 const textMap = (name: string): Field => ({ name, type: "string", as: "map" });
+const bytesMap = (name: string): Field => ({ name, type: "bytes", as: "map" });
 const message = (name: string, type: Message): Field => ({ name, type });
 const messages = (name: string, type: Message): Field => ({ name, type, as: "list" });
 
@@ -58,6 +61,15 @@ const CONDITION: Message = {
   5: text("reason"),
   6: text("message"),
 };
+const REFERENCE: Message = {
+  1: text("kind"),
+  2: text("namespace"),
+  3: text("name"),
+  4: text("uid"),
+  5: text("apiVersion"),
+  6: text("resourceVersion"),
+  7: text("fieldPath"),
+};
 const NODE_INFO: Message = {
   1: text("machineID"),
   2: text("systemUUID"),
@@ -100,6 +112,37 @@ const KINDS: Readonly<Record<string, Message>> = {
       8: messages("images", { 1: texts("names"), 2: integer("sizeBytes") }),
       9: texts("volumesInUse"),
       10: messages("volumesAttached", { 1: text("name"), 2: text("devicePath") }),
+    }),
+  },
+  ConfigMap: { 1: message("metadata", META), 2: textMap("data"), 3: bytesMap("binaryData"), 4: boolean("immutable") },
+  Secret: { 1: message("metadata", META), 2: bytesMap("data"), 3: text("type"), 4: textMap("stringData"), 5: boolean("immutable") },
+  Event: {
+    1: message("metadata", META),
+    2: message("involvedObject", REFERENCE),
+    3: text("reason"),
+    4: text("message"),
+    5: message("source", { 1: text("component"), 2: text("host") }),
+    6: time("firstTimestamp"),
+    7: time("lastTimestamp"),
+    8: integer("count"),
+    9: text("type"),
+    10: microTime("eventTime"),
+    11: message("series", { 1: integer("count"), 2: microTime("lastObservedTime") }),
+    12: text("action"),
+    13: message("related", REFERENCE),
+    14: text("reportingComponent"),
+    15: text("reportingInstance"),
+  },
+  Lease: {
+    1: message("metadata", META),
+    2: message("spec", {
+      1: text("holderIdentity"),
+      2: integer("leaseDurationSeconds"),
+      3: microTime("acquireTime"),
+      4: microTime("renewTime"),
+      5: integer("leaseTransitions"),
+      6: text("strategy"),
+      7: text("preferredHolder"),
     }),
   },
   DeleteOptions: {
@@ -168,16 +211,24 @@ function scalar(type: Type, value: number | Uint8Array): JsonValue | undefined {
       return decoder.decode(value);
     case "rawJson":
       return JSON.parse(decoder.decode(value)) as JsonValue;
+    case "bytes":
+      return toBase64(value);
     case "quantity":
       return decodeMessage({ 1: text("value") }, value).value ?? "0";
-    case "time": {
-      const { seconds } = decodeMessage({ 1: integer("seconds"), 2: integer("nanos") }, value);
-      if (typeof seconds !== "number") return undefined;
-      return Math.abs(seconds) < 8.64e12 ? `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z` : malformed("a time is out of range");
-    }
+    case "time":
+    case "microTime":
+      return timeOf(type, decodeMessage({ 1: integer("seconds"), 2: integer("nanos") }, value));
     default:
       return decodeMessage(type, value);
   }
+}
+
+/** RFC 3339 with whole seconds, or with microseconds; without seconds there is no time. */
+function timeOf(type: "time" | "microTime", { seconds, nanos }: JsonObject): string | undefined {
+  if (typeof seconds !== "number") return undefined;
+  if (Math.abs(seconds) >= 8.64e12) return malformed("a time is out of range");
+  const whole = new Date(seconds * 1000).toISOString().slice(0, 19);
+  return type === "time" ? `${whole}Z` : `${whole}.${String(Math.floor(Number(nanos ?? 0) / 1000)).padStart(6, "0")}Z`;
 }
 
 function decodeMessage(type: Message, bytes: Uint8Array): JsonObject {

@@ -11,7 +11,7 @@ const AGE: Column<Resource> = { name: "Age", type: "date", priority: 0, descript
 const columnsOf = (kind: Kind): readonly Column<Resource>[] => (kind.columns.length > 0 ? kind.columns : [AGE]);
 
 export const columnDefinitions = (kind: Kind): ColumnDefinition[] => [
-  NAME,
+  ...(kind.nameColumn === false ? [] : [NAME]),
   // A date is sent as an age, so that every client prints the same.
   ...columnsOf(kind).map((c) => ({
     name: c.name,
@@ -30,7 +30,7 @@ export function rowOf(kind: Kind, object: Resource, options: { now: number; incl
     return value ?? null;
   });
   const shown = options.include === "None" ? undefined : options.include === "Object" ? object : partial(object, options.version);
-  return { cells: [object.metadata.name, ...cells], ...(shown ? { object: shown } : {}) };
+  return { cells: kind.nameColumn === false ? cells : [object.metadata.name, ...cells], ...(shown ? { object: shown } : {}) };
 }
 
 /** Only the metadata of an object. */
