@@ -14,6 +14,7 @@ import { type KeyLog, type KeyLogProblem, KeyLogReader, keyLogText } from "./key
 import type { HandshakeMessage } from "./message.ts";
 import type { BatchOpener } from "./opener.ts";
 import { type CapturedPacket, type CaptureEvent, type SecretsBlock, SECRETS_WIREGUARD } from "./packet.ts";
+import type { Rescan } from "./rescan.ts";
 import { Secrets } from "./secrets.ts";
 import { type DirectionCounts, type Seen, type Session, WAYS } from "./session.ts";
 import type { TrackedPacket } from "./tracked.ts";
@@ -154,6 +155,11 @@ export class Analysis {
   /** A packet once more, after open() had it: see Tracker.look(). */
   look(packet: CapturedPacket, before?: Iterable<CapturedPacket>): TrackedPacket {
     return this.#tracker.look(packet, before);
+  }
+
+  /** All packets once more, after open() had them. `opens`: their data too. */
+  rescan(opens: boolean): Rescan {
+    return this.#tracker.rescan(opens);
   }
 
   /** Call after the last packet, so that messages in fragments that never met are told. */

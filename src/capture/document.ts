@@ -9,7 +9,7 @@
 //
 // It is for who shows a capture: `tortie view` on a terminal, a page in a browser. Who wants each packet once uses analyse().
 import { Analysis, type AnalysisOptions } from "./analysis.ts";
-import { type DisplayFilter, displayFilter } from "./display/index.ts";
+import { displayFilter } from "./display/index.ts";
 import { type Context, Dissector } from "./dissect.ts";
 import type { Labels } from "./fields/scope.ts";
 import type { Facts } from "./facts.ts";
@@ -26,6 +26,7 @@ import { formatIp } from "../base/ip.ts";
 import { Look } from "./look.ts";
 import { Marks } from "./marks.ts";
 import { Matches, type Search } from "./matches.ts";
+import { looksInside, Scan } from "./scan.ts";
 
 /** What a CaptureDocument works with. */
 export type DocumentOptions = Omit<AnalysisOptions, "data"> & {
@@ -57,7 +58,9 @@ export class CaptureDocument {
   #grows = false;
   #names: ReadonlyMap<string, string> | undefined;
   #named = 0;
-  #filter: { text: string; test: DisplayFilter["test"]; dissector: Dissector; matches: Matches; done: number; stopped: boolean } | undefined;
+  /** Of the capture that open() took. */
+  #bytes = 0;
+  #filter: (Search & { readonly scan: Scan }) | undefined;
 
   constructor(options: DocumentOptions) {
     this.#options = options;
@@ -115,6 +118,7 @@ export class CaptureDocument {
   /** Second pass, or the only one; packets can be looked at from now on. */
   open(chunk: Uint8Array): void {
     const events = this.#reader.push(chunk);
+    this.#bytes += chunk.length;
     this.#index.add(events);
     if (this.#grows) this.#analysis.learn(events);
     this.#analysis.open(events, this.#each);
@@ -166,28 +170,38 @@ export class CaptureDocument {
   search(text: string): void {
     this.#filter = undefined;
     if (text === "") return;
-    const { test, flows } = displayFilter(text);
+    const { test, flows, fields } = displayFilter(text);
     const { names, format } = this.facts;
     const { labels } = this.#options;
     const dissector = new Dissector({ secrets: this.secrets, flows, names, pcapng: format === "pcapng", ...(labels ? { labels } : {}) });
-    this.#filter = { text, test, dissector, matches: new Matches(), done: 0, stopped: false };
+    const matches = new Matches();
+    const scan = this.#scan(looksInside(fields), (t) => {
+      const d = dissector.add(t);
+      if (!test(d)) return;
+      dissector.show(d);
+      matches.push(t.packet.number - 1);
+    });
+    this.#filter = {
+      text,
+      matches,
+      scan,
+      get done() {
+        return scan.done;
+      },
+      get stopped() {
+        return scan.stopped;
+      },
+    };
   }
   stopSearch(): void {
-    if (this.#filter) this.#filter.stopped = true;
+    if (this.#filter) this.#filter.scan.stopped = true;
   }
-  /** Searches on until `enough` says so, which is asked every 16 packets. False when there is nothing to do. */
+  #scan(opens: boolean, each: (t: TrackedPacket) => void): Scan {
+    return new Scan(this.#options.read, this.#analysis.rescan(opens), this.#options.salvage ?? false, each);
+  }
+  /** Searches on until `enough` says so, which is asked now and then. False when there is nothing to do. */
   searchOn(enough: () => boolean = () => false): boolean {
-    const filter = this.#filter;
-    if (!filter || filter.stopped || filter.done >= this.length) return false;
-    let asked = 0;
-    for (; filter.done < this.length; filter.done++) {
-      if (++asked % 16 === 0 && enough()) break;
-      const d = filter.dissector.add(this.#tracked(filter.done));
-      if (!filter.test(d)) continue;
-      filter.dissector.show(d);
-      filter.matches.push(filter.done);
-    }
-    return true;
+    return this.#filter?.scan.on(this.#bytes, enough) ?? false;
   }
 }
 

@@ -9,6 +9,7 @@ import { DataMessage, type HandshakeMessage, isKeepalive, LARGEST_FRAME, message
 import { Opened } from "./opened.ts";
 import { type BatchOpener, oneByOne, openMessage } from "./opener.ts";
 import type { CapturedPacket } from "./packet.ts";
+import { Rescan } from "./rescan.ts";
 import type { Secrets } from "./secrets.ts";
 import type { DirectionCounts, Seen, Session } from "./session.ts";
 import { copied, Sessions } from "./sessions.ts";
@@ -195,9 +196,23 @@ export class Tracker {
     for (const p of before) again.find(p);
     const found = again.find(packet);
     const { layers, put } = again;
-    const messages = !found ? NO_MESSAGES : isHandshake(found) ? this.#handshakeAgain(found, packet) : this.#dataAgain(found, packet);
+    const messages = found ? this.#messagesAgain(found, packet) : NO_MESSAGES;
     for (const m of messages) m.opened?.keep();
     return new TrackedPacket(packet, messages, this.#options, layers, put);
+  }
+  /** All packets once more: see Rescan. */
+  rescan(opens: boolean): Rescan {
+    const tools = {
+      options: this.#options,
+      opener: this.#opener,
+      candidates: (receiver: number) => this.table.candidates(receiver),
+      sessionKeys: (receiver: number) => this.#secrets.sessionKeys(receiver),
+      messages: (found: Datagram, packet: CapturedPacket) => this.#messagesAgain(found, packet),
+    };
+    return new Rescan(tools, opens);
+  }
+  #messagesAgain(found: Datagram, packet: CapturedPacket): TrackedMessage[] {
+    return isHandshake(found) ? this.#handshakeAgain(found, packet) : this.#dataAgain(found, packet);
   }
   #handshakeAgain(found: Datagram, packet: CapturedPacket): TrackedMessage[] {
     const seen = handshakeOf(found, packet);
