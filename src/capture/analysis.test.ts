@@ -1,11 +1,13 @@
 // The two passes: what opens is the same however the events are cut into runs, and wherever keys and handshakes stand.
 import { expect, test } from "vitest";
+import { Dice, randomOf } from "../base/random.cases.ts";
 import { nodeCrypto } from "../crypto/node.ts";
-import { analyse, type EachPacket, survey } from "./analysis.ts";
-import { captures, list, open, textOf } from "./fixtures.cases.ts";
+import { Analysis, analyse, type EachPacket, survey } from "./analysis.ts";
+import { bytesOf, captures, list, open, textOf } from "./fixtures.cases.ts";
 import { type KeyLog, parseKeyLog } from "./keylog.ts";
 import type { CaptureEvent } from "./packet.ts";
-import type { CaptureFile } from "./reader.ts";
+import { type CaptureFile, CaptureReader } from "./reader.ts";
+import { linesOf } from "./summary.ts";
 
 /** A file's events in runs of `size`. */
 const source = (file: CaptureFile, size = 7) => {
@@ -60,4 +62,42 @@ test("the callback sees each packet once, in order, and can end the analysis", a
   const seen: number[] = [];
   await analyse(source(open("wggo-psk-v4.pcap")), { crypto: nodeCrypto }, (t) => seen.push(t.packet.number) < 5);
   expect(seen).toEqual([1, 2, 3, 4, 5]);
+});
+
+const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+
+test(`a piece of a file is done with when its events were taken: its memory may be used again, seed ${SEED}`, () => {
+  const log = parseKeyLog(
+    list(".")
+      .filter((f) => f.endsWith(".keys"))
+      .map(textOf)
+      .join("\n"),
+  );
+  const dice = new Dice(randomOf(SEED));
+  const told = (bytes: Uint8Array, size: number, reused: boolean, data: "open" | "count"): unknown => {
+    const lines: unknown[] = [];
+    const analysis = new Analysis({ crypto: nodeCrypto, logs: data === "open" ? [log] : [], data });
+    const pass = (take: (events: CaptureEvent[]) => void): void => {
+      const reader = new CaptureReader({ salvage: true });
+      for (let at = 0; at < bytes.length; at += size) {
+        const piece = bytes.slice(at, at + size);
+        take(reader.push(piece));
+        if (reused) piece.fill(0xa5);
+      }
+      take(reader.end());
+    };
+    if (data === "open") pass((events) => analysis.learn(events));
+    pass((events) => analysis.open(events, data === "open" ? (t) => void lines.push(linesOf(t)) : undefined));
+    analysis.end();
+    const { sessions, facts, keyProblems, fragments, untracked } = analysis;
+    return structuredClone({ sessions, facts: { ...facts }, keyProblems, fragments, untracked, lines });
+  };
+  for (const name of captures().filter((f) => bytesOf(f).length < 40_000)) {
+    const whole = bytesOf(name);
+    for (const bytes of [whole, dice.mutated(whole)])
+      for (const data of ["open", "count"] as const) {
+        const size = 1 + dice.below(dice.pick([200, 2000, 20_000]));
+        expect([name, size, told(bytes, size, true, data)]).toEqual([name, size, told(bytes, size, false, data)]);
+      }
+  }
 });

@@ -81,7 +81,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const inner = options.inner ? new OutputFile(options.write!) : undefined;
   const writer = inner && new InnerWriter(inner.write);
   const opener = batchOpener();
-  const source: Source = () => readEvents(path, { salvage, ...(list ? { progress: false } : {}) });
+  const source: Source = () => readEvents(path, { salvage, reuse: true, ...(list ? { progress: false } : {}) });
   const how = { crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names };
   let listed = 0;
   let first: bigint | undefined;
@@ -134,7 +134,7 @@ async function writeAgain(path: string, to: string, facts: Facts, keyLog: string
   const output = new OutputFiles(to);
   try {
     const writer = new Rewriter(facts, output.open, { keyLog, together: output.together });
-    for await (const events of readEvents(path, { salvage, progress: `Writing ${to}` }))
+    for await (const events of readEvents(path, { salvage, reuse: true, progress: `Writing ${to}` }))
       for (const e of events) if (e.kind === "packet") writer.packet(e.packet);
     writer.end();
   } finally {

@@ -13,6 +13,8 @@ export type ReadOptions = {
   salvage?: boolean;
   /** Nobody reads it a second time: standard input need not be kept. @default false */
   once?: boolean;
+  /** Nobody keeps a packet when the next events are asked for: their memory is used again. @default false */
+  reuse?: boolean;
   /** What is being done, for the progress line on standard error; none where packets are printed on the same terminal. @default "Reading FILE" */
   progress?: string | false;
 };
@@ -27,7 +29,7 @@ export async function* readEvents(path: string, options: ReadOptions = {}): Asyn
   const what = options.progress ?? `Reading ${path === "-" ? "standard input" : path}`;
   const progress = new Progress(what === false ? "" : what, source.size, what === false ? { write: () => {} } : process.stderr);
   try {
-    for await (const chunk of unpacked(counted(source.chunks(), progress))) {
+    for await (const chunk of unpacked(counted(source.chunks(options.reuse), progress))) {
       const events = reader.push(chunk);
       if (events.length > 0) yield events;
       if (reader.stopped) return;

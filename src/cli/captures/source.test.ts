@@ -31,6 +31,16 @@ describe("a source is read as often as wanted", () => {
     expect(source.size).toBe(large.length);
     for (let n = 0; n < 2; n++) expect(Buffer.compare(await all(source.chunks()), large)).toBe(0);
   });
+  test("a file in two buffers, for who keeps nothing", async () => {
+    const source = await sourceOf(file("large", large));
+    const buffers = new Set<ArrayBufferLike>();
+    let at = 0;
+    for await (const chunk of source.chunks(true)) {
+      expect(Buffer.compare(chunk, large.subarray(at, (at += chunk.length)))).toBe(0);
+      buffers.add(chunk.buffer);
+    }
+    expect([at, buffers.size]).toEqual([large.length, 2]);
+  });
   test("a pipe, by two readers at once and once more; what it is kept in has no name and is its owner's alone", async () => {
     const path = join(directory, "pipe");
     execFileSync("mkfifo", [path]);

@@ -12,8 +12,8 @@ const CHUNK = 256 << 10;
 export interface Source {
   /** Bytes in all; undefined for what is still coming. */
   readonly size: number | undefined;
-  /** All bytes from the first on; each chunk is memory of its own. */
-  chunks(): AsyncGenerator<Uint8Array>;
+  /** All bytes from the first on. `reuse`: a chunk of a file is good until the next is asked for; else each is memory of its own. */
+  chunks(reuse?: boolean): AsyncGenerator<Uint8Array>;
 }
 
 /** A pipe that nobody waits for must not keep the process alive. */
@@ -34,7 +34,7 @@ export async function sourceOf(path: string, options: { once?: boolean } = {}): 
       throw new TortieError(`Cannot open the capture "${path}": ${e.code === "ENOENT" ? "there is no such file" : messageOf(e)}`, { cause: e });
     });
     if (found.isDirectory()) throw new TortieError(`Cannot open the capture "${path}": it is a directory`);
-    if (found.isFile()) return { size: found.size, chunks: () => fileChunks(path) };
+    if (found.isFile()) return { size: found.size, chunks: (reuse = false) => fileChunks(path, reuse) };
   }
   const input: Input = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: CHUNK });
   const pipe: Source = options.once ? { size: undefined, chunks: () => through(input) } : new KeptPipe(input);
@@ -46,10 +46,15 @@ async function* through(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   yield* input;
 }
 
-/** The next piece is read while the one before is worked on. */
-async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+/** The next piece is read while the one before is worked on: two buffers do. */
+async function* fileChunks(path: string, reuse: boolean): AsyncGenerator<Uint8Array> {
   const file = await open(path);
-  const read = (at: number): ReturnType<typeof file.read> => file.read(Buffer.allocUnsafeSlow(CHUNK), 0, CHUNK, at);
+  let spare: Uint8Array | undefined;
+  const read = (at: number): Promise<{ bytesRead: number; buffer: Uint8Array }> => {
+    const buffer = spare ?? Buffer.allocUnsafeSlow(CHUNK);
+    spare = undefined;
+    return file.read(buffer, 0, CHUNK, at);
+  };
   let next = read(0);
   try {
     for (let at = 0; ;) {
@@ -57,7 +62,8 @@ async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
       if (bytesRead === 0) return;
       at += bytesRead;
       next = read(at);
-      yield (buffer as Uint8Array).subarray(0, bytesRead);
+      yield buffer.subarray(0, bytesRead);
+      if (reuse) spare = buffer;
     }
   } finally {
     await next.catch(() => {});
