@@ -1,0 +1,73 @@
+// The verbs of the API on one kind: from a request whose asker may, to an answer.
+import type { Kind } from "../../api/kind.ts";
+import { badRequest, methodNotAllowed } from "../../api/status.ts";
+import { answer, answerList, answerObject } from "../wire/answer.ts";
+import { decodeObject } from "../wire/body.ts";
+import { readPatch } from "../wire/patch.ts";
+import type { ApiRequest, ApiResponse, Target, Verb } from "../wire/request.ts";
+import { list } from "./list.ts";
+import { emptyNamespace, namespaceMustBe } from "./namespaces.ts";
+import { deleteOptions, invalidOption, writeOptions } from "./options.ts";
+import type { Registry } from "./registry.ts";
+import { watch } from "./watch.ts";
+
+export type VerbContext = {
+  readonly kinds: readonly Kind[];
+  readonly registry: Registry;
+  readonly now: () => number;
+  readonly random: () => number;
+};
+
+/** Answers `verb` on `target`, which authorization has let through. Throws ApiError. */
+export async function act(verb: Verb, target: Target, request: ApiRequest, context: VerbContext): Promise<ApiResponse> {
+  const { registry, kinds, now, random } = context;
+  const { kind, namespace, name } = target;
+  switch (verb) {
+    case "get":
+      return answerObject(request, now(), kind, await registry.get(kind, namespace, name));
+    case "list": {
+      const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
+      return answerList(request, now(), kind, items, metadata);
+    }
+    case "watch":
+      return watch(registry, kind, namespace, request, { now, random });
+    case "create": {
+      if (name !== "") throw methodNotAllowed(kind);
+      if (kind.namespaced && namespace === "") throw badRequest("an empty namespace may not be set during creation");
+      const options = writeOptions(request, kind, "CreateOptions");
+      const { object, duplicates } = await decodeObject(kind, await request.body(), request.headers["content-type"]);
+      if (kind.namespaced) await namespaceMustBe(registry, namespace, kind, object);
+      const written = await registry.create(target, object, duplicates, options);
+      return answerObject(request, now(), kind, written.object, { code: 201, warnings: written.warnings });
+    }
+    case "update": {
+      if (name === "") throw methodNotAllowed(kind);
+      const options = writeOptions(request, kind, "UpdateOptions");
+      const { object, duplicates } = await decodeObject(kind, await request.body(), request.headers["content-type"]);
+      const written = await registry.update(target, object, duplicates, options);
+      return answerObject(request, now(), kind, written.object, { warnings: written.warnings });
+    }
+    case "patch": {
+      if (name === "") throw methodNotAllowed(kind);
+      const options = writeOptions(request, kind, "PatchOptions");
+      const patch = await readPatch(kind, await request.body(), request.headers["content-type"]);
+      if (request.query.has("force")) throw invalidOption("PatchOptions", "force", "Forbidden: may not be specified for non-apply patch");
+      const written = await registry.patch(target, patch, options);
+      return answerObject(request, now(), kind, written.object, { warnings: written.warnings });
+    }
+    case "delete": {
+      const options = await deleteOptions(request, kind);
+      if (kind.plural === "namespaces") await emptyNamespace(registry, kinds, name, options);
+      const gone = await registry.remove(target, options);
+      return "status" in gone && gone.kind === "Status" ? answer(request, 200, gone) : answerObject(request, now(), kind, gone);
+    }
+    case "deletecollection": {
+      const options = await deleteOptions(request, kind);
+      if (kind.plural === "namespaces") throw methodNotAllowed(kind);
+      const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
+      for (const object of items)
+        await registry.remove({ ...target, namespace: object.metadata.namespace ?? "", name: object.metadata.name }, options);
+      return answerList(request, now(), kind, items, { resourceVersion: metadata.resourceVersion });
+    }
+  }
+}
