@@ -6,7 +6,7 @@ import { ipv4 } from "../packet/build.ts";
 import { Analysis } from "./analysis.ts";
 import { examine, type SessionReport } from "./doctor.ts";
 import { parseKeyLog } from "./keylog.ts";
-import { A, B, data, handshake, IFACE, log, pair, ping, Scene } from "./made.cases.ts";
+import { A, B, BEGAN, data, handshake, IFACE, log, pair, ping, Scene } from "./made.cases.ts";
 import type { CapturedPacket } from "./packet.ts";
 
 const PSK = new Uint8Array(32).fill(7);
@@ -56,6 +56,31 @@ test.for<[string, string | undefined, readonly CapturedPacket[], string, RegExp,
     /mac1 of packet 1/,
     /REMOTE_STATIC_PUBLIC_KEY/,
   ],
+  [
+    "ephemeral of the initiator alone",
+    "D4",
+    whole().packets,
+    log.ephemeral(s.initiatorEphemeral),
+    /no static key/,
+    /REMOTE_STATIC.*192.0.2.2.*LOCAL_STATIC.*192.0.2.1:/,
+  ],
+  [
+    "ephemeral of the responder alone",
+    "D4",
+    whole().packets,
+    log.ephemeral(s.responderEphemeral),
+    /no static key/,
+    /^The line LOCAL_STATIC_PRIVATE_KEY.*192.0.2.2:/,
+  ],
+  [
+    "both ephemerals alone",
+    "D4",
+    whole().packets,
+    log.ephemeral(s.initiatorEphemeral) + log.ephemeral(s.responderEphemeral),
+    /no static key/,
+    /REMOTE_STATIC.*Or: .*LOCAL_STATIC/,
+  ],
+  ["only damaged data", "D9", new Scene().handshake(0, s).add(2, A, B, damaged).packets, all, /keys are known, but the tags of 1 of 1/, /undamaged/],
   ["no ephemeral", "D5", whole().packets, statics + log.ephemeral(pair(99)), /no ephemeral private key.*does not belong/, /tortie capture/],
   [
     "ephemeral of the other side",
@@ -117,6 +142,23 @@ test.for(["initiator", "responder"] as const)("the public ephemeral of the %s gi
   const given = side === "initiator" ? s.initiatorEphemeral : s.responderEphemeral;
   const { reports } = doctor(whole().packets, log.private(s.responder) + line("LOCAL_EPHEMERAL_PRIVATE_KEY", toBase64(given.public)));
   expect(reports[0]!.warnings.join()).toMatch(new RegExp(`public half of the ${side}'s ephemeral key: packet ${side === "initiator" ? 1 : 2}`));
+});
+
+test.for(["initiator", "responder"] as const)("the static public key of the %s given as private is recognised", (side) => {
+  const { reports } = doctor(
+    whole().packets,
+    log.ephemeral(s.initiatorEphemeral) + log.public(s.responder) + line("LOCAL_STATIC_PRIVATE_KEY", toBase64(s[side].public)),
+  );
+  expect(reports[0]!.warnings.join()).toMatch(new RegExp(`that was given as a private key is the ${side}'s static public key`));
+});
+
+test.for([
+  [100, /\(110 ms before it was captured/],
+  [-5000, /\(5000 ms after it was captured: that clock is ahead/],
+] as const)("a clock %i ms behind, its stamps rounded down", ([behind, said]) => {
+  const h = handshake(2, { clock: BEGAN - behind });
+  const { reports } = doctor(new Scene().handshake(0, h).packets, log.responder(h));
+  expect(reports[0]!.opened.join()).toMatch(said);
 });
 
 test("session keys by index open what has no handshake, and nothing else", () => {

@@ -78,10 +78,7 @@ function whatOpened(s: Session, secrets: Secrets): string[] {
     said.push(`the response (packet ${s.response.frame}) is addressed to ${key(s.initiatorStatic, secrets)} (its mac1 verifies)`);
   if (first && s.begun?.timestamp) {
     const sent = timestampOf(s.begun.timestamp);
-    const skew = first.time === undefined ? undefined : Number((first.time - sent) / 1_000_000n);
-    said.push(
-      `when, by the initiator's own clock: ${formatDate(sent)}${skew === undefined ? "" : ` (${skew} ms before it was captured, the clock's coarseness of 17 ms included)`}`,
-    );
+    said.push(`when, by the initiator's own clock: ${formatDate(sent)}${first.time === undefined ? "" : ` (${skewOf(first.time - sent)})`}`);
   }
   if (s.answered?.kind === "open") said.push(`the handshake authenticates (packet ${s.response!.frame})`);
   if (s.cookie) said.push(`the cookie of packet ${s.cookieReply}`);
@@ -93,6 +90,14 @@ function whatOpened(s: Session, secrets: Secrets): string[] {
   if (unsure > 0)
     said.push(`the beginning of ${unsure} of ${data} data packets that were cut when captured (unauthenticated: their tags are missing)`);
   return said;
+}
+
+/** Capture time less timestamp, in words. */
+function skewOf(ns: bigint): string {
+  const ms = Number(ns / 1_000_000n);
+  return ms < 0
+    ? `${-ms} ms after it was captured: that clock is ahead of the capture's`
+    : `${ms} ms before it was captured, the clock's coarseness of 17 ms included`;
 }
 
 function publicGiven(s: Session, secrets: Secrets): string[] {
@@ -108,6 +113,14 @@ function publicGiven(s: Session, secrets: Secrets): string[] {
   };
   check("initiator", s.initiation);
   check("responder", s.response);
+  for (const [side, known] of [
+    ["initiator", s.initiatorStatic],
+    ["responder", s.responderStatic],
+  ] as const)
+    if (known && secrets.wasGiven(known))
+      said.push(
+        `The key ${toBase64(known)} that was given as a private key is the ${side}'s static public key. Its private half is what \`wg show IF private-key\` prints on that node.`,
+      );
   return said;
 }
 
@@ -133,7 +146,7 @@ function ofKeys(s: Session, secrets: Secrets): Diagnosis | undefined {
     if (failed === 0) return undefined;
     return {
       code: "D9",
-      why: `the session's keys are known and open its other packets, but the tags of ${failed} of ${data} do not verify: damaged, merged by the network card, or of another session with the same index`,
+      why: `the session's keys are known${open > 0 ? " and open its other packets" : ""}, but the tags of ${failed} of ${data} do not verify: damaged, merged by the network card, or of another session with the same index`,
       needs: "An undamaged capture of these packets.",
     };
   }
@@ -182,7 +195,7 @@ function ofKeys(s: Session, secrets: Secrets): Diagnosis | undefined {
       code: "D4",
       why: ephemerals ? unknown : `${unknown}.${own} ${FORWARD_SECRECY}`,
       needs: ephemerals
-        ? `The line REMOTE_STATIC_PUBLIC_KEY = … with the public key of ${at(s.responder)}.`
+        ? staticsFor(s, oneEphemeral, twoEphemeral, initiatorOnly !== undefined)
         : `An ephemeral private key of this handshake, and with it the keys of these two nodes. ${NEEDS_LOG}`,
     };
   }
@@ -216,6 +229,16 @@ function ofKeys(s: Session, secrets: Secrets): Diagnosis | undefined {
   };
 }
 
+/** What goes with an ephemeral key while the responder is unknown: with its own side's private key it opens, the initiator's needs the responder's public key too. */
+function staticsFor(s: Session, one: boolean, two: boolean, hasInitiator: boolean): string {
+  const ofInitiator =
+    `The line REMOTE_STATIC_PUBLIC_KEY = … with the public key of ${at(s.responder)}` +
+    (hasInitiator ? "" : `, and LOCAL_STATIC_PRIVATE_KEY = … with the private key of ${at(s.initiator)}`);
+  const ofResponder = `The line LOCAL_STATIC_PRIVATE_KEY = … with the private key of ${at(s.responder)}`;
+  if (!two) return `${ofInitiator}.`;
+  return one ? `${ofInitiator}. Or: ${ofResponder}.` : `${ofResponder}: the ephemeral key at hand is of that side.`;
+}
+
 /** Static keys at hand, without what is only the public half of an ephemeral that was given as a key. */
 const realStatics = (s: Session, secrets: Secrets): number => {
   const shown = new Set([s.initiation, s.response].map((m) => (m ? toBase64(m.message.ephemeral) : "")));
@@ -235,9 +258,10 @@ export function introduce(secrets: Secrets, sessions: readonly Session[]): strin
     const is = (x: Uint8Array | undefined): boolean => x !== undefined && toBase64(x) === toBase64(k);
     const initiated = sessions.filter((s) => is(s.initiatorStatic)).length;
     const answered = sessions.filter((s) => is(s.responderStatic)).length;
-    const many = (n: number, what: string): string => `${what} ${n} of the ${sessions.length} sessions`;
+    const of = sessions.length === 1 ? "the one session" : `of the ${sessions.length} sessions`;
+    const times = (n: number, what: string): string => (sessions.length === 1 ? `${what} ${of}` : `${what} ${n} ${of}`);
     if (initiated + answered === 0) return "no handshake of this capture is known to be its";
-    return [initiated > 0 ? many(initiated, "it initiated") : "", answered > 0 ? many(answered, "it answered") : ""].filter(Boolean).join(", ");
+    return [initiated > 0 ? times(initiated, "it initiated") : "", answered > 0 ? times(answered, "it answered") : ""].filter(Boolean).join(", ");
   };
   const onWire = new Set(sessions.flatMap((s) => [s.initiation, s.response]).map((m) => (m ? toBase64(m.message.ephemeral) : "")));
   for (const k of secrets.statics()) {

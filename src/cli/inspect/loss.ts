@@ -1,4 +1,5 @@
 // `-z loss`: for each session and direction what the counters tell of messages that were lost, doubled, out of order, or played again.
+import { many } from "../../base/text.ts";
 import type { Analysis } from "../../capture/analysis.ts";
 import { type DirectionCounts, distinct, missing, type Session, type Way, WAYS } from "../../capture/session.ts";
 import { columns } from "./columns.ts";
@@ -41,7 +42,7 @@ export const lossTable: Statistics = {
       "refused: so late, or so long after the session's end, that the receiver drops it.",
       ...odd.map(
         ({ session: s, counts: c }) =>
-          `Session ${s.number}: ${c.conflicts} messages have a counter that another one had: a nonce was used twice, or somebody forges.`,
+          `Session ${s.number}: ${many(c.conflicts, "message")} with a counter that another one had: a nonce was used twice, or somebody forges.`,
       ),
     ];
   },

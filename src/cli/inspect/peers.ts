@@ -1,6 +1,7 @@
 // `-z peers`: each pair of peers: what went each way, handshakes, round trips, clocks, endpoints, and what is wrong between them.
 import { toBase64 } from "../../base/bytes.ts";
 import { formatEndpoint } from "../../base/ip.ts";
+import { many } from "../../base/text.ts";
 import { type Alarm, alarmsOf } from "../../capture/alarms.ts";
 import { initiatorOf, type PeerEnd, type PeerPair, peerPairs, stood } from "../../capture/peers.ts";
 import type { Secrets } from "../../capture/secrets.ts";
@@ -74,7 +75,7 @@ export const peersTable: Statistics = {
       const moves = ENDS.flatMap((end) => roamings(pair, end).map((r) => ({ r, end })));
       return [
         ...(i > 0 ? [""] : []),
-        `${names[0]} and ${names[1]}: ${pair.sessions.length} sessions, handshakes ${ok} ok and ${failed} without an answer${cookies > 0 ? `, ${cookies} answered with a cookie` : ""}, round trip ${span(rtt.least)} (median ${span(rtt.median)})`,
+        `${names[0]} and ${names[1]}: ${many(pair.sessions.length, "session")}, handshakes ${ok} ok and ${failed} without an answer${cookies > 0 ? `, ${cookies} answered with a cookie` : ""}, round trip ${span(rtt.least)} (median ${span(rtt.median)})`,
         ...columns(
           ["  from", "endpoint", "packets", "bytes", "keepalives", "lost", "clock", "roamed"],
           rows.map(([n, ...r]) => [`  ${n}`, ...r]),
