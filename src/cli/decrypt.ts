@@ -14,6 +14,7 @@ import { namesFrom, readKeys } from "./captures/keys.ts";
 import { packetLine, printable } from "./captures/lines.ts";
 import { OutputFile, refuseSame } from "./captures/output.ts";
 import { OutputFiles } from "./captures/outputs.ts";
+import { paced } from "./captures/paced.ts";
 import { problemsOf, resultJson, resultLines, totalsOf } from "./captures/report.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
@@ -81,7 +82,8 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const inner = options.inner ? new OutputFile(options.write!) : undefined;
   const writer = inner && new InnerWriter(inner.write);
   const opener = batchOpener();
-  const source: Source = () => readEvents(path, { salvage, reuse: true, ...(list ? { progress: false } : {}) });
+  const read = { salvage, reuse: true };
+  const source: Source = () => (list ? paced(readEvents(path, { ...read, progress: false }), out) : readEvents(path, read));
   const how = { crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names };
   let listed = 0;
   let first: bigint | undefined;
