@@ -38,6 +38,8 @@ export type DocumentOptions = Omit<AnalysisOptions, "data"> & {
   readonly labels?: Labels;
   /** Whether an address is a pod's: its packets outside of a tunnel are of the class "plaintext". */
   readonly isPod?: (ip: Uint8Array) => boolean;
+  /** Is given each packet once, in its turn, while the capture is opened: for conversations and the like. What it answers does not matter. */
+  readonly each?: EachPacket;
 };
 
 /** Packets that were looked at last: more than any screen has rows. */
@@ -137,6 +139,7 @@ export class CaptureDocument {
   readonly #each: EachPacket = (t) => {
     this.#index.classify(t.packet.number - 1, classOf(t, this.#options.isPod), t.isPut);
     this.#marks.note(t);
+    this.#options.each?.(t);
   };
 
   /** The packet, read again. Throws RangeError beyond `length`; of a file that was changed the packet is empty, and says so. */

@@ -1,6 +1,9 @@
 // Captures as a library: read and write them, follow and open WireGuard sessions, say why one does not open. Pure: bytes and keys in, answers out.
 // docs/library.md has the whole.
 
+// What misuse throws.
+export { TortieError } from "../base/errors.ts";
+
 // Read.
 export type * from "./packet.ts";
 export { SECRETS_WIREGUARD } from "./packet.ts";
