@@ -6,8 +6,14 @@ const MAX_REMARKS = 1000;
 
 /** What was found, in the order of the file. */
 export class Findings {
+  /** Packets are wanted; without them a file is read for what else stands in it. */
+  readonly packets: boolean;
   #events: CaptureEvent[] = [];
   #remarks = 0;
+
+  constructor(packets: boolean) {
+    this.packets = packets;
+  }
 
   add(event: CaptureEvent): void {
     this.#events.push(event);

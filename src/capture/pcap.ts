@@ -93,10 +93,11 @@ class PcapParser implements Format {
       }
       if (fraction >= this.#perSecond)
         found.note(base + at, `packet ${number}: the fraction of its time is a second or more (${fraction}): carried over`);
-      const packet = new FilePacket(number, iface, this.#clock(seconds, fraction), bytes.subarray(at + header, at + total), original);
-      if (this.#modified) packet.flag(bytes[at + 22] === OUTGOING ? 2 : bytes[at + 22] === 0 ? 1 : 0);
-      found.add({ kind: "packet", packet, offset: base + at });
       at += total;
+      if (!found.packets) continue;
+      const packet = new FilePacket(number, iface, this.#clock(seconds, fraction), bytes.subarray(at - captured, at), original);
+      if (this.#modified) packet.flag(bytes[at - total + 22] === OUTGOING ? 2 : bytes[at - total + 22] === 0 ? 1 : 0);
+      found.add({ kind: "packet", packet, offset: base + at - total });
     }
     this.need = header;
     return at;

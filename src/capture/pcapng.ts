@@ -158,6 +158,7 @@ class PcapngParser implements Format {
       found.note(base + at, `packet ${number}: captured ${captured} bytes of ${original}: the original length is taken as ${captured}`);
       original = captured;
     }
+    if (!found.packets) return undefined;
     const bits = bytes.subarray(data, data + captured);
     const time = known.clock(v.getUint32(from + 4, le), v.getUint32(from + 8, le));
     const packet = new FilePacket(number, known.iface, time, bits, original);
@@ -190,8 +191,10 @@ class PcapngParser implements Format {
         const snaplen = first.iface.snaplen === 0 ? MAX_PACKET : first.iface.snaplen;
         const captured = Math.min(original, snaplen, to - from - 4);
         if (captured > MAX_PACKET) return `it holds ${captured} bytes, more than ${MAX_PACKET}, the most a packet can have`;
+        const number = ++this.#packets;
+        if (!found.packets) return undefined;
         const data = bytes.subarray(from + 4, from + 4 + captured);
-        found.add({ kind: "packet", packet: new FilePacket(++this.#packets, first.iface, undefined, data, original), offset });
+        found.add({ kind: "packet", packet: new FilePacket(number, first.iface, undefined, data, original), offset });
         return undefined;
       }
       case 4: {

@@ -19,6 +19,8 @@ import type {
 export type ReaderOptions = {
   /** Go on after damage at the next block or record that looks sound. @default false */
   salvage?: boolean;
+  /** false: packets are counted and passed over, for who asks only what else a file holds. @default true */
+  packets?: boolean;
 };
 
 const MAGIC = 4;
@@ -28,7 +30,7 @@ export const CONTAINER = "container";
 /** Reads a capture piece by piece: push() and end() answer with events. Never throws on what is in the file. */
 export class CaptureReader {
   readonly #salvage: boolean;
-  readonly #found = new Findings();
+  readonly #found: Findings;
   #format: Format | undefined;
   /** Copies of what was not enough to go on with. */
   #pending: Uint8Array[] = [];
@@ -39,6 +41,7 @@ export class CaptureReader {
 
   constructor(options: ReaderOptions = {}) {
     this.#salvage = options.salvage ?? false;
+    this.#found = new Findings(options.packets ?? true);
   }
 
   /** True after damage that ended the reading: more bytes change nothing. */

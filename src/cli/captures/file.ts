@@ -2,15 +2,13 @@
 import { messageOf, TortieError } from "../../base/errors.ts";
 import type { Facts } from "../../capture/facts.ts";
 import type { CaptureEvent } from "../../capture/packet.ts";
-import { type CaptureFile, CaptureReader, collect, CONTAINER } from "../../capture/reader.ts";
+import { type CaptureFile, CaptureReader, collect, CONTAINER, type ReaderOptions } from "../../capture/reader.ts";
 import { unpacked } from "./container.ts";
 import { JunkBehind } from "./intake.ts";
 import { Progress } from "./progress.ts";
 import { sourceOf } from "./source.ts";
 
-export type ReadOptions = {
-  /** Go on after damage. @default false */
-  salvage?: boolean;
+export type ReadOptions = ReaderOptions & {
   /** Nobody reads it a second time: standard input need not be kept. @default false */
   once?: boolean;
   /** Nobody keeps a packet when the next events are asked for: their memory is used again. @default false */

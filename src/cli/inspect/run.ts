@@ -57,19 +57,12 @@ export async function print(run: Run, format: Format, write: (text: string) => v
   const filter = displayFilter(run.filter ?? "");
   const opener = batchOpener();
   try {
-    let analysis = new Analysis(optionsOf(run, opener));
+    const analysis = new Analysis(optionsOf(run, opener));
     // Where packets are printed on the same terminal a progress line would be in between.
     const progress = process.stdout.isTTY ? ({ progress: false } as const) : {};
-    const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage, ...progress });
+    const source = (packets = true): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage, packets, ...progress });
     const isAlone = format.alone === true && run.logs.length === 0 && !run.prepare && [...filter.fields].every(isAloneField);
-    for await (const events of source()) {
-      analysis.learn(events);
-      // Such a file holds neither keys nor names: the whole of it tells no more of a packet than the packet does.
-      if (isAlone && analysis.facts.format === "pcap") {
-        analysis = new Analysis(optionsOf(run, opener));
-        break;
-      }
-    }
+    if (!isAlone || !(await isPlain(source(false)))) for await (const events of source()) analysis.learn(events);
     const printer = new Printer(run, filter, format, analysis, write);
     for await (const events of paced(source())) if (!analysis.open(events, (t) => printer.packet(t))) break;
     analysis.end();
@@ -78,6 +71,17 @@ export async function print(run: Run, format: Format, write: (text: string) => v
   } finally {
     opener.wipe();
   }
+}
+
+/** A file that holds neither keys nor names: the whole of it tells no more of a packet than the packet does. */
+async function isPlain(source: AsyncIterable<readonly CaptureEvent[]>): Promise<boolean> {
+  for await (const events of source)
+    for (const e of events) {
+      // Of pcap the header tells.
+      if (e.kind === "section" && e.format !== "pcapng") return true;
+      if (e.kind === "secrets" || e.kind === "names") return false;
+    }
+  return true;
 }
 
 /** Fields of WireGuard that stand in the message; the others are told by its session. */
