@@ -1,97 +1,134 @@
 // IPv4 (RFC 791) and IPv6 (RFC 8200) with its extension headers and fragments.
-import type { Decoded } from "./decode.ts";
-import type { Layer } from "./layer.ts";
+import type { Ip } from "../base/ip.ts";
+import type { Ipv4Layer, Ipv6Layer } from "./layer.ts";
+import { u16, u32, type Walk } from "./walk.ts";
 
-export function decodeIpv4(bytes: Uint8Array, at: number): Decoded {
-  const left = bytes.length - at;
-  const length = left > 0 ? (bytes[at]! & 15) * 4 : 0;
-  if (left < 20 || length < 20 || bytes[at]! >> 4 !== 4)
-    return { layers: [], next: { kind: "data", why: left < 20 ? "truncated" : "unknown", at, end: bytes.length } };
-  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const totalLength = v.getUint16(at + 2);
-  const word = v.getUint16(at + 6);
-  // A length of 0 is a packet too large for the field (BIG TCP); a larger one than captured is a cut packet; a smaller one ends before link padding.
-  const end = totalLength < length ? bytes.length : Math.min(bytes.length, at + totalLength);
-  const layer: Layer = {
-    kind: "ipv4",
-    at,
-    length,
-    end,
-    src: bytes.subarray(at + 12, at + 16),
-    dst: bytes.subarray(at + 16, at + 20),
-    tos: bytes[at + 1]!,
-    totalLength,
-    id: v.getUint16(at + 4),
-    dontFragment: (word & 0x4000) !== 0,
-    moreFragments: (word & 0x2000) !== 0,
-    fragmentOffset: (word & 0x1fff) * 8,
-    ttl: bytes[at + 8]!,
-    protocol: bytes[at + 9]!,
-    checksum: v.getUint16(at + 10),
-  };
-  const from = at + length;
-  if (from > end) return { layers: [layer], next: { kind: "data", why: "truncated", at: end, end } };
-  if (layer.fragmentOffset > 0) return { layers: [layer], next: { kind: "data", why: "fragment", at: from, end } };
-  return { layers: [layer], next: { kind: "protocol", protocol: layer.protocol, family: 4, at: from, end } };
+/** Addresses are views that are made when they are asked for: they cost more than all the rest. */
+class Ipv4 implements Ipv4Layer {
+  readonly kind = "ipv4";
+  declare readonly bytes: Uint8Array;
+  declare readonly at: number;
+  declare readonly length: number;
+  declare readonly end: number;
+  declare readonly tos: number;
+  declare readonly totalLength: number;
+  declare readonly id: number;
+  declare readonly dontFragment: boolean;
+  declare readonly moreFragments: boolean;
+  declare readonly fragmentOffset: number;
+  declare readonly ttl: number;
+  declare readonly protocol: number;
+  declare readonly checksum: number;
+
+  constructor(b: Uint8Array, at: number, length: number, end: number) {
+    const word = u16(b, at + 6);
+    this.bytes = b;
+    this.at = at;
+    this.length = length;
+    this.end = end;
+    this.tos = b[at + 1]!;
+    this.totalLength = u16(b, at + 2);
+    this.id = u16(b, at + 4);
+    this.dontFragment = (word & 0x4000) !== 0;
+    this.moreFragments = (word & 0x2000) !== 0;
+    this.fragmentOffset = (word & 0x1fff) * 8;
+    this.ttl = b[at + 8]!;
+    this.protocol = b[at + 9]!;
+    this.checksum = u16(b, at + 10);
+  }
+  get src(): Ip {
+    return this.bytes.subarray(this.at + 12, this.at + 16);
+  }
+  get dst(): Ip {
+    return this.bytes.subarray(this.at + 16, this.at + 20);
+  }
 }
 
-const EXTENSIONS = new Set([0, 43, 60, 51]);
+class Ipv6 implements Ipv6Layer {
+  readonly kind = "ipv6";
+  readonly length = 40;
+  declare readonly bytes: Uint8Array;
+  declare readonly at: number;
+  declare readonly end: number;
+  declare readonly trafficClass: number;
+  declare readonly flowLabel: number;
+  declare readonly payloadLength: number;
+  declare readonly nextHeader: number;
+  declare readonly hopLimit: number;
+
+  constructor(b: Uint8Array, at: number, end: number) {
+    const word = u32(b, at);
+    this.bytes = b;
+    this.at = at;
+    this.end = end;
+    this.trafficClass = (word >>> 20) & 255;
+    this.flowLabel = word & 0xfffff;
+    this.payloadLength = u16(b, at + 4);
+    this.nextHeader = b[at + 6]!;
+    this.hopLimit = b[at + 7]!;
+  }
+  get src(): Ip {
+    return this.bytes.subarray(this.at + 8, this.at + 24);
+  }
+  get dst(): Ip {
+    return this.bytes.subarray(this.at + 24, this.at + 40);
+  }
+}
+
+export function decodeIpv4(bytes: Uint8Array, w: Walk): void {
+  const { at, end: most } = w;
+  const left = most - at;
+  const length = left > 0 ? (bytes[at]! & 15) * 4 : 0;
+  if (left < 20 || length < 20 || bytes[at]! >> 4 !== 4) return w.data(at, most, left < 20 ? "truncated" : "unknown");
+  const totalLength = u16(bytes, at + 2);
+  // A length of 0 is a packet too large for the field (BIG TCP); a larger one than captured is a cut packet; a smaller one ends before link padding.
+  const end = totalLength < length ? most : Math.min(most, at + totalLength);
+  const layer = new Ipv4(bytes, at, length, end);
+  w.layers.push(layer);
+  const from = at + length;
+  if (from > end) w.data(end, end, "truncated");
+  else if (layer.fragmentOffset > 0) w.data(from, end, "fragment");
+  else w.go("protocol", layer.protocol, from, end);
+}
+
 const MAX_EXTENSIONS = 16;
 
-export function decodeIpv6(bytes: Uint8Array, at: number): Decoded {
-  const left = bytes.length - at;
-  if (left < 40 || bytes[at]! >> 4 !== 6)
-    return { layers: [], next: { kind: "data", why: left < 40 ? "truncated" : "unknown", at, end: bytes.length } };
-  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const payloadLength = v.getUint16(at + 4);
-  const nextHeader = bytes[at + 6]!;
+export function decodeIpv6(bytes: Uint8Array, w: Walk): void {
+  const { at, end: most } = w;
+  const left = most - at;
+  if (left < 40 || bytes[at]! >> 4 !== 6) return w.data(at, most, left < 40 ? "truncated" : "unknown");
+  const payloadLength = u16(bytes, at + 4);
+  let header = bytes[at + 6]!;
   // 0 with a hop-by-hop header is a jumbogram.
-  const end = payloadLength === 0 && nextHeader === 0 ? bytes.length : Math.min(bytes.length, at + 40 + payloadLength);
-  const word = v.getUint32(at);
-  const layers: Layer[] = [
-    {
-      kind: "ipv6",
-      at,
-      length: 40,
-      end,
-      src: bytes.subarray(at + 8, at + 24),
-      dst: bytes.subarray(at + 24, at + 40),
-      trafficClass: (word >>> 20) & 255,
-      flowLabel: word & 0xfffff,
-      payloadLength,
-      nextHeader,
-      hopLimit: bytes[at + 7]!,
-    },
-  ];
-  let header = nextHeader;
+  const end = payloadLength === 0 && header === 0 ? most : Math.min(most, at + 40 + payloadLength);
+  w.layers.push(new Ipv6(bytes, at, end));
   let from = at + 40;
   for (let n = 0; n < MAX_EXTENSIONS; n++) {
     if (header === 44) {
-      if (end - from < 8) return { layers, next: { kind: "data", why: "truncated", at: from, end } };
-      const w = v.getUint16(from + 2);
-      const fragmentOffset = w & 0xfff8;
-      const inner = bytes[from]!;
-      layers.push({
+      if (end - from < 8) return w.data(from, end, "truncated");
+      const word = u16(bytes, from + 2);
+      const fragmentOffset = word & 0xfff8;
+      header = bytes[from]!;
+      w.layers.push({
         kind: "fragment",
         at: from,
         length: 8,
         end,
-        nextHeader: inner,
+        nextHeader: header,
         fragmentOffset,
-        moreFragments: (w & 1) !== 0,
-        id: v.getUint32(from + 4),
+        moreFragments: (word & 1) !== 0,
+        id: u32(bytes, from + 4),
       });
       from += 8;
-      header = inner;
-      if (fragmentOffset > 0) return { layers, next: { kind: "data", why: "fragment", at: from, end } };
-    } else if (EXTENSIONS.has(header)) {
-      if (end - from < 8) return { layers, next: { kind: "data", why: "truncated", at: from, end } };
+      if (fragmentOffset > 0) return w.data(from, end, "fragment");
+    } else if (header === 0 || header === 43 || header === 60 || header === 51) {
+      if (end - from < 8) return w.data(from, end, "truncated");
       const length = header === 51 ? (bytes[from + 1]! + 2) * 4 : (bytes[from + 1]! + 1) * 8;
-      if (from + length > end) return { layers, next: { kind: "data", why: "truncated", at: from, end } };
-      layers.push({ kind: "extension", at: from, length, end, header, nextHeader: bytes[from]! });
+      if (from + length > end) return w.data(from, end, "truncated");
+      w.layers.push({ kind: "extension", at: from, length, end, header, nextHeader: bytes[from]! });
       header = bytes[from]!;
       from += length;
-    } else return { layers, next: header === 59 ? undefined : { kind: "protocol", protocol: header, family: 6, at: from, end } };
+    } else return header === 59 ? w.stop() : w.go("protocol", header, from, end);
   }
-  return { layers, next: { kind: "data", why: "unknown", at: from, end } };
+  w.data(from, end, "unknown");
 }

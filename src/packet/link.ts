@@ -1,5 +1,6 @@
 // Link layers of capture files, by their LINKTYPE_ value (https://www.tcpdump.org/linktypes.html; section 4.2).
-import type { Layer } from "./layer.ts";
+import type { EthernetLayer } from "./layer.ts";
+import { u16, u32, type Walk } from "./walk.ts";
 
 export const LINK_NULL = 0;
 export const LINK_ETHERNET = 1;
@@ -34,37 +35,71 @@ export const ETHERTYPE_IPV6 = 0x86dd;
 export const ETHERTYPE_TEB = 0x6558;
 export const isVlan = (type: number): boolean => type === 0x8100 || type === 0x88a8 || type === 0x9100;
 
-/** The link layer's header and the EtherType of what follows; -1 = nothing we know. Type 0 = an IP packet whose version nibble decides. */
-export function decodeLink(bytes: Uint8Array, at: number, link: number): { layer: Layer | undefined; type: number } {
-  const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const left = bytes.length - at;
-  const end = bytes.length;
-  if (link === LINK_ETHERNET) {
-    if (left < 14) return { layer: undefined, type: -1 };
-    const type = v.getUint16(at + 12);
-    return { layer: { kind: "ethernet", at, length: 14, end, dst: bytes.subarray(at, at + 6), src: bytes.subarray(at + 6, at + 12), type }, type };
+class Ethernet implements EthernetLayer {
+  readonly kind = "ethernet";
+  readonly length = 14;
+  declare readonly bytes: Uint8Array;
+  declare readonly at: number;
+  declare readonly end: number;
+  declare readonly type: number;
+
+  constructor(b: Uint8Array, at: number, end: number) {
+    this.bytes = b;
+    this.at = at;
+    this.end = end;
+    this.type = u16(b, at + 12);
   }
-  if (link === LINK_RAW || link === 12 || link === 14) return { layer: undefined, type: 0 };
-  if (link === LINK_IPV4) return { layer: undefined, type: ETHERTYPE_IPV4 };
-  if (link === LINK_IPV6) return { layer: undefined, type: ETHERTYPE_IPV6 };
+  get dst(): Uint8Array {
+    return this.bytes.subarray(this.at, this.at + 6);
+  }
+  get src(): Uint8Array {
+    return this.bytes.subarray(this.at + 6, this.at + 12);
+  }
+}
+
+/** Takes the link layer's header; the EtherType of what follows, -1 = nothing we know, 0 = an IP packet whose version nibble decides. */
+export function decodeLink(b: Uint8Array, w: Walk): number {
+  const { at, end, number: link } = w;
+  const left = end - at;
+  if (link === LINK_ETHERNET) {
+    if (left < 14) return -1;
+    const layer = new Ethernet(b, at, end);
+    w.layers.push(layer);
+    w.at += 14;
+    return layer.type;
+  }
+  if (link === LINK_RAW || link === 12 || link === 14) return 0;
+  if (link === LINK_IPV4) return ETHERTYPE_IPV4;
+  if (link === LINK_IPV6) return ETHERTYPE_IPV6;
   if (link === LINK_SLL && left >= 16) {
-    const type = v.getUint16(at + 14);
-    return { layer: { kind: "cooked", version: 1, at, length: 16, end, packetType: v.getUint16(at), arphrd: v.getUint16(at + 2), type }, type };
+    const type = u16(b, at + 14);
+    w.layers.push({ kind: "cooked", version: 1, at, length: 16, end, packetType: u16(b, at), arphrd: u16(b, at + 2), type });
+    w.at += 16;
+    return type;
   }
   if (link === LINK_SLL2 && left >= 20) {
-    const type = v.getUint16(at);
-    const ifindex = v.getUint32(at + 4);
-    return {
-      layer: { kind: "cooked", version: 2, at, length: 20, end, packetType: bytes[at + 10]!, arphrd: v.getUint16(at + 8), type, ifindex },
+    const type = u16(b, at);
+    w.layers.push({
+      kind: "cooked",
+      version: 2,
+      at,
+      length: 20,
+      end,
+      packetType: b[at + 10]!,
+      arphrd: u16(b, at + 8),
       type,
-    };
+      ifindex: u32(b, at + 4),
+    });
+    w.at += 20;
+    return type;
   }
   if ((link === LINK_NULL || link === LINK_LOOP) && left >= 4) {
     // The family stands in the byte order of the machine that wrote the file, which the file does not tell.
-    const big = v.getUint32(at);
-    const family = link === LINK_NULL && big > 0xffff ? v.getUint32(at, true) : big;
-    const type = family === 2 ? ETHERTYPE_IPV4 : [10, 24, 28, 30].includes(family) ? ETHERTYPE_IPV6 : -1;
-    return { layer: { kind: "null", at, length: 4, end, family }, type };
+    const big = u32(b, at);
+    const family = link === LINK_NULL && big > 0xffff ? new DataView(b.buffer, b.byteOffset + at, 4).getUint32(0, true) : big;
+    w.layers.push({ kind: "null", at, length: 4, end, family });
+    w.at += 4;
+    return family === 2 ? ETHERTYPE_IPV4 : [10, 24, 28, 30].includes(family) ? ETHERTYPE_IPV6 : -1;
   }
-  return { layer: undefined, type: -1 };
+  return -1;
 }

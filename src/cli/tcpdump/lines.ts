@@ -177,7 +177,10 @@ export class LinePrinter {
 /** The layer with its places counted from `from`. */
 const shifted =
   (from: number) =>
-  (l: Layer): Layer => ({ ...l, at: l.at - from, end: l.end - from });
+  (l: Layer): Layer => {
+    const [at, end] = [l.at - from, l.end - from];
+    return l.kind === "ethernet" || l.kind === "ipv4" || l.kind === "ipv6" ? { ...l, src: l.src, dst: l.dst, at, end } : { ...l, at, end };
+  };
 
 function otherText(ip: IpLayer, data: DataLayer | undefined, fragment6: boolean, length: number): string {
   const protocol = ip.kind === "ipv4" ? ip.protocol : ip.nextHeader;
