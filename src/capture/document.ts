@@ -62,7 +62,7 @@ export class CaptureDocument {
   #named = 0;
   /** Of the capture that open() took. */
   #bytes = 0;
-  #filter: (Search & { readonly scan: Scan }) | undefined;
+  #filter: (Search & { readonly scan: Scan; readonly looksInside: boolean; isStale: boolean }) | undefined;
 
   constructor(options: DocumentOptions) {
     this.#options = options;
@@ -135,6 +135,7 @@ export class CaptureDocument {
   addKeys(log: KeyLog): void {
     this.#analysis.addKeys(log, this.#each);
     this.#looks.clear();
+    if (this.#filter) this.#filter.isStale = this.#filter.looksInside;
   }
   readonly #each: EachPacket = (t) => {
     this.#index.classify(t.packet.number - 1, classOf(t, this.#options.isPod), t.isPut);
@@ -147,6 +148,8 @@ export class CaptureDocument {
     const known = this.#looks.get(i);
     if (known) return known;
     const look = new Look(this.#tracked(i), this.#context(i));
+    // Keys that came since its turn may have opened it.
+    this.#index.classify(i, classOf(look.tracked, this.#options.isPod), look.tracked.isPut);
     this.#looks.set(i, look);
     if (this.#looks.size > MAX_LOOKS) this.#looks.delete(this.#looks.keys().next().value!);
     return look;
@@ -178,7 +181,8 @@ export class CaptureDocument {
     const { labels } = this.#options;
     const dissector = new Dissector({ secrets: this.secrets, flows, names, pcapng: format === "pcapng", ...(labels ? { labels } : {}) });
     const matches = new Matches();
-    const scan = this.#scan(looksInside(fields), (t) => {
+    const inside = looksInside(fields);
+    const scan = this.#scan(inside, (t) => {
       const d = dissector.add(t);
       if (!test(d)) return;
       dissector.show(d);
@@ -188,6 +192,8 @@ export class CaptureDocument {
       text,
       matches,
       scan,
+      looksInside: inside,
+      isStale: false,
       get done() {
         return scan.done;
       },
@@ -204,7 +210,13 @@ export class CaptureDocument {
   }
   /** Searches on until `enough` says so, which is asked now and then. False when there is nothing to do. */
   searchOn(enough: () => boolean = () => false): boolean {
-    return this.#filter?.scan.on(this.#bytes, enough) ?? false;
+    const filter = this.#filter;
+    if (!filter) return false;
+    if (filter.scan.on(this.#bytes, enough)) return true;
+    // Keys came: more may match. Not before it is through, or keys that come often would never let it be.
+    if (!filter.isStale || filter.stopped) return false;
+    this.search(filter.text);
+    return true;
   }
 }
 

@@ -1,5 +1,6 @@
 // `tortie view FILE`: a capture on the whole terminal, from a file of any size, a pipe, or live from an interface.
 import { openSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { ReadStream } from "node:tty";
 import { TortieError } from "../base/errors.ts";
 import { displayFilter } from "../capture/display/index.ts";
@@ -13,6 +14,7 @@ import { type Feed, openInterface } from "./captures/tap.ts";
 import { labelsOf } from "./inspect/labels.ts";
 import { onAction, program, runProgram } from "./program.ts";
 import { run } from "./view/app.ts";
+import { followKeys } from "./view/growingkeys.ts";
 import { ViewedCapture } from "./view/viewed.ts";
 import { type Input, liveInput, openInput } from "./view/input.ts";
 import { Terminal } from "./view/terminal.ts";
@@ -42,7 +44,7 @@ export async function main(args: string[]): Promise<number> {
   ])
     .argument("[words...]", 'a pcap or pcapng file, also packed, or "-" for standard input; with -i: a capture filter')
     .option("-i, --interface <name>", "capture live on this interface; may be repeated", several, [])
-    .option("--keys <file>", "key log, or private keys; the file's own key blocks are used in any case")
+    .option("--keys <file>", "key log, which may grow, or private keys; the file's own key blocks are used in any case")
     .option("-Y <filter>", "begin with this display filter")
     .option("--follow", "begin at the end, and show what comes")
     .option("--inventory <file>", "names of nodes, and which addresses are pods' (theirs are red outside of the tunnel), as for tortie audit")
@@ -63,6 +65,7 @@ async function view(words: readonly string[], options: Options): Promise<number>
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
   if (options.Y !== undefined) displayFilter(options.Y);
   const terminal = openTerminal(options.color);
+  const size = options.keys === undefined ? undefined : await sizeOf(options.keys);
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
   const inventory = options.cluster
     ? await inventoryOfCluster()
@@ -71,9 +74,15 @@ async function view(words: readonly string[], options: Options): Promise<number>
       : await readInventory(options.inventory);
   const input = live ? liveInput(await openFeeds(options.interface, words.join(" ")), words.join(" ")) : await openInput(path!);
   const opener = batchOpener();
+  const ended = new AbortController();
+  const document = documentOf(input);
+  // What came between the look at its size and the reading is read twice, which does no harm.
+  const keys = size === undefined ? undefined : followKeys(options.keys!, size, (more) => document.addKeys(more), ended.signal);
   try {
-    return await run(terminal, input, documentOf(input), { follow: live || path === "-" || options.follow === true, filter: options.Y });
+    return await run(terminal, input, document, { follow: live || path === "-" || options.follow === true, filter: options.Y });
   } finally {
+    ended.abort();
+    await keys;
     opener.wipe();
   }
 
@@ -85,12 +94,12 @@ async function view(words: readonly string[], options: Options): Promise<number>
       live: isLive,
       salvage: options.salvage ?? false,
       ...(log ? { logs: [log] } : {}),
-      ...(inventory ? known(inventory) : {}),
+      ...(inventory ? knownFrom(inventory) : {}),
     });
   }
 }
 
-const known = (inventory: Inventory): Pick<DocumentOptions, "prepare" | "isPod" | "labels" | "vxlanPorts" | "genevePorts"> => ({
+const knownFrom = (inventory: Inventory): Pick<DocumentOptions, "prepare" | "isPod" | "labels" | "vxlanPorts" | "genevePorts"> => ({
   prepare: (secrets) => {
     for (const node of inventory.nodes) for (const key of node.publicKeys) secrets.addPublic(key, { name: node.name });
   },
@@ -99,6 +108,12 @@ const known = (inventory: Inventory): Pick<DocumentOptions, "prepare" | "isPod" 
   vxlanPorts: inventory.vxlanPorts,
   genevePorts: inventory.genevePorts,
 });
+
+/** Bytes of a file; undefined for what is none. */
+const sizeOf = async (path: string): Promise<number | undefined> => {
+  const found = path === "-" ? undefined : await stat(path).catch(() => undefined);
+  return found?.isFile() ? found.size : undefined;
+};
 
 /** The interfaces asked for. When one cannot be opened, none stays open. Throws TortieError. */
 async function openFeeds(names: readonly string[], filter: string): Promise<Feed[]> {

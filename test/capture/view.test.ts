@@ -1,6 +1,6 @@
 // The viewer in a real terminal: tmux types keys and tells what the screen shows.
 import { execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -148,12 +148,46 @@ describeWith(["tmux"], "tortie view", () => {
     expect(lines.find((l) => l.includes("Echo (ping) reply"))).toMatch(/ESC\[[0-9;]*32m/);
   });
 
-  test("SIGTERM gives the terminal back", async () => {
+  test.for([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+    ["SIGINT", 130],
+    ["SIGQUIT", 131],
+  ] as const)("%s gives the terminal back", async ([signal, code]) => {
     const s = new Screen(80, 24);
     s.view(PSK);
     await s.shows(/25 packets/);
-    process.kill(await s.pid(), "SIGTERM");
-    await restored(s, 143);
+    process.kill(await s.pid(), signal);
+    await restored(s, code);
+  });
+
+  test.for([
+    ["an exception that nobody caught", "process.on('SIGUSR2',()=>{throw new Error('the sky fell')})"],
+    ["a promise that nobody waited for", "process.on('SIGUSR2',()=>{Promise.reject(new Error('the sky fell'))})"],
+  ] as const)("%s ends it with a sentence, after the terminal is given back", async ([, code]) => {
+    const s = new Screen(100, 24);
+    const path = join(directory, "fault.mjs");
+    writeFileSync(path, code);
+    s.view(PSK, `NODE_OPTIONS="--import ${path}"`);
+    await s.shows(/25 packets/);
+    process.kill(await s.pid(), "SIGUSR2");
+    await restored(s, 1);
+    expect(s.text).toMatch(/^the sky fell$/m);
+    expect(s.text).not.toMatch(/ {4}at /);
+  });
+
+  test("a terminal that is closed ends it; a pipe whose writer dies does not", async () => {
+    const gone = new Screen(80, 24);
+    gone.view(PSK);
+    await gone.shows(/25 packets/);
+    const pid = await gone.pid();
+    gone.close();
+    await eventually(() => expect(existsSync(`/proc/${pid}`)).toBe(false), PATIENCE_MS);
+    const s = new Screen(80, 24);
+    s.run(`clear; (cat ${PSK}; kill -9 $BASHPID) | ${process.execPath} ${TORTIE} view -; echo exit=$?`);
+    await s.shows(/standard input +25 packets/);
+    s.keys("q");
+    await restored(s, 0);
   });
 
   test("Ctrl-Z goes to the shell, fg comes back", async () => {
@@ -195,6 +229,25 @@ describeWith(["tmux"], "tortie view", () => {
     execFileSync("gzip", ["-k", path]);
     s.view(`${path}.gz --keys ${KEYS}`);
     await s.shows(/grows\.pcap\.gz +50 packets/, /ICMP +170/);
+    s.keys("q");
+    await s.shows(/exit=0/);
+  });
+
+  test("keys that come late open what is shown, and what a filter looks for", async () => {
+    const keys = join(directory, "late.keys");
+    const text = readFileSync(KEYS, "utf8");
+    writeFileSync(keys, "");
+    const s = new Screen(80, 24);
+    s.view(`${PSK} --keys ${keys} -Y 'icmp.type == 8'`);
+    await s.shows(/0 matches/);
+    // In mid-record, as a writer may be seen.
+    const cut = text.indexOf("PRESHARED_KEY") + 20;
+    appendFileSync(keys, text.slice(0, cut));
+    await sleep(600);
+    appendFileSync(keys, text.slice(cut));
+    await s.shows(/1[0-9] matches|[1-9] matches/, /^ D +3 .*ICMP/m);
+    s.keys("Escape");
+    await s.shows(/═ Packets ═/, /^ D +3 .*ICMP/m);
     s.keys("q");
     await s.shows(/exit=0/);
   });

@@ -43,15 +43,18 @@ export async function run(
   const change = (): void => {
     due ??= setTimeout(guard(draw), Math.max(0, FRAME_MS - (performance.now() - drawn)));
   };
-  /** What goes wrong in a callback ends the program as any error does: with a sentence, after the terminal is given back. */
+  /** What goes wrong anywhere ends the program as any error does: with a sentence, after the terminal is given back. */
+  const onUncaught = (why: unknown): void => {
+    failure ??= { why };
+    stop.abort();
+  };
   const guard =
     <A extends unknown[]>(body: (...args: A) => void) =>
     (...args: A): void => {
       try {
         body(...args);
       } catch (why) {
-        failure ??= { why };
-        stop.abort();
+        onUncaught(why);
       }
     };
   const search = (): void => {
@@ -98,7 +101,7 @@ export async function run(
     change();
   });
   const onTime = guard(() => {
-    const now = `${document.length} ${document.progress?.done} ${document.rates?.packets} ${document.dropped} ${document.sessions.length}`;
+    const now = `${document.changes} ${document.length} ${document.progress?.done} ${document.rates?.packets} ${document.dropped} ${document.sessions.length}`;
     if (now === seen) return;
     seen = now;
     searchOn();
@@ -115,6 +118,7 @@ export async function run(
     closed: () => end(SIGNALS.SIGHUP),
   });
   for (const [signal, handler] of handlers) process.on(signal, handler);
+  process.on("uncaughtException", onUncaught);
   const timer = setInterval(onTime, IDLE_MS);
   try {
     if (options.filter !== undefined) act({ kind: "filter", text: options.filter });
@@ -132,6 +136,7 @@ export async function run(
     clearInterval(timer);
     clearTimeout(due);
     for (const [signal, handler] of handlers) process.off(signal, handler);
+    process.off("uncaughtException", onUncaught);
     await input.close();
   }
   if (failure) throw failure.why;
