@@ -103,7 +103,10 @@ export class Traffic {
     if (sight === "copy") c.duplicates++;
     else if (sight === "replay") c.replays++;
     else if (sight === "conflict") c.conflicts++;
-    else {
+    if (sight !== "new") {
+      c.bytes -= m.length - DATA_OVERHEAD;
+      if (keepalive) c.keepalivesAgain++;
+    } else {
       const isHighest = c.highest === undefined || counter > c.highest;
       noteOrder(c, counter, frame);
       if (isHighest) noteSource(ends, session, way, packet, opened?.authenticated ?? false);
