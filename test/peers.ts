@@ -11,6 +11,7 @@ const PACKAGES = {
   tcpdump: "tcpdump",
   tshark: "tshark",
   capinfos: "wireshark-common",
+  editcap: "wireshark-common",
   kubectl: "kubernetes-client, or scripts/peers for a current one",
   ping: "iputils-ping",
   iperf3: "iperf3",

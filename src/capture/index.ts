@@ -34,7 +34,6 @@ export type { Failure, Opened, TrackedMessage, TrackedPacket } from "./tracker.t
 export {
   clockSkew,
   type DirectionCounts,
-  distinctKeepalives,
   keepaliveInterval,
   missing,
   type Roaming,

@@ -14,8 +14,6 @@ export type Seen<M> = {
   readonly time: bigint | undefined;
   readonly src: UdpEndpoint;
   readonly dst: UdpEndpoint;
-  /** Number of the interface that it was captured on. */
-  readonly iface: number;
   /** Whom it is for: the static public key under which its mac1 verifies. Known once it belongs to a session. */
   addressee?: Uint8Array | undefined;
 };
@@ -36,9 +34,7 @@ export type DirectionCounts = {
   replays: number;
   /** Another message with a counter that was used: a nonce used twice, or a forged message. */
   conflicts: number;
-  /** Keepalives among the last three. */
-  keepalivesAgain: number;
-  /** Payload bytes of different messages, without header and tag, padding included. */
+  /** Payload bytes: messages without header and tag, padding included. */
   bytes: number;
   /** Counters; exact up to 2^53. */
   lowest: number | undefined;
@@ -70,7 +66,6 @@ export const emptyCounts = (): DirectionCounts => ({
   duplicates: 0,
   replays: 0,
   conflicts: 0,
-  keepalivesAgain: 0,
   bytes: 0,
   lowest: undefined,
   highest: undefined,
@@ -102,18 +97,12 @@ export type Roaming = {
   readonly proven: boolean;
 };
 
-/** When an interface first saw each handshake message. */
-export type Tap = { readonly iface: number; initiation: bigint | undefined; response: bigint | undefined };
-export const MAX_TAPS = 8;
-
 /** A WireGuard session, as far as the capture and the keys tell. */
 export type Session = {
   /** wg.stream: 0 for the first. */
   readonly number: number;
   initiation: Seen<InitiationMessage> | undefined;
   response: Seen<ResponseMessage> | undefined;
-  /** When each interface saw the handshake: the first MAX_TAPS of them. */
-  readonly taps: Tap[];
   /** Frame of a cookie reply that answered the initiation or the response. */
   cookieReply: number | undefined;
   cookie: Uint8Array | undefined;
@@ -145,7 +134,6 @@ export const newSession = (number: number): Session => ({
   number,
   initiation: undefined,
   response: undefined,
-  taps: [],
   cookieReply: undefined,
   cookie: undefined,
   initiatorIndex: undefined,
@@ -167,9 +155,6 @@ export const newSession = (number: number): Session => ({
 /** Different messages of a direction. */
 export const distinct = (c: DirectionCounts): number => c.transport + c.keepalives - c.duplicates - c.replays - c.conflicts;
 
-/** Different keepalives of a direction. */
-export const distinctKeepalives = (c: DirectionCounts): number => c.keepalives - c.keepalivesAgain;
-
 /** Messages missing between the lowest and the highest counter seen: lost before the tap, or by it. */
 export function missing(c: DirectionCounts): number {
   if (c.lowest === undefined || c.highest === undefined) return 0;
@@ -186,24 +171,9 @@ export function spanOf(s: Session): { readonly start: bigint | undefined; readon
   return { start: by((a, b) => (a < b ? a : b)), end: by((a, b) => (a > b ? a : b)) };
 }
 
-/**
- * From initiation to response at one interface, ns: the network's round trip at the initiator's tap, the responder's own time at its tap. Of several taps the
- * longest is the initiator's; clocks of different machines are not compared.
- */
-export function roundTrip(s: Session): bigint | undefined {
-  let longest: bigint | undefined;
-  for (const { initiation, response } of s.taps) {
-    if (initiation === undefined || response === undefined) continue;
-    if (longest === undefined || response - initiation > longest) longest = response - initiation;
-  }
-  return longest;
-}
-/** Enters when a handshake message was seen. */
-export function noteTap(s: Session, what: "initiation" | "response", { iface, time }: { iface: number; time: bigint | undefined }): void {
-  let tap = s.taps.find((t) => t.iface === iface);
-  if (!tap && s.taps.length < MAX_TAPS) s.taps.push((tap = { iface, initiation: undefined, response: undefined }));
-  if (tap) tap[what] ??= time;
-}
+/** From initiation to response, ns: the network's round trip at the initiator's tap, the responder's own time at its tap. */
+export const roundTrip = (s: Session): bigint | undefined =>
+  s.initiation?.time === undefined || s.response?.time === undefined ? undefined : s.response.time - s.initiation.time;
 
 /** Capture time less the initiator's timestamp, ns: clock difference, way, and up to 17 ms because implementations round the timestamp down. */
 export const clockSkew = (s: Session): bigint | undefined =>
@@ -211,6 +181,6 @@ export const clockSkew = (s: Session): bigint | undefined =>
 
 /** Mean seconds from one keepalive to the next, from three on: 25 is a usual persistent one, 10 the passive one. */
 export const keepaliveInterval = (c: DirectionCounts): number | undefined =>
-  distinctKeepalives(c) < 3 || c.firstKeepalive === undefined || c.lastKeepalive === undefined
+  c.keepalives < 3 || c.firstKeepalive === undefined || c.lastKeepalive === undefined
     ? undefined
-    : Number(c.lastKeepalive - c.firstKeepalive) / 1e9 / (distinctKeepalives(c) - 1);
+    : Number(c.lastKeepalive - c.firstKeepalive) / 1e9 / (c.keepalives - 1);

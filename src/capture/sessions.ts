@@ -7,7 +7,7 @@ import { Cookie, Initiation, Response } from "../wireguard/messages.ts";
 import { type CookieMessage, type HandshakeMessage, type InitiationMessage, mac1Of, mac2Of, type ResponseMessage } from "./message.ts";
 import { openCookie, replayInitiation, replayResponse } from "./replay.ts";
 import type { Secrets } from "./secrets.ts";
-import { hasData, newSession, noteTap, type Seen, type Session, type UdpEndpoint, type Way } from "./session.ts";
+import { hasData, newSession, type Seen, type Session, type UdpEndpoint, type Way } from "./session.ts";
 
 /** A session that a data message may belong to, and the way it would go. */
 export type Candidate = { readonly session: Session; readonly way: Way };
@@ -46,7 +46,6 @@ export class Sessions {
     const known = this.#byHandshake.get(id);
     if (known) {
       if (known.initiation!.frame !== seen.frame) known.repeats++;
-      noteTap(known, "initiation", seen);
       return known;
     }
     if (this.isFull) return void this.untracked++;
@@ -58,7 +57,6 @@ export class Sessions {
     if (!s) return undefined;
     this.#byHandshake.set(id, s);
     s.initiation = m;
-    noteTap(s, "initiation", m);
     s.initiator ??= m.src;
     s.responder ??= m.dst;
     if (!answered) {
@@ -75,7 +73,6 @@ export class Sessions {
     const known = this.#byHandshake.get(id);
     if (known) {
       if (known.response!.frame !== seen.frame) known.repeats++;
-      noteTap(known, "response", seen);
       return known;
     }
     const m = kept(seen);
@@ -89,7 +86,6 @@ export class Sessions {
     if (!s) return undefined;
     this.#byHandshake.set(id, s);
     s.response = m;
-    noteTap(s, "response", m);
     s.responderIndex = m.message.sender;
     s.initiator = m.dst;
     s.responder = m.src;

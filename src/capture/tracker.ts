@@ -349,7 +349,7 @@ const ignore: EachPacket = () => {};
 function handshakeOf(found: Datagram, packet: CapturedPacket): Seen<HandshakeMessage> | undefined {
   const message = messageIn(found.frame, found.at, found.end, found.length);
   if (!message || message.type === 4) return undefined;
-  return { message, frame: packet.number, time: packet.time, src: found.ends.src, dst: found.ends.dst, iface: packet.iface.id };
+  return { message, frame: packet.number, time: packet.time, src: found.ends.src, dst: found.ends.dst };
 }
 /** Takes a message from the counts of one direction to another's. */
 function moveCount(m: DataMessage, from: DirectionCounts, to: DirectionCounts): void {

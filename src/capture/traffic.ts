@@ -103,10 +103,7 @@ export class Traffic {
     if (sight === "copy") c.duplicates++;
     else if (sight === "replay") c.replays++;
     else if (sight === "conflict") c.conflicts++;
-    if (sight !== "new") {
-      c.bytes -= m.length - DATA_OVERHEAD;
-      if (keepalive) c.keepalivesAgain++;
-    } else {
+    else {
       const isHighest = c.highest === undefined || counter > c.highest;
       noteOrder(c, counter, frame);
       if (isHighest) noteSource(ends, session, way, packet, opened?.authenticated ?? false);

@@ -1,10 +1,13 @@
 // `tortie audit`: proves that no pod packet leaves in the clear, or shows what does: over the running lab, this host, or captures and an inventory.
 import { readFile, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
+import { text } from "node:stream/consumers";
+import { Option } from "commander";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { Inventory, type InventoryDocument } from "../capture/audit/inventory.ts";
 import { type AuditReport, reportJson } from "../capture/audit/report.ts";
 import { PRECONDITIONS } from "../capture/audit/types.ts";
+import { obey } from "./audit/bypass.ts";
 import { recordHost } from "./audit/host.ts";
 import { reportHtml } from "./audit/html.ts";
 import { readDocument } from "./audit/inventory.ts";
@@ -20,9 +23,9 @@ import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = {
   inventory?: string;
-  conntrack: string[];
-  trust: string[];
-  keys: string[];
+  conntrack?: string[];
+  trust?: string[];
+  keys?: string[];
   output?: string;
   html?: string;
   write?: string;
@@ -31,10 +34,11 @@ type Options = {
   kubeconfig?: string;
   salvage?: boolean;
   host?: boolean;
-  podCidr: string[];
-  canary: string[];
+  podCidr?: string[];
+  canary?: string[];
   canaryFrom?: number;
   hostEncryption?: boolean;
+  sendControl?: boolean;
 };
 
 const HELP = `
@@ -46,8 +50,8 @@ An inventory is a JSON file (docs/audit.md has every field; --save writes one wi
 
 Exit code: 0 clean and proven, 2 pod packets in the clear were found, 3 nothing was found but a proof is not possible, 1 the audit cannot be made.
 `;
-const several = (text: string, before: string[]): string[] => [...before, text];
-const list = (text: string, before: string[]): string[] => [...before, ...text.split(",")];
+const several = (text: string, before: string[] = []): string[] => [...before, text];
+const list = (text: string, before: string[] = []): string[] => [...before, ...text.split(",")];
 
 export async function main(args: string[]): Promise<number> {
   const command = program("tortie audit", "prove that no pod packet leaves in the clear", [
@@ -61,17 +65,12 @@ export async function main(args: string[]): Promise<number> {
   ])
     .argument("[files...]", "captures of nodes' wires, each as FILE or NODE=FILE; without one the running lab is audited")
     .option("--inventory <file>", "the cluster's nodes, keys, ranges and pods as JSON")
-    .option("--conntrack <node=file>", "a node's translated flows: /proc/net/nf_conntrack, or what `conntrack -L` printed", several, [])
-    .option("--trust <list>", "vouch for preconditions that cannot be checked, such as P1,P7", list, [])
-    .option(
-      "--keys <file>",
-      "a key log: data that it opens is opened, its tag and its sender's addresses are checked; - is standard input",
-      several,
-      [],
-    )
+    .option("--conntrack <node=file>", "a node's translated flows: /proc/net/nf_conntrack, or what `conntrack -L` printed", several)
+    .option("--trust <list>", "vouch for preconditions that cannot be checked, such as P1,P7", list)
+    .option("--keys <file>", "a key log: data that it opens is opened, its tag and its sender's addresses are checked; - is standard input", several)
     .option("--host", "audit this machine instead of a lab")
-    .option("--pod-cidr <range>", "with --host: a range of pods, here or elsewhere, that must go through a tunnel", several, [])
-    .option("--canary <address>", "with --host: send marked packets to this address of a peer", several, [])
+    .option("--pod-cidr <range>", "with --host: a range of pods, here or elsewhere, that must go through a tunnel", several)
+    .option("--canary <address>", "with --host: send marked packets to this address of a peer", several)
     .option("--canary-from <pid>", "with --host: send them from the network namespace of this process, a pod's", integer("a process", 1, 2 ** 22))
     .option("--host-encryption", "with --host: packets between nodes themselves and pods are claimed to be encrypted too")
     .option("--duration <seconds>", "how long the lab or the host is watched", integer("a duration", 1, 86_400), 3)
@@ -81,18 +80,24 @@ export async function main(args: string[]): Promise<number> {
     .option("-o, --output <format>", "json")
     .option("--kubeconfig <file>", "where the API is")
     .option("--salvage", "go on after damage in a file")
+    .addOption(new Option("--send-control").hideHelp())
     .addHelpText("after", HELP);
   onAction(command, audit);
   return runProgram(command, args);
 }
 
 async function audit(files: string[], options: Options): Promise<number> {
+  if (options.sendControl) {
+    process.stdout.write(obey(await text(process.stdin)));
+    return 0;
+  }
+  refuseMixed(files, options);
   const json = wantsJson(options.output);
   const trusted = new Set(options.trust);
   for (const id of trusted)
     if (!(id in PRECONDITIONS)) throw new TortieError(`Cannot vouch for "${id}": it must be one of ${Object.keys(PRECONDITIONS).join(", ")}`);
   const keys: KeyLog[] = [];
-  for (const path of options.keys) keys.push(await readKeys(path));
+  for (const path of options.keys ?? []) keys.push(await readKeys(path));
   const recorded = await record(files, options);
   try {
     const report = await auditFiles(recorded.inputs, {
@@ -111,12 +116,28 @@ async function audit(files: string[], options: Options): Promise<number> {
   }
 }
 
+/** An option of another subject would go by unheard. */
+function refuseMixed(files: string[], options: Options): void {
+  const subject = options.host ? "--host" : files.length > 0 ? "captures" : "the lab";
+  const foreign = {
+    "the lab": ["inventory", "conntrack", "podCidr", "canary", "canaryFrom", "hostEncryption"],
+    "--host": ["inventory", "conntrack", "kubeconfig"],
+    captures: ["podCidr", "canary", "canaryFrom", "hostEncryption", "kubeconfig", "save"],
+  } as const;
+  const found = foreign[subject].find((name) => options[name] !== undefined);
+  if (found === undefined) return;
+  const flag = `--${found.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+  throw new TortieError(`Cannot use ${flag} in an audit of ${subject === "--host" ? "this machine" : subject}`, {
+    hint: "tortie audit --help tells what each option belongs to.",
+  });
+}
+
 function record(files: string[], options: Options): Promise<Recorded> {
   const { duration, save, kubeconfig } = options;
   const live = { duration, save, say: (text: string): void => void process.stderr.write(`${text}\n`) };
   if (options.host) {
     if (files.length > 0) throw new TortieError("Cannot audit files and this host at once: leave --host or the files away");
-    const { podCidr: podCidrs, canary, canaryFrom: from, hostEncryption } = options;
+    const { podCidr: podCidrs = [], canary = [], canaryFrom: from, hostEncryption } = options;
     return recordHost({ ...live, podCidrs, canary, from, hostEncryption });
   }
   return files.length > 0 ? given(files, options) : recordLab({ ...live, kubeconfig });
@@ -131,7 +152,7 @@ async function given(files: string[], options: Options): Promise<Recorded> {
   }
   const document = await readDocument(options.inventory);
   const tables: Record<string, string> = { ...document.conntrack };
-  for (const word of options.conntrack) {
+  for (const word of options.conntrack ?? []) {
     const [, node, path] = /^([^=]+)=(.+)$/.exec(word) ?? [];
     if (node === undefined || path === undefined) throw new TortieError(`Cannot use "${word}" as a NAT table: it must be NODE=FILE`);
     tables[node] = await readFile(path, "utf8").catch((e: unknown) => {

@@ -110,6 +110,41 @@ describe("saved captures", () => {
     expect((r.pairs as { causes: string[] }[])[0]!.causes).toEqual(["TUNNEL_NOT_UP", "OVERLAY_BYPASS", "FAMILY_GAP", "ROUTE_BYPASS"]);
     expect((r.preconditions as unknown[]).length).toBe(9);
   });
+  test("the documentation names every field of the JSON", () => {
+    const { canary: own } = provable;
+    const text = audit(capture, "--inventory", file("own.json", JSON.stringify({ ...document, canary: own })), "-o", "json").out;
+    const section = /## As JSON([^]*?)\n## /.exec(readFileSync(new URL("../../docs/audit.md", import.meta.url), "utf8"))![1]!;
+    const named = new Set([...section.matchAll(/`([A-Za-z]+)(?:\[\])?`/g)].map((x) => x[1]!));
+    const unnamed = new Set<string>();
+    JSON.parse(text, function (this: unknown, key: string, value: unknown) {
+      if (!Array.isArray(this) && key !== "" && !named.has(key)) unnamed.add(key);
+      // Of maps the keys are data; what is in a canary the inventory's table has.
+      return value;
+    });
+    const data = new Set([
+      ...Object.keys((JSON.parse(text) as { classes: object }).classes),
+      ...Object.keys(own!),
+      "path",
+      "to",
+      "sent",
+      "received",
+      "what",
+      "seen",
+      "needed",
+    ]);
+    expect([...unnamed].filter((k) => !data.has(k))).toEqual([]);
+  });
+  test.for<[string, string[], RegExp]>([
+    ["an option of a host with captures", [capture, "--inventory", inventory, "--canary", "10.0.0.1"], /Cannot use --canary in an audit of captures/],
+    ["--save with captures, which are kept already", [capture, "--inventory", inventory, "--save", "x"], /Cannot use --save in an audit of captures/],
+    ["an inventory without captures", ["--inventory", inventory], /Cannot use --inventory in an audit of the lab/],
+    ["--pod-cidr without --host", ["--pod-cidr", "10.0.0.0/8"], /Cannot use --pod-cidr in an audit of the lab/],
+    ["a format that is none", [capture, "--inventory", inventory, "-o", "yaml"], /yaml/],
+    ["no inventory", [capture], /without an inventory/],
+    ["no such capture", ["/nowhere.pcap", "--inventory", inventory, "-o", "json"], /nowhere/],
+  ])("exit code 1, and nothing on standard output: %s", ([, args, message]) => {
+    expect(audit(...args)).toMatchObject({ code: 1, out: "", err: expect.stringMatching(message) });
+  });
   test("of two nodes: each packet once, the other confirms it", () => {
     const r = JSON.parse(audit(`node-a=${capture}`, `node-b=${capture}`, "--inventory", inventory, "-o", "json").out) as {
       plain: unknown;

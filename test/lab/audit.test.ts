@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { enterMember, environment, nodeOf } from "../../src/lab/enter.ts";
+import { enterMember, environment, type LabPod, nodeOf } from "../../src/lab/enter.ts";
 import { allHandshaken } from "../../src/lab/exercise/devices.ts";
 import { type LabHandle, startLab } from "../../src/lab/handle.ts";
 import { run } from "../../src/sys/exec.ts";
@@ -62,7 +62,10 @@ describeRoot("audit of a lab", () => {
     expect(said).toMatch(/pod to node: 9 paths/);
     expect(said).toMatch(/node to pod, one subnet: 4 paths/);
     expect(said).toMatch(/the detector found 14 of 14 built leaks/);
-    expect(said).toMatch(/IPv6: no pod has an IPv6 address/);
+    expect(said).toMatch(/not probed: IPv6 between pods: no pod of this cluster has an IPv6 address/);
+    expect(said).toMatch(/not probed: IPv6 between pods and nodes: no node of this cluster has an IPv6 address/);
+    expect(said).toMatch(/not probed: services \(ClusterIP, NodePort, LoadBalancer, headless names\): this cluster has none/);
+    expect(said).toMatch(/P2 ok .*the plain packet of pods that the audit itself sent by each wire is there \(4 of 4\)/);
     const again = spawnAudit(
       ...readdirSync(kept)
         .filter((f) => f.startsWith("wire-"))
@@ -117,6 +120,44 @@ describeRoot("audit of a lab", () => {
     expect(audit.output()).toMatch(/P1 +ok [^]*k8s-w1\/ens6/);
     await on("k8s-w1", "ip", "link", "del", "ens6");
     await on("k8s-w1", "ip", "rule", "add", "not", "fwmark", "0x200000/0x200000", "table", "1", "pref", "99");
+  });
+
+  test("IPv6 that nobody declared: pods have it, the tunnel does not", async () => {
+    const [one, two] = ["k8s-w1", "k8s-w2"].map((node) => handle.lab.pods.find((p) => p.node === node)!) as [LabPod, LabPod];
+    const inside = (member: { readonly pid: number }, ...words: string[]): Promise<unknown> => {
+      const [file, ...args] = [...enterMember(handle.lab, member), ...words];
+      return run(file, args);
+    };
+    const wire = async (node: string): Promise<{ link: string; address: string }> => {
+      const links = JSON.parse(await on(node, "ip", "-json", "-6", "address", "show", "scope", "link")) as {
+        ifname: string;
+        addr_info: { local: string }[];
+      }[];
+      const found = links.find((l) => !/^(cali|wireguard|vxlan)/.test(l.ifname))!;
+      return { link: found.ifname, address: found.addr_info[0]!.local };
+    };
+    const ends = await Promise.all([one, two].map(async (pod, i) => ({ pod, address: `fd44:${i + 1}::9`, wire: await wire(pod.node) })));
+    for (const [i, { pod, address, wire: own }] of ends.entries()) {
+      const far = ends[1 - i]!;
+      await inside(pod, "ip", "-6", "address", "add", `${address}/128`, "dev", "eth0", "nodad");
+      await inside(pod, "ip", "-6", "route", "add", "default", "dev", "eth0");
+      await on(pod.node, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1", `net.ipv6.conf.${pod.hostInterface}.proxy_ndp=1`);
+      await on(pod.node, "ip", "-6", "route", "add", `${address}/128`, "dev", pod.hostInterface);
+      await on(pod.node, "ip", "-6", "neigh", "add", "proxy", far.address, "dev", pod.hostInterface);
+      await on(pod.node, "ip", "-6", "route", "add", `${far.address}/128`, "via", far.wire.address, "dev", own.link);
+    }
+    const audit = start();
+    expect(await audit.code, audit.output()).toBe(2);
+    const said = audit.output().replace(/\s+/g, " ");
+    expect(said).toMatch(/pod to pod, IPv6, one subnet: 2 paths, 26 sent, 2[0-9] arrived/);
+    expect(said).toMatch(/the marker between pods was readable in [1-9][0-9]* frames/);
+    expect(said).toMatch(
+      /FAMILY_GAP: [^]*this address family has no WireGuard: [^]*k8s-w1 → k8s-w2: UDP \[fd44:1::9\]:40404 → \[fd44:2::9\]:40404, native/,
+    );
+    for (const { pod, address } of ends) {
+      await inside(pod, "ip", "-6", "address", "del", `${address}/128`, "dev", "eth0");
+      await on(pod.node, "ip", "-6", "route", "del", `${address}/128`);
+    }
   });
 
   test("another interface name and port are no hindrance to a proof", async () => {

@@ -1,11 +1,12 @@
 // The audit: takes frames of every node's wires, counts each packet once, and comes to a verdict with its evidence (sections 7.4 to 7.10). It keeps no
 // frame: memory does not grow with the length of a capture.
 import { fromHex } from "../../base/bytes.ts";
-import { formatIp } from "../../base/ip.ts";
+import { formatIp, type Ip } from "../../base/ip.ts";
 import type { Layer } from "../../packet/layer.ts";
 import type { Crypto } from "../../wireguard/crypto.ts";
 import type { CapturedPacket, CaptureStatistics, Damage } from "../packet.ts";
 import { causeOf } from "./cause.ts";
+import { Bypass } from "./bypass.ts";
 import { Classifier } from "./classify.ts";
 import { control } from "./control.ts";
 import { type Ends, Findings, type FlowFinding, type FrameReference, packetsOf } from "./findings.ts";
@@ -81,6 +82,7 @@ export class Audit {
   readonly #captured = new Set<string>();
   readonly #sources: Sources;
   readonly #skew = new Skew();
+  readonly #bypass: Bypass;
   readonly #marker: Uint8Array | undefined;
   readonly #nodeMarker: Uint8Array | undefined;
   #drops = 0n;
@@ -88,6 +90,7 @@ export class Audit {
   #unfiltered = false;
   readonly #damage: string[] = [];
   readonly #unknown = new Map<string, number>();
+  readonly #strangers = new Map<string, number>();
   #nodeToNode = 0;
 
   constructor(crypto: Crypto, inventory: Inventory, options: AuditOptions = {}) {
@@ -96,6 +99,7 @@ export class Audit {
     this.proof = new WireGuardProof(crypto, { known: (ip) => inventory.owner(ip).kind !== "other", opener: options.opener });
     this.#classifier = new Classifier(inventory, this.proof);
     this.#sources = new Sources(inventory.observed);
+    this.#bypass = new Bypass(inventory);
     for (const s of options.sources ?? []) {
       this.#sources.announce(s);
       if (s.node !== undefined) this.#captured.add(s.node);
@@ -111,15 +115,16 @@ export class Audit {
    */
   add(packet: CapturedPacket, source: Source): AuditedFrame | undefined {
     const layers = this.#classifier.layersOf(packet.data, packet.iface.link);
-    if (this.#sources.add(packet, source, layers) === "inside") return void this.inside++;
+    const volume = this.#sources.add(packet, source, layers);
+    if (!volume) return void this.inside++;
     if (packet.dropped) this.#drops += packet.dropped;
+    const walked = this.#classifier.classify(packet.data, packet.iface.link, { time: packet.time, tap: source.node ?? source.name }, layers);
+    // The audit's own leak is none once it was found to be one.
+    const own = walked.class === "POD_TO_POD" && this.#bypass.is(packet, layers);
+    if (own) volume.controls++;
     const ends = this.#ends(layers, packet.time);
-    const c = this.#marked(
-      packet,
-      this.#classifier.classify(packet.data, packet.iface.link, { time: packet.time, tap: source.node ?? source.name }, layers),
-      source,
-    );
-    if (!isWireGuard(c.class)) this.#unfiltered = true;
+    const c = own ? result("AUDIT_CONTROL", walked.path, walked.flow, 0) : this.#marked(packet, walked, source);
+    if (!isWireGuard(c.class) && !own) this.#unfiltered = true;
     if (c.class === "WG_DATA" && c.messages === 1) this.#clock(packet, source, ends, layers);
     // The receiver's capture confirms what the sender's has counted.
     const confirms = source.node !== undefined && ends.from !== undefined && ends.from !== source.node && this.#captured.has(ends.from);
@@ -206,6 +211,7 @@ export class Audit {
     if (c.class === "UNKNOWN" && !c.note?.startsWith("a fragment ") && this.#unknown.size < MAX_UNKNOWN)
       this.#unknown.set(c.note ?? "unknown", (this.#unknown.get(c.note ?? "unknown") ?? 0) + 1);
     if (c.class === "OTHER_NODE" && ends.from !== undefined && ends.to !== undefined) this.#nodeToNode++;
+    if (c.class === "EXTERNAL" && packet.direction === "out" && c.flow) this.#stranger(source.node ?? source.name, c.flow.src);
     if (!this.#isFinding(c.class) && c.class !== "NODE_TO_POD") return undefined;
     const cause = c.note?.startsWith("the canary's marker") ? "MARKER" : causeOf(c, packet.time, this.inventory, this.proof);
     if (isPlain(c.class) || (c.class === "NODE_TO_POD" && this.inventory.hostEncryption)) {
@@ -220,6 +226,12 @@ export class Audit {
     const flow = this.found.add(c, cause, { time: packet.time, at: { source: source.name, frame: packet.number }, ends, confirms: false });
     if (flow && flow.packets === 1) this.#unassigned(flow, packet.time);
     return cause;
+  }
+
+  /** It left a node with an address that is nobody's of this cluster: whether it was a pod's is not known. */
+  #stranger(from: string, ip: Ip): void {
+    const name = `${formatIp(ip)} from ${from}`;
+    if (this.#strangers.size < MAX_UNKNOWN || this.#strangers.has(name)) this.#strangers.set(name, (this.#strangers.get(name) ?? 0) + 1);
   }
 
   #unassigned(f: FlowFinding, time: bigint | undefined): void {
@@ -293,6 +305,7 @@ export class Audit {
         orphans: this.#classifier.orphans,
         unknown: this.#unknown,
         nodeToNode: this.#nodeToNode,
+        strangers: this.#strangers,
         first: this.first,
         last: this.last,
         control: control(this.#crypto, this.inventory),

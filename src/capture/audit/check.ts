@@ -26,6 +26,7 @@ const address: Check = that((v) => typeof v === "string" && parseIp(v) !== undef
 const range: Check = that((v) => typeof v === "string" && parseCidr(v) !== undefined, "a range such as 10.0.0.0/24");
 const key: Check = that((v) => typeof v === "string" && fromBase64(v)?.length === 32, "a public key: base64 of 32 bytes");
 const marker: Check = that((v) => typeof v === "string" && /^([0-9a-f]{2}){16,64}$/.test(v), "hex of 16 to 64 bytes");
+const packet: Check = that((v) => typeof v === "string" && /^([0-9a-f]{2}){64,512}$/.test(v), "hex of 64 to 512 bytes");
 
 const list =
   (each: Check): Check =>
@@ -95,6 +96,8 @@ const DOCUMENT: Check = object({
     paths: list(object({ path: text, from: text, to: text, sent: number, received: number })),
     controls: list(object({ what: text, seen: number, needed: flag })),
     "remarks?": list(text),
+    "notProbed?": list(text),
+    "bypass?": object({ packets: list(packet), wires: list(text) }),
   }),
 });
 

@@ -2,7 +2,7 @@
 // classifier: every one must be found.
 import { concat, utf8 } from "../../base/bytes.ts";
 import { addToIp, type Ip } from "../../base/ip.ts";
-import { ethernet, geneve, gre, icmp, ip, ipv4, udp, vlan, vxlan } from "../../packet/build.ts";
+import { ethernet, geneve, gre, icmp, ip, udp, vlan, vxlan } from "../../packet/build.ts";
 import { LINK_ETHERNET } from "../../packet/link.ts";
 import type { Crypto } from "../../wireguard/crypto.ts";
 import { Classifier } from "./classify.ts";
@@ -17,15 +17,18 @@ const IPV6 = 0x86dd;
 const TEB = 0x6558;
 const frame = (type: number, payload: Uint8Array): Uint8Array => ethernet(MAC, MAC, type, payload);
 
-type End = { readonly node: AuditNode; readonly address: Ip; readonly pod: Ip };
+type PodEnd = { readonly node: AuditNode; readonly pod: Ip };
+type End = PodEnd & { readonly address: Ip };
 
 /** Builds leaks between two nodes of the inventory. `missed` names those that were not found. */
 export function control(crypto: Crypto, inventory: Inventory): { found: number; missed: string[] } {
-  const [a, b] = ends(inventory);
-  if (!a || !b) return { found: 0, missed: ["none could be built: no two nodes with an address and a pod range of one family"] };
+  const all = [4, 16].flatMap((family) => {
+    const [a, b] = ends(podEnds(inventory, family));
+    return a && b ? leaks(a, b, inventory) : [];
+  });
+  if (all.length === 0) return { found: 0, missed: ["none could be built: no two nodes with an address and a pod range of one family"] };
   const classifier = new Classifier(inventory, new WireGuardProof(crypto, { known: (x) => inventory.owner(x).kind !== "other" }));
   const missed: string[] = [];
-  const all = leaks(a, b, inventory);
   for (const [name, data, want] of all) {
     const found = classifier.classify(data, LINK_ETHERNET, { time: undefined, tap: "control" });
     if (found.class !== want || !FINDINGS.has(found.class)) missed.push(name);
@@ -37,6 +40,10 @@ export function control(crypto: Crypto, inventory: Inventory): { found: number; 
 
 function leaks(a: End, b: End, inventory: Inventory): [string, Uint8Array, PacketClass][] {
   const type = a.pod.length === 4 ? IPV4 : IPV6;
+  const named = ([name, ...rest]: [string, Uint8Array, PacketClass]): [string, Uint8Array, PacketClass] => [
+    `${name}, IPv${type === IPV4 ? 4 : 6}`,
+    ...rest,
+  ];
   const pods = ip({ src: a.pod, dst: b.pod, protocol: 17 }, udp(a.pod, b.pod, 40_404, 40_404, utf8("control control control")));
   const outer = (protocol: number, payload: Uint8Array): Uint8Array =>
     frame(a.address.length === 4 ? IPV4 : IPV6, ip({ src: a.address, dst: b.address, protocol }, payload));
@@ -45,7 +52,7 @@ function leaks(a: End, b: End, inventory: Inventory): [string, Uint8Array, Packe
   const data = Uint8Array.of(4, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0);
   const later = ip({ src: a.pod, dst: b.pod, protocol: 17, fragmentOffset: 1480, id: 9 }, new Uint8Array(40));
   const error = a.address.length === 4 ? { protocol: 1, type: 3 } : { protocol: 58, type: 1 };
-  return [
+  const all: [string, Uint8Array, PacketClass][] = [
     ["native", frame(type, pods), "POD_TO_POD"],
     ["VLAN", frame(0x8100, vlan(7, type, pods)), "POD_TO_POD"],
     ["QinQ", frame(0x88a8, vlan(7, 0x8100, vlan(9, type, pods))), "POD_TO_POD"],
@@ -60,30 +67,41 @@ function leaks(a: End, b: End, inventory: Inventory): [string, Uint8Array, Packe
     ["text on WireGuard's port", toPort(port, utf8("GET / HTTP/1.1\r\nHost: control\r\n\r\n")), "WG_PORT_ABUSE"],
     ["a data message that is not encrypted", toPort(port, concat(data, nullCipher(a, b))), "WG_PORT_ABUSE"],
   ];
+  // A node answers a packet with an address of the packet's own family.
+  return all.filter(([, , c]) => c !== "ICMP_QUOTE" || a.address.length === a.pod.length).map(named);
 }
 
 /** An inner packet as it is, padded to 16, and a place for the tag. */
 function nullCipher(a: End, b: End): Uint8Array {
-  const inner =
-    a.pod.length === 4 ? ipv4({ src: a.pod, dst: b.pod, protocol: 17 }, udp(a.pod, b.pod, 1, 2, new Uint8Array(36))) : new Uint8Array(512);
-  return concat(inner, new Uint8Array(16));
+  const payload = new Uint8Array(a.pod.length === 4 ? 36 : 32);
+  return concat(ip({ src: a.pod, dst: b.pod, protocol: 17 }, udp(a.pod, b.pod, 1, 2, payload)), new Uint8Array(16));
 }
 
-/** Two nodes, each with an address and a pod's address in its ranges. */
-function ends(inventory: Inventory): End[] {
-  const found: End[] = [];
+/** Two nodes, each with a pod's address of the family (4 or 16 bytes) in its ranges; fewer when there are none. */
+export function podEnds(inventory: Inventory, family: number): PodEnd[] {
+  const found: PodEnd[] = [];
   for (const node of inventory.nodes) {
-    for (const family of [4, 16]) {
-      const address = node.addresses.find((x) => x.length === family);
-      const range = node.podCidrs.find((c) => c.ip.length === family);
-      if (!address || !range || (found[0] && found[0].address.length !== family)) continue;
+    for (const range of node.podCidrs) {
+      if (range.ip.length !== family) continue;
       // An address of the range that is a pod's or nobody's, not the node's own.
       const pod = [1, 2, 3, 0].map((n) => addToIp(range.ip, range.prefix >= 8 * family ? 0 : n)).find((x) => inventory.owner(x).kind === "pod");
-      if (!pod) continue;
-      found.push({ node, address, pod });
-      break;
+      if (pod) found.push({ node, pod });
+      if (pod) break;
     }
     if (found.length === 2) break;
   }
   return found;
+}
+
+/** With the nodes' own addresses, of a family that both have. */
+function ends(of: readonly PodEnd[]): End[] {
+  const [a, b] = of;
+  const address = a?.node.addresses.find((x) => b?.node.addresses.some((y) => y.length === x.length));
+  const other = address && b?.node.addresses.find((y) => y.length === address.length);
+  return a && b && address && other
+    ? [
+        { ...a, address },
+        { ...b, address: other },
+      ]
+    : [];
 }

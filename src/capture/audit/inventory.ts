@@ -32,6 +32,10 @@ export type InventoryCanary = {
   /** Where the markers were seen inside the nodes: pods' links and tunnel devices. */
   controls: { what: string; seen: number; needed: boolean }[];
   remarks?: string[];
+  /** The control that went past the tunnel on purpose: hex of the IP packets, and the wires ("node/link") by which they were sent. */
+  bypass?: { packets: string[]; wires: string[] };
+  /** Paths that this cluster does not have, or that no canary was sent over: in words. */
+  notProbed?: string[];
 };
 /** The inventory as JSON: nodes, pods, ranges, keys. */
 export type InventoryDocument = {

@@ -2,7 +2,7 @@
 // whoever asks, if it only could not be checked; what was seen not to hold cannot.
 import type { Inventory } from "./inventory.ts";
 import type { LinkObservation, NodeObservation } from "./observed.ts";
-import { MIN_SNAPLEN, type Sources } from "./sources.ts";
+import { MIN_SNAPLEN, type Sources, type Volume } from "./sources.ts";
 import type { Skew } from "./skew.ts";
 import { type Precondition, type PreconditionId, PRECONDITIONS } from "./types.ts";
 
@@ -24,6 +24,8 @@ export type Facts = {
   readonly unknown: ReadonlyMap<string, number>;
   /** Packets between nodes that only a NAT table can clear. */
   readonly nodeToNode: number;
+  /** Addresses of nobody that packets left a node with, "ADDRESS from NODE", with how many there were. */
+  readonly strangers: ReadonlyMap<string, number>;
   readonly first: bigint | undefined;
   readonly last: bigint | undefined;
   /** Built leaks that the detector found, and those that it did not. */
@@ -64,8 +66,16 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     const inside = inventory.observed.nodes.flatMap((o) => o.links.filter((l) => l.role === "inside").map((l) => `${l.name} (${l.why ?? "inside"})`));
     return ok(`${said.join(", ")}${inside.length > 0 ? `; left out: ${few(new Set(inside), 6)}` : ""}`);
   },
-  P2({ sources, unfiltered, frames }) {
+  P2({ inventory, sources, unfiltered, frames }) {
     if (sources.filters.size > 0) return broken(`a filter was applied: ${few(sources.filters)}`);
+    const wires = capturedWires(inventory, sources);
+    const sent = new Set(inventory.canary?.bypass?.wires);
+    const lost = wires.filter((w) => sent.has(w.name) && !w.volume?.controls).map((w) => w.name);
+    if (lost.length > 0) return broken(`the plain packet of pods that the audit itself sent was not captured, or not recognised, on ${few(lost)}`);
+    if (wires.length > 0 && wires.every((w) => sent.has(w.name)))
+      return ok(
+        `none is recorded, and the plain packet of pods that the audit itself sent by each wire is there (${wires.length} of ${wires.length})`,
+      );
     if (frames > 0 && !unfiltered) return broken("there is nothing but WireGuard in the capture: it looks filtered, and a filter hides what leaks");
     return ok("none is recorded, and there are packets of other kinds");
   },
@@ -87,7 +97,7 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     if (sources.blind.size > 0) return broken(`${few(sources.blind)}: what leaves the node cannot be told from what is meant to be plain`);
     return ok(few(sources.names, 8) || "no packets");
   },
-  P6({ inventory, sources, nodeToNode, first, last }) {
+  P6({ inventory, sources, nodeToNode, strangers, first, last }) {
     const { nodes } = inventory;
     if (nodes.length < 2) return broken(`${nodes.length} nodes are known`);
     const bare = nodes.filter((n) => n.addresses.length === 0);
@@ -99,6 +109,10 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     const blind = [...sources.nodes].filter((n) => !inventory.nat.covers(n));
     if (nodeToNode > 0 && (blind.length > 0 || sources.nodes.size === 0))
       return unknown(`${nodeToNode} packets between nodes may be pods', translated: no NAT table of ${blind.join(", ") || "any node"}`);
+    if (strangers.size > 0)
+      return unknown(
+        `packets left with addresses that are nobody's here, and may be pods': ${few([...strangers].map(([who, n]) => `${who} (${n})`))}`,
+      );
     const keys = nodes.filter((n) => n.publicKeys.length > 0).length;
     return ok(
       `${nodes.length} nodes (${keys} with a key), ${inventory.pods} pods, ${inventory.services} services, NAT tables of ${inventory.nat.nodes} nodes with ${inventory.nat.translated} translated flows`,
@@ -153,7 +167,8 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     const { canary } = inventory;
     if (!canary) return unknown(`no canary is known of; ${fired}`);
     const silent = canary.paths.filter((p) => p.received === 0);
-    if (canary.paths.length === 0) return broken(`no canary was sent${canary.remarks?.length ? `: ${few(canary.remarks)}` : ""}`);
+    if (canary.paths.length === 0)
+      return broken(`no canary was sent: ${few([...(canary.remarks ?? []), ...(canary.notProbed ?? [])]) || "nobody was told to"}`);
     if (silent.length > 0) return broken(`nothing arrived by ${few(silent.map((p) => `${p.path} ${p.from} to ${p.to}`))}`);
     const unseen = canary.controls.filter((c) => c.needed && c.seen === 0);
     if (unseen.length > 0) return broken(`the marker was not seen where it must be: ${few(unseen.map((c) => c.what))}`);
@@ -164,6 +179,12 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
   },
 };
 
+/** The wires of captured nodes. */
+const capturedWires = (inventory: Inventory, sources: Sources): { name: string; volume: Volume | undefined }[] =>
+  [...sources.nodes].flatMap((node) => {
+    const wires = wiresOf(inventory.observed.of(node) ?? { node, from: 0, to: 0, links: [] });
+    return wires.map((l) => ({ name: `${node}/${l.name}`, volume: sources.of(node, l, wires.length) }));
+  });
 const wiresOf = (o: NodeObservation): LinkObservation[] => o.links.filter((l) => l.role === "wire");
 const ns = (seconds: number): bigint => BigInt(Math.round(seconds * 1e3)) * 1_000_000n;
 

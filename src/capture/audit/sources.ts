@@ -21,6 +21,8 @@ export type Volume = {
   /** With super-packets counted as what the network card makes of them. */
   mostPackets: number;
   mostBytes: number;
+  /** Packets that the audit itself sent by it in the clear, which were found to be what they are. */
+  controls: number;
   first: bigint | undefined;
   last: bigint | undefined;
 };
@@ -57,12 +59,12 @@ export class Sources {
     if (source.link !== undefined) this.#volume(source.node, source.link);
   }
 
-  /** Takes note of a packet. "inside": it is plain by design and is not to be judged. */
-  add(packet: CapturedPacket, source: Source, layers: readonly Layer[]): "wire" | "inside" {
+  /** Takes note of a packet: what there was of its link. undefined: it is plain by design and is not to be judged. */
+  add(packet: CapturedPacket, source: Source, layers: readonly Layer[]): Volume | undefined {
     if (!this.names.has(source.name)) this.announce(source);
     const cooked = layers[0]?.kind === "cooked" ? layers[0] : undefined;
     const link = this.#linkOf(packet, source, cooked?.ifindex);
-    if (link?.role === "inside") return "inside";
+    if (link?.role === "inside") return undefined;
     const i = packet.iface;
     if (i.link === LINK_SLL) this.blind.add(`${source.name}: ${linkName(i.link)} does not tell interfaces`);
     else if (i.link === LINK_SLL2 && !link) this.blind.add(`${source.name}: which link has index ${cooked?.ifindex ?? "?"} is not known`);
@@ -75,7 +77,7 @@ export class Sources {
     const udp = layers.find((l) => l.kind === "udp");
     const volume = this.#volume(source.node, link?.name ?? source.link ?? i.name ?? "");
     count(packet, volume, link?.mtu ?? ETHERNET_MTU, udp ? udp.at + udp.length : HEADERS);
-    return "wire";
+    return volume;
   }
 
   #linkOf(packet: CapturedPacket, source: Source, ifindex: number | undefined): LinkObservation | undefined {
@@ -91,7 +93,7 @@ export class Sources {
   #volume(node: string | undefined, link: string): Volume {
     const key = `${node ?? ""} ${link}`;
     let v = this.volumes.get(key);
-    if (!v) this.volumes.set(key, (v = { packets: 0, bytes: 0, mostPackets: 0, mostBytes: 0, first: undefined, last: undefined }));
+    if (!v) this.volumes.set(key, (v = { packets: 0, bytes: 0, mostPackets: 0, mostBytes: 0, controls: 0, first: undefined, last: undefined }));
     return v;
   }
 

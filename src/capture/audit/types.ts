@@ -19,6 +19,8 @@ export type PacketClass =
   | "OVERLAY_CONTROL"
   | "LINK_CONTROL"
   | "CONTROL"
+  /** The audit's own: a pods' packet in the clear that it sent by a wire on purpose. */
+  | "AUDIT_CONTROL"
   | "OTHER_NODE"
   | "ENCRYPTED_OTHER"
   /** Neither end is the cluster's. */

@@ -168,7 +168,9 @@ export class WireGuardProof {
     let c = this.counters.get(id);
     if (!c) {
       if (this.counters.size >= MAX_INDEXES) return;
-      const start = { first: counter, lowest: counter, highest: counter, messages: 0, bytes: 0, backwards: 0, since: seen.time };
+      // A session whose beginning was seen counts from 0.
+      const lowest = this.#isProven(m.receiver, dst) ? 0n : counter;
+      const start = { first: counter, lowest, highest: counter, messages: 0, bytes: 0, backwards: 0, since: seen.time };
       c = { receiver: m.receiver, from: src.name, to: dst.name, tap: seen.tap, ...start };
       this.counters.set(id, c);
     }

@@ -48,11 +48,13 @@ const received = {}, sent = {}, refused = {}, errors = {};
 const kind = (address) => (address.includes(":") ? "udp6" : "udp4");
 const sockets = {};
 let open = 0;
+const opened = () => { if (++open === o.addresses.length) process.stdout.write("ready\\n"); };
 for (const address of o.addresses) {
   const s = createSocket(kind(address));
   s.on("message", (m, from) => { if (markers.some((x) => m.includes(x))) received[from.address] = (received[from.address] || 0) + 1; });
-  s.on("error", (e) => { errors[e.message] = 1; });
-  s.bind(o.port, address, () => { if (++open === o.addresses.length) process.stdout.write("ready\\n"); });
+  let bound = false;
+  s.on("error", (e) => { errors[e.message] = 1; if (!bound) opened(); });
+  s.bind(o.port, address, () => { bound = true; opened(); });
   if (!o.unbound) sockets[kind(address)] = s;
 }
 for (const t of o.targets) sockets[kind(t.address)] = sockets[kind(t.address)] || createSocket(kind(t.address)).on("error", (e) => { errors[e.message] = 1; });
@@ -85,6 +87,8 @@ process.stdin.once("data", round);
 process.stdin.once("end", () => { process.stdout.write(JSON.stringify({ sent, received, refused, errors: Object.keys(errors) }) + "\\n", () => process.exit(0)); });
 `;
 
+const isV6 = (address: string): boolean => address.includes(":");
+
 type Said = { sent: Record<string, number>; received: Record<string, number>; refused: Record<string, number>; errors: string[] };
 
 /** Everybody sends to his targets at once. */
@@ -109,7 +113,9 @@ export async function sendCanaries(members: readonly Member[]): Promise<{ paths:
     for (const [k, t] of m.targets.entries()) {
       const there = said[members.findIndex((x) => x.addresses.includes(t.address))];
       const heard =
-        there === undefined || typeof there === "string" ? 0 : (m.seenAs ?? m.addresses).reduce((n, a) => n + (there.received[a] ?? 0), 0);
+        there === undefined || typeof there === "string"
+          ? 0
+          : (m.seenAs ?? m.addresses).filter((a) => isV6(a) === isV6(t.address)).reduce((n, a) => n + (there.received[a] ?? 0), 0);
       const sent = mine.sent[k] ?? 0;
       paths.push({ path: t.path, from: m.name, to: t.name, sent, received: t.listens ? heard : (mine.refused[k] ?? 0) });
       if (t.listens && t.closed) paths.push({ path: `${t.path}, closed port`, from: m.name, to: t.name, sent: 3, received: mine.refused[k] ?? 0 });

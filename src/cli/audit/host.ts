@@ -56,7 +56,12 @@ export async function recordHost(options: HostOptions): Promise<Recorded> {
       members,
       senders: (link ?? []).map((l) => ({ node, link: l, what: `${l} of ${node}` })),
       handshakes: freshHandshakes,
-      remarks: targets.length === 0 ? ["no canary was sent: --canary ADDRESS names addresses of others to send to"] : [],
+      notProbed: [
+        ...(["IPv4", "IPv6"] as const)
+          .filter((family) => !options.canary.some((a) => a.includes(":") === (family === "IPv6")))
+          .map((family) => `${family}: --canary names no address of that family to send to`),
+        "services (ClusterIP, NodePort, LoadBalancer): --canary takes addresses of pods",
+      ],
     },
     options,
   );

@@ -1,8 +1,9 @@
 // The report as one page that needs nothing else: no script, no request, readable in the dark, on paper and on a telephone. Everything that came from a
 // capture or an inventory is escaped.
 import { many } from "../../base/text.ts";
-import type { AuditReport, ReportCause } from "../../capture/audit/report.ts";
-import { canaryLines, flowLine, PAIR_HEAD, pairRow, percent, secondsOf } from "./text.ts";
+import type { AuditReport, ReportCause, ReportFlow } from "../../capture/audit/report.ts";
+import { formatClock } from "../../capture/moment.ts";
+import { canaryLines, flowLine, flowNotes, PAIR_HEAD, pairRow, percent, secondsOf } from "./text.ts";
 
 /** UTC, with milliseconds. */
 const time = (t: bigint | undefined): string =>
@@ -27,6 +28,8 @@ const html = (parts: TemplateStringsArray, ...values: Value[]): Html => ({
   markup: parts.map((p, i) => p + (i < values.length ? render(values[i]) : "")).join(""),
 });
 
+const clock = (t: bigint | undefined): Html => html`<span class="whole">${t === undefined ? "not known" : formatClock(t)}</span>`;
+
 const STYLE: Html = {
   markup: `
 :root{color-scheme:light dark;--ink:#1b1b1f;--soft:#5c5c66;--paper:#fff;--card:#f5f5f7;--line:#d9d9e0;--good:#0a6b2e;--bad:#b3141d;--doubt:#8a5a00}
@@ -36,10 +39,10 @@ h1{font-size:1.3rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .6rem}p{margin:.
 .verdict{border:1px solid var(--line);border-left:.5rem solid;border-radius:.4rem;background:var(--card);padding:.9rem 1.1rem;margin:1rem 0}
 .verdict b{font-size:1.5rem;letter-spacing:.03em}.PASS{border-left-color:var(--good)}.PASS b,.ok{color:var(--good)}.FAIL{border-left-color:var(--bad)}.FAIL b,.missing,.high{color:var(--bad)}.INCONCLUSIVE{border-left-color:var(--doubt)}.INCONCLUSIVE b,.trusted,.medium{color:var(--doubt)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem}.figures div{background:var(--card);border:1px solid var(--line);border-radius:.4rem;padding:.6rem .8rem}.figures strong{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:600;white-space:nowrap}td{overflow-wrap:anywhere}td.n{white-space:nowrap}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:600;white-space:nowrap}td{overflow-wrap:anywhere}td.n{white-space:nowrap}td{font-variant-numeric:tabular-nums}article table{margin-top:.5rem}article tr:last-child td{border-bottom:0}a{color:inherit}.whole{white-space:nowrap}.wide{display:block;min-width:13rem}
 article{border:1px solid var(--line);border-radius:.4rem;padding:.7rem 1rem;margin:.8rem 0}article h3{margin:0;font-size:1rem;font-family:ui-monospace,monospace}ul{margin:.4rem 0;padding-left:1.2rem}li{margin:.25rem 0;overflow-wrap:anywhere}code{font:.88em ui-monospace,monospace;background:var(--card);padding:.05rem .25rem;border-radius:.2rem;overflow-wrap:anywhere}
-@media(max-width:40rem){.needs tr{display:grid;grid-template-columns:2.2rem 1fr;border-bottom:1px solid var(--line)}.needs td{border:0;padding-bottom:0}.needs td:nth-child(n+3){grid-column:2}}
-@media print{body{max-width:none;padding:0;font-size:10pt}article,.verdict,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
+@media(max-width:40rem){.needs tr{display:grid;grid-template-columns:2.2rem 1fr;border-bottom:1px solid var(--line)}.needs td{border:0;padding-bottom:0}.needs td:nth-child(n+3){grid-column:2}.needs thead{display:none}}
+@media print{body{max-width:none;padding:0;font-size:10pt}.verdict,.figures div,tr{break-inside:avoid}thead{display:table-header-group}h3{break-after:avoid}h2{break-after:avoid}.scroll{overflow:visible}}
 `,
 };
 
@@ -84,9 +87,19 @@ export function reportHtml(r: AuditReport): string {
           </div>
           <div><strong>${r.exposed.flows}</strong>exposed flows<br /><span class="soft">in ${many(r.exposed.seconds, "second")}</span></div>
         </div>
+        ${
+          r.causes.length > 0
+            ? html`<h2>Found in the clear</h2>
+                ${r.causes.length > 1 ? causesHtml(r.causes) : undefined} ${r.causes.map(causeHtml)}`
+            : undefined
+        }
+        ${r.more > 0 ? html`<p>And ${many(r.more, "packet")} of flows beyond those that are listed.</p>` : undefined}
         <h2>What a proof needs</h2>
         <div class="scroll">
           <table class="needs">
+            <thead>
+              ${cells(["", "state", "what must hold", "evidence"], "th")}
+            </thead>
             <tbody>
               ${r.preconditions.map(
                 (p) =>
@@ -107,39 +120,12 @@ export function reportHtml(r: AuditReport): string {
             </tbody>
           </table>
         </div>
-        ${
-          r.causes.length > 0
-            ? html`<h2>Found in the clear</h2>
-                ${r.causes.map(causeHtml)}`
-            : undefined
-        }
-        ${r.more > 0 ? html`<p>And ${many(r.more, "packet")} of flows beyond those that are listed.</p>` : undefined}
         <h2>Pairs of nodes</h2>
-        <div class="scroll">
-          <table>
-            <thead>
-              <tr>
-                ${PAIR_HEAD.map((h) => html`<th>${h.toLowerCase()}</th>`)}
-              </tr>
-            </thead>
-            <tbody>
-              ${r.pairs.map(
-                (p) =>
-                  html`<tr>
-                    ${pairRow(p).map((c) => html`<td>${c}</td>`)}
-                  </tr>`,
-              )}
-            </tbody>
-          </table>
-        </div>
-        ${
-          r.canary
-            ? html`<h2>Canary</h2>
-                <ul>
-                  ${canaryLines(r.canary).map((l) => html`<li>${l.trim()}</li>`)}${r.canary.controls.map((c) => html`<li>${c.what}: ${many(c.seen, "marked packet")} seen${c.needed ? "" : " (not needed)"}</li>`)}
-                </ul>`
-            : undefined
-        }
+        ${tableHtml(
+          PAIR_HEAD.map((h) => h.toLowerCase()),
+          r.pairs.map((p) => cells(pairRow(p))),
+        )}
+        ${r.canary ? canaryHtml(r.canary) : undefined}
         ${
           r.allowed.length > 0
             ? html`<h2>Plain by policy</h2>
@@ -150,43 +136,17 @@ export function reportHtml(r: AuditReport): string {
             : undefined
         }
         <h2>Frames by class</h2>
-        <div class="scroll">
-          <table>
-            <tbody>
-              ${r.classes.map(
-                ([name, n]) =>
-                  html`<tr>
-                    <td>${name}</td>
-                    <td>${n}</td>
-                  </tr>`,
-              )}
-            </tbody>
-          </table>
-        </div>
+        ${tableHtml(
+          ["class", "frames"],
+          r.classes.map(([name, n]) => cells([name, n])),
+        )}
         ${
           r.ciphertext.length > 0
             ? html`<h2>Ciphertext</h2>
-                <div class="scroll">
-                  <table>
-                    <thead>
-                      <tr>
-                        <th>direction</th>
-                        <th>chi-square (255 ± 45)</th>
-                        <th>bytes looked at</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      ${r.ciphertext.map(
-                        (c) =>
-                          html`<tr>
-                            <td>${c.way}</td>
-                            <td>${c.chiSquare.toFixed(0)}</td>
-                            <td>${c.bytes}</td>
-                          </tr>`,
-                      )}
-                    </tbody>
-                  </table>
-                </div>`
+                ${tableHtml(
+                  ["direction", "chi-square (255 ± 45)", "bytes looked at"],
+                  r.ciphertext.map((c) => cells([c.way, c.chiSquare.toFixed(0), c.bytes])),
+                )}`
             : undefined
         }
         ${
@@ -203,19 +163,61 @@ export function reportHtml(r: AuditReport): string {
   return page.markup.replace(/\n\s+/g, "\n");
 }
 
+const canaryHtml = (c: NonNullable<AuditReport["canary"]>): Html => {
+  const lines = canaryLines(c).map((l) => l.trim());
+  return html`<h2>Canary</h2>
+    <p>${lines[0]}.</p>
+    <ul>
+      ${lines.slice(1).map((l) => html`<li>${l}</li>`)}
+    </ul>
+    ${tableHtml(
+      ["inner link", "marked packets seen", "needed"],
+      c.controls.map((x) => cells([x.what, x.seen, x.needed ? "yes" : "no"])),
+    )}`;
+};
+
+const cells = (row: readonly Value[], tag: "td" | "th" = "td"): Html => ({
+  markup: `<tr>${row.map((v) => `<${tag}${typeof v === "number" ? ' class="n"' : ""}>${render(v)}</${tag}>`).join("")}</tr>`,
+});
+const tableHtml = (head: readonly string[], rows: readonly Html[]): Html =>
+  html`<div class="scroll">
+    <table>
+      <thead>
+        ${cells(head, "th")}
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
+
+/** Of several causes, what each one amounts to. */
+const causesHtml = (causes: readonly ReportCause[]): Html =>
+  tableHtml(
+    ["cause", "flows", "packets", "bytes", "first", "last"],
+    causes.map((c) => cells([html`<a class="whole" href="#${c.cause}">${c.cause}</a>`, c.flows, c.packets, c.bytes, clock(c.first), clock(c.last)])),
+  );
+
 const causeHtml = (c: ReportCause): Html =>
-  html`<article>
+  html`<article id="${c.cause}">
     <h3>${c.cause}</h3>
     <p>${many(c.packets, "packet")}, ${c.bytes} bytes, ${many(c.flows, "flow")}, ${time(c.first)} to ${time(c.last)}</p>
     <p><strong>What to do:</strong> ${c.remedy}</p>
-    <ul>
-      ${c.flowList.slice(0, FLOWS).map(
-        (f) =>
-          html`<li>
-            <span class="${f.severity}">${f.severity}</span>
-            ${flowLine(f)}${f.sample === undefined ? undefined : html`<br /><code>${f.sample}</code>`}
-          </li>`,
-      )}
-    </ul>
+    ${tableHtml(["severity", "nodes", "flow", "packets", "bytes", "first seen", "frames"], c.flowList.slice(0, FLOWS).map(flowRow))}
     ${c.flowList.length > FLOWS ? html`<p>and ${c.flowList.length - FLOWS} more flows</p>` : undefined}
   </article>`;
+
+function flowRow(f: ReportFlow): Html {
+  const notes = [...flowNotes(f), ...(f.class === "POD_TO_POD" ? [] : [f.class])];
+  const source = f.frames[0]?.source;
+  return cells([
+    html`<span class="${f.severity}">${f.severity}</span>`,
+    f.from !== undefined && f.to !== undefined ? `${f.from} → ${f.to}` : "not known",
+    html`<span class="wide">${f.text}</span
+      >${notes.length > 0 ? html`<span class="soft">${notes.join("; ")}</span>` : undefined}${f.sample === undefined ? undefined : html`<br /><code>${f.sample}</code>`}`,
+    f.packets,
+    f.bytes,
+    clock(f.first),
+    source === undefined ? "" : html`${f.frames.map((x) => x.frame).join(", ")}<br /><span class="soft">of ${source}</span>`,
+  ]);
+}

@@ -9,6 +9,7 @@ import { holds } from "../../capture/audit/marker.ts";
 import type { LinkObservation } from "../../capture/audit/observed.ts";
 import { makeScratch } from "../../lab/scratch.ts";
 import { readEvents } from "../captures/file.ts";
+import { sendBypass } from "./bypass.ts";
 import { CANARY_FILTER, type Member, sendCanaries } from "./canary.ts";
 import type { Watcher } from "./observe.ts";
 import type { Input } from "./run.ts";
@@ -32,7 +33,8 @@ export type LiveSubject = {
   readonly senders: readonly { readonly node: string; readonly link: string; readonly what: string }[];
   /** Asks for new sessions, changing nothing else. */
   readonly handshakes: () => Promise<void>;
-  readonly remarks: readonly string[];
+  /** Paths that there are none of, or that no canary is sent over: in words. */
+  readonly notProbed: readonly string[];
 };
 /** What was recorded; `forget` removes the files, where they were not to be kept. */
 export type Recorded = {
@@ -59,10 +61,12 @@ export async function live(subject: LiveSubject, options: LiveOptions): Promise<
       .filter((t) => t.links.length > 0);
     const controls = controlsOf(subject, links);
     options.say(`Capturing on ${wires.flatMap((w) => w.links.map((l) => `${w.place.node}/${l}`)).join(", ")} …`);
+    const bypassed: Awaited<ReturnType<typeof sendBypass>> = { bypass: { packets: [], wires: [] }, remarks: [] };
     let sent: Awaited<ReturnType<typeof sendCanaries>> = { paths: [], remarks: [] };
     const captures = await captureWires(directory, [...wires, ...controls.map((c) => c.tapping)], async () => {
       const until = Date.now() + options.duration * 1000;
       await Promise.all(subject.watchers.map((w) => w.captured()));
+      Object.assign(bypassed, await sendBypass(subject.document, wires));
       await subject.handshakes();
       sent = await sendCanaries(subject.members);
       while (Date.now() < until) {
@@ -83,7 +87,9 @@ export async function live(subject: LiveSubject, options: LiveOptions): Promise<
         nodeMarker: subject.nodeMarker.toString("hex"),
         paths: sent.paths,
         controls: await seen(captures, controls, [subject.marker, subject.nodeMarker]),
-        remarks: [...sent.remarks, ...subject.remarks],
+        remarks: [...sent.remarks, ...bypassed.remarks],
+        bypass: bypassed.bypass,
+        notProbed: [...subject.notProbed],
       },
     };
     if (options.save !== undefined)

@@ -58,14 +58,16 @@ export function reportLines(r: AuditReport): string[] {
 const span = (c: { first: bigint | undefined; last: bigint | undefined }): string =>
   c.first === undefined || c.last === undefined ? "at an unknown time" : `${formatClock(c.first)} to ${formatClock(c.last)}`;
 
+export const flowNotes = (f: ReportFlow): string[] => [
+  ...f.notes,
+  ...(f.fragments > 0 ? [`${f.fragments} of them later fragments`] : []),
+  ...(f.confirmed > 0 ? [`the receiver's capture has ${f.confirmed}`] : []),
+];
+
 export function flowLine(f: ReportFlow): string {
   const kind = f.class === "POD_TO_POD" ? "" : `${f.class} `;
   const ends = f.from !== undefined && f.to !== undefined ? `${f.from} → ${f.to}: ` : "";
-  const notes = [
-    ...f.notes,
-    ...(f.fragments > 0 ? [`${f.fragments} of them later fragments`] : []),
-    ...(f.confirmed > 0 ? [`the receiver's capture has ${f.confirmed}`] : []),
-  ];
+  const notes = flowNotes(f);
   const frames = f.frames.length > 0 ? `, for example frame ${f.frames.map((x) => x.frame).join(", ")} of ${f.frames[0]!.source}` : "";
   return `${ends}${kind}${f.text}: ${many(f.packets, "packet")}, ${f.bytes} B${frames}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }
@@ -99,6 +101,7 @@ export function canaryLines(c: NonNullable<AuditReport["canary"]>): string[] {
         `  ${path}: ${many(t.paths, "path")}, ${t.sent} sent, ${t.received} arrived or answered${t.silent > 0 ? `, ${t.silent} silent` : ""}`,
     ),
     ...(c.nodesReadable > 0 ? [`  the marker between pods and nodes was readable in ${many(c.nodesReadable, "frame")}`] : []),
+    ...(c.notProbed ?? []).map((x) => `  not probed: ${x}`),
     ...(c.remarks ?? []).slice(0, 5).map((x) => `  ${x}`),
   ];
 }

@@ -5,7 +5,7 @@ import { many } from "../../base/text.ts";
 import { type Alarm, alarmsOf } from "../../capture/alarms.ts";
 import { initiatorOf, type PeerEnd, type PeerPair, peerPairs, stood } from "../../capture/peers.ts";
 import type { Secrets } from "../../capture/secrets.ts";
-import { clockSkew, distinct, distinctKeepalives, missing, roundTrip, type Roaming } from "../../capture/session.ts";
+import { clockSkew, distinct, missing, roundTrip, type Roaming } from "../../capture/session.ts";
 import { columns, seconds, span } from "./columns.ts";
 import { nameOf } from "./sessions.ts";
 import type { Statistics } from "./statistics.ts";
@@ -28,7 +28,7 @@ function sentBy(pair: PeerPair, end: 0 | 1): Sent {
     const c = s.counts[isInitiator ? "toResponder" : "toInitiator"];
     sum.packets += distinct(c);
     sum.bytes += c.bytes;
-    sum.keepalives += distinctKeepalives(c);
+    sum.keepalives += c.keepalives;
     sum.lost += missing(c);
     if (isInitiator) skew = clockSkew(s) ?? skew;
   }
