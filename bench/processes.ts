@@ -27,6 +27,8 @@ export function switches(pids: readonly number[]): number {
 
 /** Resident memory, MiB. */
 export const residentMb = (pid: number): number => status(`/proc/${pid}`, "VmRSS") / 1024;
+/** Of the resident memory what is this process's alone: no pages of files, which all processes of a program share. MiB. */
+export const privateMb = (pid: number): number => status(`/proc/${pid}`, "RssAnon") / 1024;
 /** The most that was resident since the start, or since forgetPeak(). MiB. */
 export const peakMb = (pid: number): number => status(`/proc/${pid}`, "VmHWM") / 1024;
 export const forgetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, "5");

@@ -40,6 +40,9 @@ export type AnalysisOptions = {
 /** The events of a capture in runs, as a reader yields them, from the beginning at every call. */
 export type Source = () => AsyncIterable<readonly CaptureEvent[]>;
 
+/** What survey() works with: its opener is made when there is something to open. */
+export type SurveyOptions = Omit<AnalysisOptions, "opener"> & { readonly opener?: () => Promise<BatchOpener> };
+
 export type { EachPacket } from "./tracker.ts";
 
 /** The passes over a capture: two, or one where that does. Throws what the source throws. */
@@ -56,14 +59,16 @@ export async function analyse(source: Source, options: AnalysisOptions, each?: E
  * data, as they do in most captures. Where something stood behind what it would have opened, or what it belongs to, the passes begin anew.
  * `data: "count"` says that no key is known beforehand. The callback is given packets only where there are keys.
  */
-export async function survey(source: Source, options: AnalysisOptions, each?: EachPacket): Promise<Analysis> {
-  if (!each || options.data === "count") {
-    const analysis = new Analysis(options);
+export async function survey(source: Source, { opener, ...options }: SurveyOptions, each?: EachPacket): Promise<Analysis> {
+  const counts = options.data === "count";
+  const opening = async (): Promise<AnalysisOptions> => ({ ...options, data: "open", ...(opener ? { opener: await opener() } : {}) });
+  if (!each || counts) {
+    const analysis = new Analysis(counts ? options : await opening());
     for await (const events of source()) analysis.open(events);
     analysis.end();
     if (analysis.isInOrder) return analysis;
   }
-  return analyse(source, { ...options, data: "open" }, each);
+  return analyse(source, await opening(), each);
 }
 
 /** Handshake messages that the first pass keeps: two of each session. What comes after them is met in the second pass, in its turn. */

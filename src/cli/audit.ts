@@ -18,7 +18,7 @@ import { reportLines } from "./audit/text.ts";
 import type { KeyLog } from "../capture/keylog.ts";
 import { readKeys } from "./captures/keys.ts";
 import { wantsJson } from "./captures/file.ts";
-import { printable } from "./captures/lines.ts";
+import { printable } from "./captures/printable.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
 type Options = {

@@ -4,17 +4,16 @@ import { TortieError } from "../base/errors.ts";
 import { type Analysis, type EachPacket, type Source, survey } from "../capture/analysis.ts";
 import { keyLogFor } from "../capture/embed.ts";
 import type { Facts } from "../capture/facts.ts";
-import { InnerWriter, Rewriter } from "../capture/rewrite.ts";
-import { linesOf } from "../capture/summary.ts";
-import type { TrackedPacket } from "../capture/tracked.ts";
-import { batchOpener } from "../crypto/batchopener.ts";
+import type { BatchOpener } from "../capture/opener.ts";
+import type { WipedOpener } from "../crypto/batchopener.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { readEvents, remarks, wantsJson } from "./captures/file.ts";
 import { namesFrom, readKeys } from "./captures/keys.ts";
-import { packetLine, printable } from "./captures/lines.ts";
+import { keepHeapSmall } from "./captures/heap.ts";
 import { OutputFile, refuseSame } from "./captures/output.ts";
 import { OutputFiles } from "./captures/outputs.ts";
 import { paced } from "./captures/paced.ts";
+import { printable } from "./captures/printable.ts";
 import { problemsOf, resultJson, resultLines, totalsOf } from "./captures/report.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 
@@ -66,6 +65,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function decrypt(path: string, options: Options): Promise<number> {
+  keepHeapSmall();
   const json = wantsJson(options.output);
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
   const chosen = [options.inner, options.stripSecrets, options.sessionKeys].filter(Boolean).length;
@@ -80,8 +80,11 @@ async function decrypt(path: string, options: Options): Promise<number> {
   if (options.write !== undefined) process.stdout.removeAllListeners("error").on("error", () => {});
   const list = !json && !options.quiet;
   const inner = options.inner ? new OutputFile(options.write!) : undefined;
-  const writer = inner && new InnerWriter(inner.write);
-  const opener = batchOpener();
+  // What this call has no use for is not loaded: it would stay resident.
+  const writer = inner && new (await import("../capture/rewrite.ts")).InnerWriter(inner.write);
+  const { innerLines } = list ? await import("./captures/lines.ts") : {};
+  let made: WipedOpener | undefined;
+  const opener = async (): Promise<BatchOpener> => (made ??= (await import("../crypto/batchopener.ts")).batchOpener());
   const read = { salvage, reuse: true };
   const source: Source = () => (list ? paced(readEvents(path, { ...read, progress: false }), out) : readEvents(path, read));
   const how = { crypto: nodeCrypto, opener, logs: log ? [log] : [], prepare: names };
@@ -90,14 +93,14 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const each: EachPacket = (t) => {
     first ??= t.packet.time;
     writer?.packet(t);
-    if (list) for (const line of innerLines(t, first)) out.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
+    for (const line of innerLines?.(t, first) ?? []) out.write(`${listed++ === 0 ? "Inner packets\n" : ""}${printable(line)}\n`);
   };
   let analysis: Analysis;
   try {
     // Without keys only the file can hold some.
     analysis = await survey(source, { ...how, data: log ? "open" : "count" }, list || writer ? each : undefined);
   } finally {
-    opener.wipe();
+    made?.wipe();
     inner?.close();
   }
   const { facts, secrets, sessions } = analysis;
@@ -133,6 +136,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
 
 /** The capture once more, with these keys in front of its packets. The result: the files beside the one asked for. */
 async function writeAgain(path: string, to: string, facts: Facts, keyLog: string, salvage: boolean): Promise<string[]> {
+  const { Rewriter } = await import("../capture/rewrite.ts");
   const output = new OutputFiles(to);
   try {
     const writer = new Rewriter(facts, output.open, { keyLog, together: output.together });
@@ -146,6 +150,3 @@ async function writeAgain(path: string, to: string, facts: Facts, keyLog: string
 }
 
 const sessionNumber = (text: string, before: readonly number[]): number[] => [...before, integer("a session's number", 0, 2 ** 32)(text)];
-
-const innerLines = (t: TrackedPacket, first: bigint | undefined): string[] =>
-  t.messages.some((m) => m.opened && m.opened.length > 0) ? linesOf(t).inner.map((s) => packetLine(t, first, s)) : [];

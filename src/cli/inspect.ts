@@ -4,7 +4,7 @@ import type { Analysis } from "../capture/analysis.ts";
 import type { Facts } from "../capture/facts.ts";
 import { firstOf, remarks, wantsJson } from "./captures/file.ts";
 import { inventoryFrom, namesOf, readKeys } from "./captures/keys.ts";
-import { printable } from "./captures/lines.ts";
+import { printable } from "./captures/printable.ts";
 import { problemsOf, problemText } from "./captures/report.ts";
 import { details, type Format, formatOf, LIST, OWN_JSON } from "./inspect/formats.ts";
 import { labelsOf } from "./inspect/labels.ts";

@@ -4,7 +4,7 @@ import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
 import { NODE } from "../api/node.ts";
 import { NODE_ENCRYPTION } from "../api/nodeencryption.ts";
 import { TortieError } from "../base/errors.ts";
-import { printable } from "./captures/lines.ts";
+import { printable } from "./captures/printable.ts";
 import { connect } from "./connect.ts";
 import { onAction, program, runProgram } from "./program.ts";
 

@@ -2,7 +2,7 @@
 import { TortieError } from "../base/errors.ts";
 import { remarks } from "./captures/file.ts";
 import { readKeys } from "./captures/keys.ts";
-import { printable } from "./captures/lines.ts";
+import { printable } from "./captures/printable.ts";
 import { formatOf, TSHARK_LIST, tsharkDetails } from "./inspect/formats.ts";
 import { print } from "./inspect/run.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";

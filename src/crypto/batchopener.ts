@@ -18,8 +18,11 @@ const SLOT = TEXT + LONGEST;
 /** For the lists of calls and their tests. */
 const ROOM = 1 << 18;
 
+/** Holds keys and texts in its slots until it is wiped. */
+export type WipedOpener = BatchOpener & { wipe(): void };
+
 /** One a thread; wipe() when it is done with. Throws TortieError when there is no memory for it. */
-export function batchOpener(): BatchOpener & { wipe(): void } {
+export function batchOpener(): WipedOpener {
   const memory = share(ROOM + 64 * SLOT);
   const slab = new Slab(memory);
   const { opener } = listedPackets(slab) ?? oneByOne(opensslPackets(memory.buffer, memory.base));

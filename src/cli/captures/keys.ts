@@ -7,7 +7,6 @@ import { type KeyLog, KeyLogReader, keyLogOf, keyLogText } from "../../capture/k
 import type { SecretsBlock } from "../../capture/packet.ts";
 import { Secrets } from "../../capture/secrets.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
-import { forbidCores, forbidDumps } from "../../sys/protect.ts";
 
 const MAX_FILE = 16 << 20;
 
@@ -18,7 +17,8 @@ export async function readKeys(path: string): Promise<KeyLog> {
       hint: "Write it into a file (mode 0600) and give the file's name, or give - and the key on standard input. This one should be replaced.",
     });
   }
-  // From here on there are keys in this process. Names such as /dev/fd/63 must go on working.
+  // From here on there are keys in this process. Names such as /dev/fd/63 must go on working. Loaded here: who has no keys needs no foreign functions.
+  const { forbidCores, forbidDumps } = await import("../../sys/protect.ts");
   if (process.geteuid?.() === 0) forbidDumps();
   else forbidCores();
   const pieces: Buffer[] = [];

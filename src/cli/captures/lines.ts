@@ -4,6 +4,7 @@ import { formatTime } from "../../capture/moment.ts";
 import type { Summary } from "../../capture/summary.ts";
 import { linesOf } from "../../capture/summary.ts";
 import type { TrackedPacket } from "../../capture/tracker.ts";
+import { printable } from "./printable.ts";
 
 /** "    3   0.000963    10.77.0.1 → 10.77.0.2    WireGuard 170 Transport Data, …": tshark's columns. */
 export function packetLine(t: TrackedPacket, first: bigint | undefined, outer: Summary = linesOf(t).outer): string {
@@ -25,10 +26,9 @@ export function packetLines(t: TrackedPacket, first: bigint | undefined, d?: Dis
   ];
 }
 
-/** Control characters of a file, and those that turn the direction of writing, must not reach a terminal. */
-export const printable = (text: string): string => (PLAIN.test(text) ? text : text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "·"));
-/** What needs no second look: printable ASCII, and what our own lines are drawn with. */
-const PLAIN = /^[\x20-\x7e→└─│]*$/;
+/** What was opened of a packet, a line for each inner packet. */
+export const innerLines = (t: TrackedPacket, first: bigint | undefined): string[] =>
+  t.messages.some((m) => m.opened && m.opened.length > 0) ? linesOf(t).inner.map((s) => packetLine(t, first, s)) : [];
 
 /** Rows of sixteen bytes: offset, hex, characters. */
 export function hexRows(bytes: Uint8Array): string[] {

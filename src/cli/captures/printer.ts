@@ -7,7 +7,8 @@ import { Tracker } from "../../capture/tracker.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
 import { decode } from "../../packet/decode.ts";
 import { Hold } from "./hold.ts";
-import { hexRows, packetLines, printable } from "./lines.ts";
+import { hexRows, packetLines } from "./lines.ts";
+import { printable } from "./printable.ts";
 import type { Tap, Tapped } from "./tap.ts";
 import type { Target } from "./target.ts";
 

@@ -9,7 +9,8 @@ import { FLOW_FIELDS } from "../../capture/flows.ts";
 import { fieldsJson, packetEk, packetJson } from "../../capture/json.ts";
 import { linesOf } from "../../capture/summary.ts";
 import { type TreeNode, treeLines } from "../../capture/tree.ts";
-import { hexRows, packetLine, packetLines, printable, sideBySide } from "../captures/lines.ts";
+import { hexRows, packetLine, packetLines, sideBySide } from "../captures/lines.ts";
+import { printable } from "../captures/printable.ts";
 
 /** Prints packets one by one: what stands before the first, each, what stands after the last. */
 export type Format = {

@@ -46,7 +46,8 @@ export async function analyseFile(run: Run, each?: EachPacket): Promise<Analysis
   const opener = batchOpener();
   try {
     const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage });
-    return await (each ? analyse(source, optionsOf(run, opener), each) : survey(source, optionsOf(run, opener)));
+    const options = optionsOf(run, opener);
+    return await (each ? analyse(source, options, each) : survey(source, { ...options, opener: async () => opener }));
   } finally {
     opener.wipe();
   }

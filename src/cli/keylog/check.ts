@@ -1,7 +1,7 @@
 // `tortie keylog --kernel --check`: each precondition with what was seen, what is missing with what to do, and what works instead.
 import { TortieError } from "../../base/errors.ts";
 import { checkProbes, type Finding } from "../../sys/probecheck.ts";
-import { printable } from "../captures/lines.ts";
+import { printable } from "../captures/printable.ts";
 import { wantsJson } from "../captures/file.ts";
 
 /** It cannot be done here. */
