@@ -1,13 +1,13 @@
 // Dissects packets: their layers as parts, the values of their fields, their tree. Everything is made when it is asked for; a filter needs no tree.
 import { formatIp } from "../base/ip.ts";
 import type { Layer } from "../packet/layer.ts";
-import { LINK_RAW } from "../packet/link.ts";
+import { ETHERTYPE_PROVIDER_VLAN, LINK_RAW } from "../packet/link.ts";
 import { Part, type Pane } from "./fields/part.ts";
 import { CLUSTER, COMMENT, DATA, FRAME } from "./fields/frame.ts";
 import { ICMP, PING_TIME, pingTime } from "./fields/icmp.ts";
 import { ICMPV6 } from "./fields/icmpv6.ts";
 import { AH, IPV4, IPV6 } from "./fields/ip.ts";
-import { ARP, COOKED, ETHERNET, NULL, VLAN } from "./fields/link.ts";
+import { ARP, COOKED, ETHERNET, NULL, PROVIDER_VLAN, VLAN } from "./fields/link.ts";
 import { ESP, GENEVE, GRE, VXLAN } from "./fields/overlay.ts";
 import { collect, type Field, field, RAW } from "./fields/registry.ts";
 import { formatValue, type Protocol, type Value } from "./fields/row.ts";
@@ -204,7 +204,7 @@ export class Dissection implements Scope {
   ends(p: Part): number | undefined {
     const next = this.parts[this.parts.indexOf(p) + 1];
     if (next?.protocol === ARP) return next.at + next.length;
-    if (next?.protocol === VLAN) return this.ends(next);
+    if (next?.protocol === VLAN || next?.protocol === PROVIDER_VLAN) return this.ends(next);
     return next?.protocol === IPV4 || next?.protocol === IPV6 ? Math.min(this.payloadEnd(next), next.bytes.length) : undefined;
   }
 }
@@ -229,6 +229,13 @@ const PROTOCOL_OF: Partial<Record<Layer["kind"], Protocol>> = {
   esp: ESP,
   data: DATA,
 };
+
+/** `below`: the layer that carries it. */
+function protocolOf(layer: Layer, below: Layer | undefined): Protocol {
+  if (layer.kind === "extension") return AH;
+  const isProvider = layer.kind === "vlan" && below && "type" in below && below.type === ETHERTYPE_PROVIDER_VLAN;
+  return isProvider ? PROVIDER_VLAN : PROTOCOL_OF[layer.kind]!;
+}
 
 const isOnly = (f: Field, protocol: Protocol): boolean => f.ways.size === 1 && f.ways.has(protocol.name);
 function frameOf(protocol: Protocol, t: TrackedPacket, scope: Scope): Part {
@@ -309,7 +316,7 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
       if (ip6) ip6.extensions = [...ip6.extensions, p];
       continue;
     }
-    const protocol = layer.kind === "extension" ? AH : PROTOCOL_OF[layer.kind]!;
+    const protocol = protocolOf(layer, layers[i - 1]);
     // Neighbour discovery explains its whole message, also what stands behind the header.
     if (protocol === DATA && icmp && !icmp.bytes.subarray(icmp.at, icmp.at + 1).every((type) => ECHO.has(type)) && last(parts) === icmp) continue;
     const parent = protocol === DATA && last(parts) === icmp ? icmp : quoting;

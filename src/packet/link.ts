@@ -33,7 +33,8 @@ export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
 /** Transparent Ethernet bridging: a whole Ethernet frame follows (GRE, Geneve). */
 export const ETHERTYPE_TEB = 0x6558;
-export const isVlan = (type: number): boolean => type === 0x8100 || type === 0x88a8 || type === 0x9100;
+export const ETHERTYPE_PROVIDER_VLAN = 0x88a8;
+export const isVlan = (type: number): boolean => type === 0x8100 || type === ETHERTYPE_PROVIDER_VLAN || type === 0x9100;
 
 class Ethernet implements EthernetLayer {
   readonly kind = "ethernet";

@@ -83,6 +83,11 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "what TCP and UDP carry beside WireGuard and overlays is data here: no HTTP, DNS, TLS",
   },
   {
+    fields: ["eth.fcs", "eth.fcs."],
+    lines: /^ +(Frame check sequence: |\[FCS Status: )/,
+    why: "frame check sequences are not shown; tshark also guesses them from a trailer",
+  },
+  {
     fields: ["geneve.options_tree"],
     lines:
       /, Class: .*\((Non-c|C)ritical\)|^ {8,}(Class: |GCP |Unknown Option Data|Type: 0x)|Critical Option: |^ {12,}Length: \d+ bytes$|^ {12,}Flags: 0x00$|^ {12,}Reserved: (True|False)$/,

@@ -1,8 +1,8 @@
 // Our dissection beside tshark's: trees, JSON, fields, info texts and display filters over every capture at hand. Differences: differences.ts.
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { Analysis } from "../../src/capture/analysis.ts";
 import { type Dissection, Dissector } from "../../src/capture/dissect.ts";
 import { FILTERS } from "../../src/capture/display/filters.cases.ts";
@@ -15,9 +15,12 @@ import { treeLines } from "../../src/capture/tree.ts";
 import { nodeCrypto } from "../../src/crypto/node.ts";
 import { describeWith, find } from "../peers.ts";
 import { isDifferentField, isDifferentLine } from "./differences.ts";
+import { rewrapped } from "./rewrapped.ts";
 import { sharedPath } from "./shared.ts";
 
 const ours = (name: string): string => new URL(`../captures/${name}`, import.meta.url).pathname;
+const wrapped = rewrapped(ours("wggo-psk-v4.pcap"));
+afterAll(() => rmSync(wrapped.directory, { recursive: true }));
 const CAPTURES: readonly [file: string, keys: string | undefined][] = (
   [
     [ours("wggo-psk-v4.pcap"), undefined],
@@ -32,6 +35,7 @@ const CAPTURES: readonly [file: string, keys: string | undefined][] = (
     [ours("leak-anyA-sll1.pcap"), undefined],
     [ours("leak-wgA-raw-nano.pcap"), undefined],
     [ours("dsb-placement/dsb_start.pcapng"), undefined],
+    ...wrapped.files.map((file) => [file, ours("wggo-psk-v4.initiator.keys")]),
     [sharedPath("wireguard-ping-tcp.pcap"), undefined],
     [sharedPath("wireguard-ping-tcp.pcap"), sharedPath("wireguard-ping-tcp.initiator.keys")],
     [sharedPath("wireguard-ping-tcp-dsb.pcapng"), undefined],

@@ -10,7 +10,7 @@ const ENCAPSULATIONS: Readonly<Record<number, readonly [number, string]>> = {
   12: [7, "Raw IP"],
   14: [7, "Raw IP"],
   101: [7, "Raw IP"],
-  108: [15, "NULL/Loopback"],
+  108: [174, "OpenBSD loopback"],
   113: [25, "Linux cooked-mode capture v1"],
   228: [129, "Raw IPv4"],
   229: [130, "Raw IPv6"],

@@ -88,6 +88,19 @@ export const VLAN: Protocol = {
   ],
 };
 
+/** The tag that a provider puts before its customer's (0x88a8). The name of its last field is Wireshark's. */
+export const PROVIDER_VLAN: Protocol = {
+  name: "ieee8021ad",
+  stack: "ieee8021ad:ethertype",
+  title: (p) => `IEEE 802.1ad, ID: ${p.uint(0, 2)! & 0xfff}`,
+  rows: [
+    uint("ieee8021ad.priority", "Priority", 0, 2, { mask: 0xe000 }),
+    uint("ieee8021ad.dei", "DEI", 0, 2, { mask: 0x1000 }),
+    uint("ieee8021ad.id", "ID", 0, 2, { mask: 0x0fff }),
+    uint("ieee8021ah.etype", "Type", 2, 2, { base: "hex", words: ETHERTYPES, other: "Unknown" }),
+  ],
+};
+
 const PACKET_TYPES = ["Unicast to us", "Broadcast", "Multicast", "Unicast to another host", "Sent by us"];
 const words = Object.fromEntries(PACKET_TYPES.map((w, i) => [i, w]));
 /** Both versions hold the same in another order. */

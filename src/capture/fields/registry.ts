@@ -3,7 +3,7 @@ import { CLUSTER, COMMENT, DATA, FRAME } from "./frame.ts";
 import { ICMP } from "./icmp.ts";
 import { ICMPV6 } from "./icmpv6.ts";
 import { AH, IPV4, IPV6 } from "./ip.ts";
-import { ARP, COOKED, ETHERNET, NULL, VLAN } from "./link.ts";
+import { ARP, COOKED, ETHERNET, NULL, PROVIDER_VLAN, VLAN } from "./link.ts";
 import { ESP, GENEVE, GRE, VXLAN } from "./overlay.ts";
 import type { Part } from "./part.ts";
 import type { FieldType, Protocol, Row, Value } from "./row.ts";
@@ -20,6 +20,7 @@ export const PROTOCOLS: readonly Protocol[] = [
   RAW,
   ETHERNET,
   VLAN,
+  PROVIDER_VLAN,
   COOKED,
   NULL,
   ARP,
