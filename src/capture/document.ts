@@ -182,7 +182,7 @@ export class CaptureDocument {
     const dissector = new Dissector({ secrets: this.secrets, flows, names, pcapng: format === "pcapng", ...(labels ? { labels } : {}) });
     const matches = new Matches();
     const inside = looksInside(fields);
-    const scan = this.#scan(inside, (t) => {
+    const scan = this.walk(inside, (t) => {
       const d = dissector.add(t);
       if (!test(d)) return;
       dissector.show(d);
@@ -205,14 +205,15 @@ export class CaptureDocument {
   stopSearch(): void {
     if (this.#filter) this.#filter.scan.stopped = true;
   }
-  #scan(opens: boolean, each: (t: TrackedPacket) => void): Scan {
-    return new Scan(this.#options.read, this.#analysis.rescan(opens), this.#options.salvage ?? false, each);
+  /** All packets from the first one on, to `each` in their order, as scan.on() is called; also those that come later. `opens`: what keys open is opened. */
+  walk(opens: boolean, each: (t: TrackedPacket) => void): Scan {
+    return new Scan(this.#options.read, () => this.#bytes, this.#analysis.rescan(opens), this.#options.salvage ?? false, each);
   }
   /** Searches on until `enough` says so, which is asked now and then. False when there is nothing to do. */
   searchOn(enough: () => boolean = () => false): boolean {
     const filter = this.#filter;
     if (!filter) return false;
-    if (filter.scan.on(this.#bytes, enough)) return true;
+    if (filter.scan.on(enough)) return true;
     // Keys came: more may match. Not before it is through, or keys that come often would never let it be.
     if (!filter.isStale || filter.stopped) return false;
     this.search(filter.text);

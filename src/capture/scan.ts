@@ -8,8 +8,10 @@ import type { TrackedPacket } from "./tracked.ts";
 /** Bytes that are read at a time: a slice of time is some of these. */
 const PIECE = 64 << 10;
 
+/** Made by CaptureDocument.walk(). */
 export class Scan {
   readonly #read: ReadBytes;
+  readonly #size: () => number;
   readonly #rescan: Rescan;
   readonly #reader: CaptureReader;
   readonly #each: (t: TrackedPacket) => void;
@@ -18,16 +20,24 @@ export class Scan {
   done = 0;
   stopped = false;
 
-  constructor(read: ReadBytes, rescan: Rescan, salvage: boolean, each: (t: TrackedPacket) => void) {
+  /** `size`: bytes of the capture that are there by now. */
+  constructor(read: ReadBytes, size: () => number, rescan: Rescan, salvage: boolean, each: (t: TrackedPacket) => void) {
     this.#read = read;
+    this.#size = size;
     this.#rescan = rescan;
     this.#reader = new CaptureReader({ salvage });
     this.#each = each;
   }
 
-  /** Goes on until `enough` says so, or to byte `to` of the capture. False when there is nothing to do. */
-  on(to: number, enough: () => boolean): boolean {
-    if (this.stopped || this.#at >= to) return false;
+  /** There is nothing to do. */
+  get isDone(): boolean {
+    return this.stopped || this.#at >= this.#size();
+  }
+
+  /** Goes on until `enough` says so, or to the end of what is there. False when there is nothing to do. */
+  on(enough: () => boolean): boolean {
+    if (this.isDone) return false;
+    const to = this.#size();
     const each = (t: TrackedPacket): void => {
       this.#each(t);
       this.done++;

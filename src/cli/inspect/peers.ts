@@ -20,7 +20,8 @@ type Sent = {
   readonly lost: number;
   readonly skew: bigint | undefined;
 };
-function sentBy(pair: PeerPair, end: 0 | 1): Sent {
+/** What one end sent, over all sessions of the pair. */
+export function sentBy(pair: PeerPair, end: 0 | 1): Sent {
   const sum = { packets: 0, bytes: 0, keepalives: 0, lost: 0 };
   let skew: bigint | undefined;
   for (const s of pair.sessions) {
@@ -37,21 +38,21 @@ function sentBy(pair: PeerPair, end: 0 | 1): Sent {
 const roamings = (pair: PeerPair, end: 0 | 1): Roaming[] =>
   pair.sessions.flatMap((s) => s.roamings.filter((r) => (r.side === "initiator") === (initiatorOf(pair, s) === end)));
 /** Shortest and median round trip of the handshakes. */
-function roundTrips(pair: PeerPair): { readonly least: bigint | undefined; readonly median: bigint | undefined } {
+export function roundTrips(pair: PeerPair): { readonly least: bigint | undefined; readonly median: bigint | undefined } {
   const all = pair.sessions
     .map(roundTrip)
     .filter((r) => r !== undefined)
     .sort((a, b) => (a < b ? -1 : 1));
   return { least: all[0], median: all[Math.floor(all.length / 2)] };
 }
-const handshakes = (pair: PeerPair): { ok: number; failed: number; cookies: number } => ({
+export const handshakes = (pair: PeerPair): { ok: number; failed: number; cookies: number } => ({
   ok: pair.sessions.filter((s) => s.initiation && stood(s)).length,
   failed: pair.sessions.filter((s) => s.initiation && !stood(s)).length,
   cookies: pair.sessions.filter((s) => s.cookieReply !== undefined).length,
 });
 
-const ENDS = [0, 1] as const;
-const endpoint = (e: { ip: Uint8Array; port: number } | undefined): string => (e ? formatEndpoint(e.ip, e.port) : "-");
+export const ENDS = [0, 1] as const;
+export const endpointText = (e: { ip: Uint8Array; port: number } | undefined): string => (e ? formatEndpoint(e.ip, e.port) : "-");
 
 export const peersTable: Statistics = {
   lines: (a) =>
@@ -63,7 +64,7 @@ export const peersTable: Statistics = {
         const s = sentBy(pair, end);
         return [
           names[end]!,
-          endpoint(pair.ends[end].endpoint),
+          endpointText(pair.ends[end].endpoint),
           String(s.packets),
           String(s.bytes),
           String(s.keepalives),
@@ -82,7 +83,7 @@ export const peersTable: Statistics = {
         ),
         ...moves.map(
           ({ r, end }) =>
-            `  roamed: ${names[end]} from ${endpoint(r.from)} to ${endpoint(r.to)} in packet ${r.frame}${r.proven ? "" : " (not proven: no key opens it)"}`,
+            `  roamed: ${names[end]} from ${endpointText(r.from)} to ${endpointText(r.to)} in packet ${r.frame}${r.proven ? "" : " (not proven: no key opens it)"}`,
         ),
         ...alarmsOf(pair).map((x: Alarm) => `  look: ${x.text}${x.frame === undefined ? "" : ` (packet ${x.frame})`}`),
       ];
@@ -97,10 +98,10 @@ export const peersTable: Statistics = {
           return {
             name: (e.publicKey && a.secrets.static(e.publicKey)?.name) ?? null,
             publicKey: e.publicKey ? toBase64(e.publicKey) : null,
-            endpoint: e.endpoint ? endpoint(e.endpoint) : null,
+            endpoint: e.endpoint ? endpointText(e.endpoint) : null,
             sent,
             clockSkewSeconds: seconds(skew),
-            roamings: roamings(pair, end).map((r) => ({ frame: r.frame, from: endpoint(r.from), to: endpoint(r.to), proven: r.proven })),
+            roamings: roamings(pair, end).map((r) => ({ frame: r.frame, from: endpointText(r.from), to: endpointText(r.to), proven: r.proven })),
           };
         }),
         sessions: pair.sessions.map((s) => s.number),

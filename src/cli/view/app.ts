@@ -39,6 +39,8 @@ export async function run(
     drawn = performance.now();
     state = kept({ ...state, size: terminal.size }, document);
     terminal.draw(screen(state, document), caretOf(state));
+    // Conversations are collected from when they are seen first.
+    searchOn();
   };
   const change = (): void => {
     due ??= setTimeout(guard(draw), Math.max(0, FRAME_MS - (performance.now() - drawn)));
@@ -84,6 +86,9 @@ export async function run(
       case "filter":
         document.search(action.text);
         state = kept(state, document);
+        return searchOn();
+      case "follow":
+        document.follow(action.key);
         return searchOn();
       case "copy":
         terminal.copy(action.text);

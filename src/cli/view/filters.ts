@@ -1,5 +1,6 @@
 // Display filters for what is chosen: what `y` copies and what Enter on a session sets.
 import { formatIp } from "../../base/ip.ts";
+import type { Conversation } from "../../capture/conversations.ts";
 import { FLOW_FIELDS } from "../../capture/flows.ts";
 import type { Session } from "../../capture/session.ts";
 import type { TreeNode } from "../../capture/tree.ts";
@@ -19,6 +20,12 @@ export function filterOfPacket(look: Look): string {
 }
 /** Wireshark numbers only sessions whose initiation is there. */
 export const filterOfSession = (s: Session): string => `${s.initiation ? "wg.stream" : "wg.session.number"} == ${s.number}`;
+
+/** The packets between two ends, on the wire and inside alike. */
+export function filterOfConversation({ protocol, ends }: Conversation): string {
+  const name = ends[0].ip.length === 4 ? "ip.addr" : "ipv6.addr";
+  return ends.flatMap((e) => [`${name} == ${formatIp(e.ip)}`, ...(protocol === "ip" ? [] : [`${protocol}.port == ${e.port}`])]).join(" && ");
+}
 
 /** The packets whose field has this node's value; undefined for a line that is no field. */
 export function filterOfNode(n: TreeNode): string | undefined {

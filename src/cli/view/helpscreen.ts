@@ -2,7 +2,7 @@
 import { bodyRows } from "./layout.ts";
 import { CLASS_STYLES } from "./listpane.ts";
 import type { State } from "./state.ts";
-import { fit, type Line, span } from "./text.ts";
+import { fit, type Line, span, type Style, wrap } from "./text.ts";
 
 const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["↑ ↓ PgUp PgDn Home End", "move (also j, k and space)"],
@@ -18,6 +18,9 @@ const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["o", "outer or inner packet in the list"],
   ["z", "one pane on the whole screen"],
   ["s", "sessions; Enter there shows the packets of one"],
+  ["c", "conversations, on the wire and inside; Enter there shows their packets"],
+  ["F", "follow the TCP or UDP stream of the packet or conversation; x as bytes"],
+  ["P", "peers: what each end sent and lost, handshakes, alarms"],
   ["t", "timeline of the sessions"],
   ["d", "doctor: why sessions do not open, and what would be needed"],
   ["p", "back to the packets"],
@@ -27,10 +30,11 @@ const KEYS: readonly (readonly [keys: string, what: string])[] = [
 
 export function helpLines(state: State): Line[] {
   const lines: Line[] = [[span(" Keys", { bold: true })]];
-  for (const [keys, what] of KEYS) lines.push([span(`  ${fit(keys, 23)}`, { bold: true }), span(what)]);
+  const entry = (keys: string, what: string, style: Style): void =>
+    wrap(what, state.size.columns - 26).forEach((text, i) => lines.push([span(`  ${fit(i === 0 ? keys : "", 23)}`, style), span(text)]));
+  for (const [keys, what] of KEYS) entry(keys, what, { bold: true });
   lines.push([], [span(" The first letter of a packet", { bold: true })]);
-  for (const { mark, style, what } of Object.values(CLASS_STYLES))
-    lines.push([span(`  ${fit(mark === " " ? "(none)" : mark, 23)}`, style), span(what)]);
+  for (const { mark, style, what } of Object.values(CLASS_STYLES)) entry(mark === " " ? "(none)" : mark, what, style);
   const rows = bodyRows(state);
   const top = Math.max(0, Math.min(state.help, lines.length - rows));
   return lines.slice(top, top + rows);

@@ -1,8 +1,10 @@
 // What keys do: a state and a key give the next state, and what is to be done beyond it.
+import { flowsOf, keyOf } from "../../capture/packetflow.ts";
 import { displayFilter } from "../../capture/display/index.ts";
 import { messageOf } from "../../base/errors.ts";
+import { chosenConversation, conversationRows, followKeyOf } from "./conversationscreen.ts";
 import { bodyRows, bytesPerRow, contentRows, layoutOf, nextPane } from "./layout.ts";
-import { filterOfNode, filterOfPacket, filterOfSession } from "./filters.ts";
+import { filterOfConversation, filterOfNode, filterOfPacket, filterOfSession } from "./filters.ts";
 import { goal } from "./goto.ts";
 import { edited } from "./prompt.ts";
 import { chosen, rowsOf } from "./rows.ts";
@@ -18,6 +20,8 @@ export type Key = { readonly name: string; readonly text: string; readonly ctrl?
 export type Action =
   | { readonly kind: "quit" | "suspend" | "redraw" | "interrupt" }
   | { readonly kind: "copy"; readonly text: string }
+  /** A stream, by flowKey(). */
+  | { readonly kind: "follow"; readonly key: string }
   /** An empty text: no filter. */
   | { readonly kind: "filter"; readonly text: string };
 export type Step = { readonly state: State; readonly action?: Action | undefined };
@@ -43,6 +47,12 @@ function anywhere(state: State, key: Key, world: World): Step | undefined {
       return { state: toggled(state, "help") };
     case "s":
       return { state: toggled(state, "sessions") };
+    case "c":
+      return { state: toggled(state, "conversations") };
+    case "P":
+      return { state: toggled(state, "peers") };
+    case "F":
+      return followed(state, world);
     case "t":
       return { state: toggled(state, "timeline") };
     case "d":
@@ -61,12 +71,25 @@ function anywhere(state: State, key: Key, world: World): Step | undefined {
       return key.name === "escape" ? escaped(state, world) : undefined;
   }
 }
+
+/** The stream of the chosen packet or conversation; seen before, it is shown or left. */
+function followed(state: State, world: World): Step {
+  if (state.view === "stream") return { state: { ...state, view: state.before } };
+  const inTable = state.view === "conversations";
+  const c = inTable ? chosenConversation(state, world) : undefined;
+  const at = inTable ? undefined : chosen(state, world);
+  const flow = at === undefined ? undefined : flowsOf(world.look(at).tracked)[0];
+  const key = c ? followKeyOf(c) : flow && keyOf(flow);
+  if (key === undefined)
+    return { state: say(state, "There is no stream to follow: only what TCP or UDP carries, inside of WireGuard what keys open") };
+  return { state: { ...state, view: "stream", before: inTable ? "conversations" : "packets", stream: 0 }, action: { kind: "follow", key } };
+}
 const toggled = (state: State, view: ViewName): State =>
   state.view === view ? { ...state, view: view === "help" ? state.before : "packets" } : { ...state, view, before: state.view, help: 0 };
 
 /** One step back: out of a view, a zoom, a search that is under way, a filter. */
 function escaped(state: State, world: World): Step {
-  if (state.view !== "packets") return { state: { ...state, view: state.view === "help" ? state.before : "packets" } };
+  if (state.view !== "packets") return { state: { ...state, view: state.view === "help" || state.view === "stream" ? state.before : "packets" } };
   if (world.filter && !world.filter.stopped && world.filter.done < world.length && !world.rates)
     return { state: say(state, "The search was stopped: the list has what it found. Esc again shows all packets"), action: { kind: "interrupt" } };
   if (world.filter) return { state: { ...state, packet: chosen(state, world) ?? 0 }, action: { kind: "filter", text: "" } };
@@ -105,27 +128,40 @@ function inView(state: State, key: Key, world: World): Step {
     case "sessions": {
       const all = world.sessions;
       const s = all[Math.min(state.sessions.cursor, all.length - 1)];
-      if (s && (key.name === "return" || key.text === "y")) {
-        const text = filterOfSession(s);
-        return key.text === "y"
-          ? { state, action: { kind: "copy", text } }
-          : { state: { ...state, view: "packets", only: true, history: [text, ...state.history] }, action: { kind: "filter", text } };
-      }
+      if (s && (key.name === "return" || key.text === "y")) return withFilter(state, key, filterOfSession(s));
       const rows = sessionRows(state, world);
       const cursor = moved(state.sessions.cursor, key.name, all.length, rows);
       return {
         state: cursor === undefined ? state : { ...state, sessions: { cursor, top: topFor({ ...state.sessions, cursor }, all.length, rows) } },
       };
     }
+    case "conversations": {
+      const c = chosenConversation(state, world);
+      if (c && (key.name === "return" || key.text === "y")) return withFilter(state, key, filterOfConversation(c));
+      const { conversations: scroll } = state;
+      const rows = conversationRows(state);
+      const { length } = world.conversations.list();
+      const cursor = moved(scroll.cursor, key.name, length, rows);
+      return { state: cursor === undefined ? state : { ...state, conversations: { cursor, top: topFor({ ...scroll, cursor }, length, rows) } } };
+    }
+    case "stream":
+    case "peers":
     case "timeline":
     case "doctor":
     case "help": {
       // The end is where the drawing stops: it knows how many lines there are.
+      if (state.view === "stream" && key.text === "x") return { state: { ...state, streamAsBytes: !state.streamAsBytes, stream: 0 } };
       const top = moved(state[state.view], key.name, Number.MAX_SAFE_INTEGER, page);
       return { state: top === undefined ? state : { ...state, [state.view]: top } };
     }
   }
 }
+
+/** Enter shows the packets, y copies the filter. */
+const withFilter = (state: State, key: Key, text: string): Step =>
+  key.text === "y"
+    ? { state, action: { kind: "copy", text } }
+    : { state: { ...state, view: "packets", only: true, history: [text, ...state.history] }, action: { kind: "filter", text } };
 
 function inPackets(state: State, key: Key, world: World): Step {
   if (key.name === "tab" || key.name === "backtab")

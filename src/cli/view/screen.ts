@@ -1,11 +1,14 @@
 // The whole screen: as many lines as it has rows, each as wide as it is.
+import { conversationLines } from "./conversationscreen.ts";
 import { doctorLines } from "./doctorscreen.ts";
 import { helpLines } from "./helpscreen.ts";
 import { bodyRows, layoutOf, type Rect } from "./layout.ts";
 import { listLines } from "./listpane.ts";
 import { chosen, rowsOf } from "./rows.ts";
+import { peerLines } from "./peerscreen.ts";
 import { sessionLines } from "./sessionscreen.ts";
 import { PANES, type PaneName, type State } from "./state.ts";
+import { streamLines } from "./streamscreen.ts";
 import { clip, fit, fitLine, type Line, type Span, span, widthOf } from "./text.ts";
 import { timelineLines } from "./timelinescreen.ts";
 import { hexLines, hexView, treeLines } from "./treepane.ts";
@@ -32,6 +35,12 @@ function bodyOf(state: State, world: World): Line[] {
       return packetsBody(state, world);
     case "sessions":
       return sessionLines(state, world);
+    case "conversations":
+      return conversationLines(state, world);
+    case "stream":
+      return streamLines(state, world);
+    case "peers":
+      return peerLines(state, world);
     case "timeline":
       return timelineLines(state, world);
     case "doctor":
@@ -55,7 +64,16 @@ function titleLine(state: State, world: World): Line {
   if (facts.damage.length > 0) right.push("damaged");
   const tail = right.length > 0 ? ` ${right.join("  ")} ` : " ";
   const n = world.sessions.length;
-  const views = { packets: "", sessions: "sessions: ", timeline: "timeline: ", doctor: "doctor: ", help: "help: " };
+  const views = {
+    packets: "",
+    sessions: "sessions: ",
+    conversations: "conversations: ",
+    stream: "stream: ",
+    peers: "peers: ",
+    timeline: "timeline: ",
+    doctor: "doctor: ",
+    help: "help: ",
+  };
   const head = ` ${views[state.view]}${world.name}  ${packets(world.length)}, ${n} ${n === 1 ? "session" : "sessions"}`;
   return [
     span(fit(head, Math.max(0, columns - widthOf(tail))), { reverse: true, bold: true }),
@@ -147,8 +165,16 @@ function promptView(state: State): { label: string; from: number } {
 }
 
 const HINTS = ["? help", "q quit", "/ filter", "Tab pane", "s sessions", "t timeline", "d doctor", "g go to", "f follow", "y copy"];
-const OTHER_VIEWS = ["s sessions", "t timeline", "d doctor"];
-const VIEW_HINTS = { sessions: "Enter its packets", timeline: "↑↓ scroll", doctor: "↑↓ scroll", help: "↑↓ scroll" };
+const OTHER_VIEWS = ["s sessions", "c conversations", "t timeline", "d doctor"];
+const VIEW_HINTS = {
+  sessions: "Enter its packets",
+  conversations: "Enter its packets  F its stream",
+  stream: "x as bytes",
+  peers: "↑↓ scroll",
+  timeline: "↑↓ scroll",
+  doctor: "↑↓ scroll",
+  help: "↑↓ scroll",
+};
 
 function statusLine(state: State, world: World): Line {
   const { columns } = state.size;

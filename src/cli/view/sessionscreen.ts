@@ -14,6 +14,7 @@ import {
   WAYS,
 } from "../../capture/session.ts";
 import { toBase64 } from "../../base/bytes.ts";
+import { many } from "../../base/text.ts";
 import { bodyRows } from "./layout.ts";
 
 import { topFor } from "./scroll.ts";
@@ -130,7 +131,7 @@ function detailOf(s: Session, world: World, columns: number): Line[] {
     if (c.firstFrame === undefined) continue;
     const interval = keepaliveInterval(c);
     const parts = [
-      `${c.transport} data, ${c.keepalives} keepalives${interval === undefined ? "" : ` (every ${interval.toFixed(1)} s)`}, ${c.bytes} bytes`,
+      `${c.transport} data, ${many(c.keepalives, "keepalive")}${interval === undefined ? "" : ` (every ${interval.toFixed(1)} s)`}, ${many(c.bytes, "byte")}`,
       `counters ${c.lowest} to ${c.highest}`,
       missing(c) > 0 ? `${missing(c)} missing` : "none missing",
       c.reordered > 0 ? `${c.reordered} out of order` : "",

@@ -3,7 +3,7 @@ import type { Scroll } from "./scroll.ts";
 import { START } from "./scroll.ts";
 
 export type Size = { readonly columns: number; readonly rows: number };
-export type ViewName = "packets" | "sessions" | "timeline" | "doctor" | "help";
+export type ViewName = "packets" | "sessions" | "conversations" | "stream" | "peers" | "timeline" | "doctor" | "help";
 export const PANES = ["list", "tree", "hex"] as const;
 export type PaneName = (typeof PANES)[number];
 
@@ -38,6 +38,12 @@ export type State = {
   readonly unfolded: ReadonlySet<string>;
   readonly hex: { readonly tab: number; readonly top: number };
   readonly sessions: Scroll;
+  readonly conversations: Scroll;
+  /** Lines above those that are shown, of the views that only scroll. */
+  readonly stream: number;
+  /** The stream is shown as bytes in hex. */
+  readonly streamAsBytes: boolean;
+  readonly peers: number;
   readonly timeline: number;
   readonly doctor: number;
   readonly help: number;
@@ -62,6 +68,10 @@ export const initialState = (size: Size, options: { follow?: boolean } = {}): St
   unfolded: new Set(),
   hex: { tab: 0, top: 0 },
   sessions: START,
+  conversations: START,
+  stream: 0,
+  streamAsBytes: false,
+  peers: 0,
   timeline: 0,
   doctor: 0,
   help: 0,

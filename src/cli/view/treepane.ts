@@ -50,7 +50,7 @@ export function hexLines(state: State, look: Look, rect: Rect): Line[] {
   return lines;
 }
 
-function hexLine(bytes: Uint8Array, at: number, perRow: number, from: number, to: number): Line {
+export function hexLine(bytes: Uint8Array, at: number, perRow: number, from: number, to: number): Line {
   const end = Math.min(at + perRow, bytes.length);
   const hex: Span[] = [];
   const text: Span[] = [];

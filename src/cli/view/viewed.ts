@@ -1,7 +1,12 @@
 // The capture that the viewer shows, with what only a terminal tells of it: its name, how far opening is, rates.
 import { CaptureDocument, type DocumentOptions } from "../../capture/document.ts";
+import { Conversations } from "../../capture/conversations.ts";
+import { FollowedStream } from "../../capture/follow.ts";
+import type { Scan } from "../../capture/scan.ts";
 import type { KeyLog } from "../../capture/keylog.ts";
 import type { Progress, Rates, World } from "./world.ts";
+
+type Walk<T> = { readonly found: T; readonly scan: Scan };
 
 export class ViewedCapture extends CaptureDocument implements World {
   readonly name: string;
@@ -9,6 +14,10 @@ export class ViewedCapture extends CaptureDocument implements World {
   rates: Rates | undefined;
   dropped: number | undefined;
 
+  #conversations: Walk<Conversations> | undefined;
+  #stream: Walk<FollowedStream> | undefined;
+  /** Keys came since the walks began. */
+  #stale = false;
   /** Times that keys came. */
   changes = 0;
 
@@ -16,8 +25,43 @@ export class ViewedCapture extends CaptureDocument implements World {
     super(options);
     this.name = name;
   }
+  /** Begun by who asks first. */
+  get conversations(): Conversations {
+    this.#conversations ??= this.#collected();
+    return this.#conversations.found;
+  }
+  #collected(): Walk<Conversations> {
+    const found = new Conversations();
+    return { found, scan: this.walk(true, (t) => found.add(t)) };
+  }
+  get stream(): FollowedStream | undefined {
+    return this.#stream?.found;
+  }
+  /** Follows a flow, by flowKey(). */
+  follow(key: string): void {
+    const found = new FollowedStream(key);
+    this.#stream = { found, scan: this.walk(true, (t) => found.add(t)) };
+  }
+  get walking(): boolean {
+    return this.#walks.some((w) => !w.scan.isDone);
+  }
+  get #walks(): readonly Walk<unknown>[] {
+    return [this.#stream, this.#conversations].filter((w) => w !== undefined);
+  }
+  override searchOn(enough?: () => boolean): boolean {
+    if (super.searchOn(enough)) return true;
+    for (const { scan } of this.#walks) if (scan.on(enough ?? (() => false))) return true;
+    // Keys came: more is open now. Not before all were through, or keys that come often would never let them be.
+    if (!this.#stale) return false;
+    this.#stale = false;
+    if (this.#conversations) this.#conversations = this.#collected();
+    if (this.#stream) this.follow(this.#stream.found.key);
+    return this.#walks.length > 0;
+  }
+
   override addKeys(log: KeyLog): void {
     super.addKeys(log);
+    this.#stale = true;
     this.changes++;
   }
 }

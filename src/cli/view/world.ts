@@ -1,4 +1,6 @@
 // What the viewer shows, as its model sees it: a capture whose packets are had by number, and the filter that is at work. viewed.ts is the real one.
+import type { Conversations } from "../../capture/conversations.ts";
+import type { FollowedStream } from "../../capture/follow.ts";
 import type { Facts } from "../../capture/facts.ts";
 import type { KeyLogProblem } from "../../capture/keylog.ts";
 import type { PacketClass } from "../../capture/packetclass.ts";
@@ -31,4 +33,10 @@ export interface World {
   /** Packets that the capture lost; undefined where nobody counts. */
   readonly dropped: number | undefined;
   readonly filter: Search | undefined;
+  /** Collected from when they are asked for first. */
+  readonly conversations: Conversations;
+  /** What is followed. */
+  readonly stream: FollowedStream | undefined;
+  /** Conversations or the stream are not through the capture yet. */
+  readonly walking: boolean;
 }
