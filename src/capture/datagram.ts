@@ -50,8 +50,9 @@ export class Datagrams {
   #ask(packet: CapturedPacket): Datagram | undefined {
     const layers = decode(packet.data, packet.iface.link, this.#options);
     this.layers = layers;
-    if (!fragmentOf(layers)) return asDatagram(packet.data, datagramOf(packet.data, layers));
-    this.put = this.#reassembler.add(packet.data, layers);
+    const fragment = fragmentOf(layers);
+    if (!fragment) return asDatagram(packet.data, datagramOf(packet.data, layers));
+    this.put = this.#reassembler.add(packet.data, layers, fragment);
     return this.put && asDatagram(this.put, datagramOf(this.put, decode(this.put, LINK_RAW, this.#options)));
   }
 

@@ -2,7 +2,7 @@
 import { formatIp } from "../base/ip.ts";
 import type { Layer } from "../packet/layer.ts";
 import { ETHERTYPE_PROVIDER_VLAN, LINK_RAW } from "../packet/link.ts";
-import { Part, type Pane } from "./fields/part.ts";
+import { type Inside, Part, type Pane } from "./fields/part.ts";
 import { CLUSTER, COMMENT, DATA, FRAME } from "./fields/frame.ts";
 import { ICMP, PING_TIME, pingTime } from "./fields/icmp.ts";
 import { ICMPV6 } from "./fields/icmpv6.ts";
@@ -240,7 +240,7 @@ function protocolOf(layer: Layer, below: Layer | undefined): Protocol {
 const isOnly = (f: Field, protocol: Protocol): boolean => f.ways.size === 1 && f.ways.has(protocol.name);
 function frameOf(protocol: Protocol, t: TrackedPacket, scope: Scope): Part {
   const { data } = t.packet;
-  return new Part({ protocol, bytes: data, at: 0, length: data.length, end: data.length, scope });
+  return new Part(protocol, { bytes: data, scope }, { at: 0, length: data.length, end: data.length });
 }
 /** A message lies in the frame's bytes, or in those put together, and is shown there. */
 function messagePart(m: TrackedMessage, t: TrackedPacket, scope: Scope): Part {
@@ -248,10 +248,8 @@ function messagePart(m: TrackedMessage, t: TrackedPacket, scope: Scope): Part {
   const base = t.whole?.bytes ?? t.packet.data;
   const at = bytes.byteOffset - base.byteOffset;
   const isInside = bytes.buffer === base.buffer && at >= 0 && at + bytes.length <= base.length;
-  const place = isInside
-    ? { bytes: base, at, length: bytes.length, end: at + bytes.length }
-    : { bytes, at: 0, length: bytes.length, end: bytes.length };
-  return new Part({ protocol: WIREGUARD, ...place, scope, message: m, pane: t.whole ? "Reassembled" : "Frame" });
+  const place = isInside ? { at, length: bytes.length, end: at + bytes.length } : { at: 0, length: bytes.length, end: bytes.length };
+  return new Part(WIREGUARD, { bytes: isInside ? base : bytes, scope, message: m, pane: t.whole ? "Reassembled" : "Frame" }, place);
 }
 
 function partsOf(t: TrackedPacket, scope: Scope): Part[] {
@@ -262,7 +260,7 @@ function partsOf(t: TrackedPacket, scope: Scope): Part[] {
   parts.push(frame(FRAME));
   if (scope.labels || t.packet.comments.length > 0) parts.push(frame(CLUSTER));
   if (t.packet.iface.link === LINK_RAW || t.packet.iface.link === 12 || t.packet.iface.link === 14)
-    parts.push(new Part({ protocol: RAW, bytes: data, at: 0, length: 0, end: data.length, scope }));
+    parts.push(new Part(RAW, { bytes: data, scope }, { at: 0, length: 0, end: data.length }));
   layerParts(t.layers, { bytes: data, scope, explained: t.messages.length > 0 && !t.whole }, parts);
   if (t.whole) {
     // Its IP header is the first fragment's, which is shown where it was.
@@ -287,17 +285,12 @@ function partsOf(t: TrackedPacket, scope: Scope): Part[] {
   return parts;
 }
 
-type Around = {
-  readonly bytes: Uint8Array;
-  readonly scope: Scope;
-  readonly pane?: Pane;
+type Around = Inside & {
   /** The payload behind the last layer is somebody else's: WireGuard's. */
   readonly explained: boolean;
-  readonly message?: TrackedMessage;
   readonly carrier?: Part | undefined;
 };
 function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): void {
-  const { bytes, scope, pane, message } = around;
   let carrier = around.carrier;
   let ip6: Part | undefined;
   let icmp: Part | undefined;
@@ -309,21 +302,20 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
       continue;
     }
     if (layer.kind === "data" && around.explained && i === layers.length - 1 && !layer.why) continue;
-    const { at, length, end } = layer;
     const quoted = quoting !== undefined;
     if ((layer.kind === "extension" && layer.header !== 51) || layer.kind === "fragment") {
-      const p = new Part({ protocol: IPV6, bytes, at, length, end, scope, layer, message, pane, quoted, parent: ip6 });
+      const p = new Part(IPV6, around, layer, layer, ip6, quoted);
       if (ip6) ip6.extensions = [...ip6.extensions, p];
       continue;
     }
     const protocol = protocolOf(layer, layers[i - 1]);
     // Neighbour discovery explains its whole message, also what stands behind the header.
-    if (protocol === DATA && icmp && !icmp.bytes.subarray(icmp.at, icmp.at + 1).every((type) => ECHO.has(type)) && last(parts) === icmp) continue;
+    if (protocol === DATA && icmp && !ECHO.has(icmp.uint(0, 1) ?? 0) && last(parts) === icmp) continue;
     const parent = protocol === DATA && last(parts) === icmp ? icmp : quoting;
     // The time that ping puts into its data is a field of the echo.
     const own = icmp && parent === icmp && icmp.protocol === ICMP && pingTime(icmp) !== undefined ? PING_TIME : 0;
-    const skip = protocol === DATA ? own : 0;
-    const p = new Part({ protocol, bytes, at: at + skip, length: length - skip, end, scope, layer, message, pane, quoted, parent });
+    const place = own === 0 || protocol !== DATA ? layer : { at: layer.at + own, length: layer.length - own, end: layer.end };
+    const p = new Part(protocol, around, place, layer, parent, quoted);
     if (protocol === IPV4 || protocol === IPV6) carrier = p;
     else p.carrier = carrier;
     if (protocol === IPV6) ip6 = p;
@@ -331,12 +323,11 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
     parts.push(p);
     // Nothing above a first fragment is whole: it is shown with the last one.
     if ((layer.kind === "ipv4" && layer.moreFragments) || (ip6 && isFirst(layers[i + 1]))) {
-      const common = { bytes, scope, message, pane, quoted };
-      const from = layer.kind === "ipv4" ? at + length : layers[i + 1]!.at + layers[i + 1]!.length;
-      if (isFirst(layers[i + 1]))
-        if (ip6)
-          ip6.extensions = [...ip6.extensions, new Part({ ...common, ...placeOf(layers[i + 1]!), layer: layers[i + 1], protocol: IPV6, parent: p })];
-      if (from < end) parts.push(new Part({ ...common, protocol: DATA, layer, at: from, length: end - from, end }));
+      const next = layers[i + 1];
+      const from = layer.kind === "ipv4" ? layer.at + layer.length : next!.at + next!.length;
+      if (next && isFirst(next) && ip6) ip6.extensions = [...ip6.extensions, new Part(IPV6, around, next, next, p, quoted)];
+      const { end } = layer;
+      if (from < end) parts.push(new Part(DATA, around, { at: from, length: end - from, end }, layer, undefined, quoted));
       return;
     }
     if (protocol === UDP && quoting && quotedMessage(p)) {
@@ -346,7 +337,6 @@ function layerParts(layers: readonly Layer[], around: Around, parts: Part[]): vo
   }
 }
 const isFirst = (l: Layer | undefined): boolean => l?.kind === "fragment" && l.moreFragments;
-const placeOf = ({ at, length, end }: Layer): { at: number; length: number; end: number } => ({ at, length, end });
 
 /** A WireGuard message in the packet that an ICMP error quotes. It belongs to no session here: it was seen before, or somewhere else. */
 function quotedMessage(udp: Part): Part | undefined {
@@ -358,7 +348,7 @@ function quotedMessage(udp: Part): Part | undefined {
   const ends = new Ends(udp.bytes, ip.at + srcAt, ip.at + dstAt, length, udp.uint(0, 2) ?? 0, udp.uint(2, 2) ?? 0);
   const message = new TrackedMessage(parsed, ends);
   const { bytes, scope, pane } = udp;
-  return new Part({ protocol: WIREGUARD, bytes, at: udp.at + 8, length: payload.length, end: udp.end, scope, message, pane, quoted: true });
+  return new Part(WIREGUARD, { bytes, scope, message, pane }, { at: udp.at + 8, length: payload.length, end: udp.end }, undefined, undefined, true);
 }
 const last = (parts: readonly Part[]): Part | undefined => parts.at(-1);
 /** Types of ICMP and ICMPv6 that carry data of the asker. */

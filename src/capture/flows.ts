@@ -1,6 +1,5 @@
 // What only the packets before one tell of it: numbers of UDP and TCP streams, relative sequence numbers, scaled windows, and which echo request a reply
 // answers. As Wireshark counts them, in one pass. Bounded: the stream that was silent longest is forgotten first.
-import { toHex } from "../base/bytes.ts";
 import { optionsOf } from "./fields/tcpoptions.ts";
 import { segmentLength } from "./fields/transport.ts";
 import type { Part } from "./fields/part.ts";
@@ -71,11 +70,11 @@ export class Flows {
   readonly #counts = { udp: 0, tcp: 0 };
   readonly #requests = new Recent<Request>();
 
-  readonly #udp: boolean;
+  readonly #all: boolean;
 
-  /** `udp`: streams of UDP are told too. */
-  constructor(udp: boolean) {
-    this.#udp = udp;
+  /** `all`: streams of UDP are told too, and times. */
+  constructor(all: boolean) {
+    this.#all = all;
   }
 
   /** Takes the parts of the next packet and tells each what is known of it. */
@@ -84,7 +83,7 @@ export class Flows {
     let depth = 0;
     for (const p of parts) {
       const name = p.protocol.name;
-      if (name === "tcp" || (name === "udp" && this.#udp)) p.flow = this.#stream(p, name);
+      if (name === "tcp" || (name === "udp" && this.#all)) p.flow = this.#stream(p, name);
       else if ((name === "icmp" || name === "icmpv6") && !p.quoted) p.flow = this.#echo(p, name, depth);
       else if (name === "ip" || name === "ipv6") depth++;
     }
@@ -92,12 +91,11 @@ export class Flows {
 
   #stream(p: Part, name: "udp" | "tcp"): Flow | undefined {
     const [from, to] = ends(p);
-    const ports = p.bytesAt(0, 4);
-    if (from === undefined || to === undefined || !ports) return undefined;
-    const a = from + toHex(ports.subarray(0, 2));
-    const b = to + toHex(ports.subarray(2, 4));
+    if (from === undefined || to === undefined || p.at + 4 > p.end) return undefined;
+    const a = from + wordsAt(p, 0, 2);
+    const b = to + wordsAt(p, 2, 2);
     const isLower = a <= b;
-    const key = isLower ? `${a} ${b}` : `${b} ${a}`;
+    const key = isLower ? a + b : b + a;
     const time = p.scope.tracked.packet.time;
     let s = this.#streams[name].get(key);
     const flags = name === "tcp" ? (p.uint(12, 2) ?? 0) : 0;
@@ -109,34 +107,44 @@ export class Flows {
       this.#streams[name].set(key, s);
     }
     if (p.quoted) return { stream: s.number };
-    const since = (t: bigint | undefined): bigint | undefined => (time === undefined || t === undefined ? undefined : time - t);
-    const flow = { stream: s.number, sinceFirst: since(s.first), sincePrevious: since(s.previous) };
+    const since = (t: bigint | undefined): bigint | undefined => (time === undefined || t === undefined || !this.#all ? undefined : time - t);
+    const [sinceFirst, sincePrevious] = [since(s.first), since(s.previous)];
     s.previous = time;
     const [own, other] = isLower ? s.sides : [s.sides[1], s.sides[0]];
-    return name === "udp" ? flow : { ...flow, tcp: tcp(p, flags, s, own, other) };
+    return { stream: s.number, sinceFirst, sincePrevious, tcp: name === "udp" ? undefined : tcp(p, flags, s, own, other) };
   }
 
   #echo(p: Part, name: "icmp" | "icmpv6", depth: number): Flow | undefined {
     const type = p.uint(0, 1);
     const [request, reply] = name === "icmp" ? [8, 0] : [128, 129];
-    const id = p.bytesAt(4, 4);
+    if ((type !== request && type !== reply) || p.at + 8 > p.end) return undefined;
     const [from, to] = ends(p);
-    if (!id || from === undefined || to === undefined) return undefined;
+    if (from === undefined || to === undefined) return undefined;
+    const id = String.fromCharCode(depth) + wordsAt(p, 4, 4);
     const time = p.scope.tracked.packet.time;
-    if (type === request) this.#requests.set(`${depth} ${from} ${to} ${toHex(id)}`, { frame: p.scope.tracked.packet.number, time });
+    if (type === request) this.#requests.set(from + to + id, { frame: p.scope.tracked.packet.number, time });
     if (type !== reply) return undefined;
-    const asked = `${depth} ${to} ${from} ${toHex(id)}`;
+    const asked = to + from + id;
     const found = this.#requests.get(asked);
     this.#requests.delete(asked);
     return found && { answers: found.frame, after: time === undefined || found.time === undefined ? undefined : time - found.time };
   }
 }
 
-function ends(p: Part): readonly [string | undefined, string | undefined] {
-  const is4 = p.carrier?.protocol.name === "ip";
-  const from = is4 ? p.carrier?.bytesAt(12, 4) : p.carrier?.bytesAt(8, 16);
-  const to = is4 ? p.carrier?.bytesAt(16, 4) : p.carrier?.bytesAt(24, 16);
-  return [from && toHex(from), to && toHex(to)];
+/** Source and destination, as texts to look up by. */
+function ends({ carrier }: Part): readonly [string | undefined, string | undefined] {
+  if (!carrier) return [undefined, undefined];
+  const [src, dst, length] = carrier.protocol.name === "ip" ? [12, 16, 4] : [8, 24, 16];
+  return carrier.at + dst + length > carrier.end ? [undefined, undefined] : [wordsAt(carrier, src, length), wordsAt(carrier, dst, length)];
+}
+/** Bytes as a text to look up by, two in a character. They must have been captured. */
+function wordsAt(p: Part, offset: number, length: number): string {
+  const b = p.bytes;
+  const from = p.at + offset;
+  if (length === 4) return String.fromCharCode((b[from]! << 8) | b[from + 1]!, (b[from + 2]! << 8) | b[from + 3]!);
+  let text = "";
+  for (let i = from; i < from + length; i += 2) text += String.fromCharCode((b[i]! << 8) | b[i + 1]!);
+  return text;
 }
 
 function tcp(p: Part, flags: number, s: Stream, own: Side, other: Side): TcpFlow | undefined {

@@ -8,7 +8,7 @@ export function formatTime(ns: bigint, digits = 9): string {
   if (ns >= 0n && ns <= EXACT) {
     const n = Number(ns);
     const fraction = n % 1_000_000_000;
-    return `${(n - fraction) / 1_000_000_000}.${String(fraction).padStart(9, "0").slice(0, digits)}`;
+    return `${(n - fraction) / 1_000_000_000}.${String(fraction + 1_000_000_000).slice(1, digits + 1)}`;
   }
   const negative = ns < 0n;
   const n = negative ? -ns : ns;

@@ -1,5 +1,5 @@
 // One line for a packet: source, destination, protocol, and what it says; the columns and words of tshark where it has any (section 2.8).
-import { formatIp } from "../base/ip.ts";
+import { ipTextAt } from "./addresstexts.ts";
 import { Dissection } from "./dissect.ts";
 import { icmpInfo } from "./fields/icmp.ts";
 import { icmpv6Info } from "./fields/icmpv6.ts";
@@ -46,15 +46,12 @@ function fragmentInfo(ip: Part): string | undefined {
   return `IPv6 fragment (off=${word & 0xfff8} more=${word & 1 ? "y" : "n"} ident=${hex(f.uint(4, 4) ?? 0, 8)} nxt=${f.uint(0, 1)})`;
 }
 
-const endText = (ip: Uint8Array, names: ReadonlyMap<string, string> | undefined): string => {
-  const text = formatIp(ip);
+const endText = (b: Uint8Array, at: number, length: number, names: ReadonlyMap<string, string> | undefined): string => {
+  const text = ipTextAt(b, at, length);
   return names?.get(text) ?? text;
 };
 function addresses(ip: Part | undefined, link: Part | undefined): { src: string; dst: string } {
-  const of = (p: Part, at: number, length: number): string => {
-    const b = p.bytesAt(at, length);
-    return b ? endText(b, p.scope.names) : "";
-  };
+  const of = (p: Part, at: number, length: number): string => (p.at + at + length <= p.end ? endText(p.bytes, p.at + at, length, p.scope.names) : "");
   if (ip) return ip.protocol.name === "ip" ? { src: of(ip, 12, 4), dst: of(ip, 16, 4) } : { src: of(ip, 8, 16), dst: of(ip, 24, 16) };
   if (link?.protocol.name === "eth") return { src: formatMac(link.bytesAt(6, 6)!), dst: macName(link.bytesAt(0, 6)!) };
   if (link?.protocol.name === "sll") {
@@ -119,12 +116,14 @@ export type PacketLines = {
 /** Outer and inner line of a packet. A WireGuard message is named as Wireshark does. Without a dissection of it nothing of the packets before is told. */
 export function linesOf(t: TrackedPacket, d: Dissection = new Dissection(t)): PacketLines {
   const outer = outerOf(t, d);
+  if (!t.messages.some(hasInner)) return { outer, inner: NO_LINES };
   const inner = t.messages.filter(hasInner).map((m) => {
     const line = summarize(d.inner(m), false);
     return m.opened!.authenticated ? line : { ...line, info: `${line.info} [unauthenticated: the packet was cut when captured]` };
   });
   return { outer, inner };
 }
+const NO_LINES: readonly Summary[] = [];
 const hasInner = (m: TrackedMessage): boolean => m.opened !== undefined && m.opened.length > 0;
 
 /** Of WireGuard all is known without a dissection. */
@@ -132,8 +131,9 @@ function outerOf(t: TrackedPacket, d: Dissection): Summary {
   const [first] = t.messages;
   if (!first) return plainLine(t, d);
   const more = t.messages.length > 1 ? ` (and ${t.messages.length - 1} more in one super-datagram)` : "";
-  const { ends } = first;
-  return { src: endText(ends.src.ip, d.names), dst: endText(ends.dst.ip, d.names), protocol: "WireGuard", info: infoOf(first.message) + more };
+  const { frame, srcAt, dstAt, addressLength } = first.ends;
+  const src = endText(frame, srcAt, addressLength, d.names);
+  return { src, dst: endText(frame, dstAt, addressLength, d.names), protocol: "WireGuard", info: infoOf(first.message) + more };
 }
 /** The line of the frame whatever its messages are, from its layers. */
 export const plainLine = (t: TrackedPacket, d: Dissection): Summary =>

@@ -11,6 +11,7 @@ type Piece = {
   readonly end: number;
   readonly protocol: number;
 };
+type Fragment = Piece & { readonly index: number };
 type Parts = { readonly pieces: Map<number, Uint8Array>; header: Uint8Array | undefined; total: number | undefined; have: number };
 
 const MAX_PACKETS = 256;
@@ -18,7 +19,7 @@ const MAX_PAYLOAD = 65_535;
 const MAX_PIECES = 128;
 
 /** The innermost fragment among a frame's layers, or undefined when the frame is none. `index` is where its IP layer stands. */
-export function fragmentOf(layers: readonly Layer[]): (Piece & { readonly index: number }) | undefined {
+export function fragmentOf(layers: readonly Layer[]): Fragment | undefined {
   // What an ICMP error quotes is no fragment on its way.
   const quote = layers.findIndex((l) => l.kind === "quote");
   for (let i = (quote < 0 ? layers.length : quote) - 1; i >= 0; i--) {
@@ -72,8 +73,7 @@ export class Reassembler {
   }
 
   /** Takes a frame that is a fragment; the result is the whole IP packet (header of the first fragment, corrected) when this was the last piece. */
-  add(bytes: Uint8Array, layers: readonly Layer[]): Uint8Array | undefined {
-    const f = fragmentOf(layers);
+  add(bytes: Uint8Array, layers: readonly Layer[], f: Fragment | undefined = fragmentOf(layers)): Uint8Array | undefined {
     if (!f) return undefined;
     const ip = layers[f.index] as IpLayer;
     let p = this.#packets.get(f.key);

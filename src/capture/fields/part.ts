@@ -10,6 +10,16 @@ export type Pane = "Frame" | "Reassembled" | "Decrypted Static" | "Decrypted Tim
 
 const NONE: readonly Part[] = [];
 
+/** Where parts are: bytes, of which message if of one, and what is known beside them. */
+export type Inside = {
+  readonly bytes: Uint8Array;
+  readonly scope: Scope;
+  readonly pane?: Pane | undefined;
+  readonly message?: TrackedMessage | undefined;
+};
+/** First byte, bytes of the header, one past the last byte. */
+export type Place = { readonly at: number; readonly length: number; readonly end: number };
+
 // Fields that the constructor sets are only declared: a definition before costs more than all the rest of it.
 export class Part {
   declare readonly protocol: Protocol;
@@ -36,32 +46,20 @@ export class Part {
   /** Extension headers behind this IPv6 header. */
   extensions: readonly Part[] = NONE;
 
-  constructor(o: {
-    protocol: Protocol;
-    bytes: Uint8Array;
-    at: number;
-    length: number;
-    end: number;
-    scope: Scope;
-    parent?: Part | undefined;
-    layer?: Layer | undefined;
-    message?: TrackedMessage | undefined;
-    pane?: Pane | undefined;
-    quoted?: boolean;
-    note?: string;
-  }) {
-    this.protocol = o.protocol;
-    this.bytes = o.bytes;
-    this.at = o.at;
-    this.length = o.length;
-    this.end = Math.min(o.end, o.bytes.length);
-    this.scope = o.scope;
-    this.parent = o.parent;
-    this.layer = o.layer;
-    this.message = o.message;
-    this.pane = o.pane ?? "Frame";
-    this.quoted = o.quoted ?? false;
-    this.note = o.note;
+  /** `inside`: what all parts of the same bytes share. */
+  constructor(protocol: Protocol, inside: Inside, place: Place, layer?: Layer, parent?: Part, quoted = false, note?: string) {
+    this.protocol = protocol;
+    this.bytes = inside.bytes;
+    this.at = place.at;
+    this.length = place.length;
+    this.end = Math.min(place.end, inside.bytes.length);
+    this.scope = inside.scope;
+    this.parent = parent;
+    this.layer = layer;
+    this.message = inside.message;
+    this.pane = inside.pane ?? "Frame";
+    this.quoted = quoted;
+    this.note = note;
   }
 
   /** `length` bytes at `offset` of this part; undefined when they were not captured. */
@@ -79,12 +77,11 @@ export class Part {
   }
   /** An element within this part, as an option is. */
   element(offset: number, length: number): Part {
-    const { protocol, bytes, scope, layer, message, pane, quoted } = this;
     const at = this.at + offset;
-    return new Part({ protocol, bytes, at, length, end: Math.min(this.end, at + length), scope, parent: this, layer, message, pane, quoted });
+    return new Part(this.protocol, this, { at, length, end: Math.min(this.end, at + length) }, this.layer, this, this.quoted);
   }
   remark(note: string): Part {
-    const { protocol, bytes, at, scope, pane } = this;
-    return new Part({ protocol, bytes, at, length: 0, end: at, scope, parent: this, pane, note });
+    const { bytes, at, scope, pane } = this;
+    return new Part(this.protocol, { bytes, scope, pane }, { at, length: 0, end: at }, undefined, this, false, note);
   }
 }

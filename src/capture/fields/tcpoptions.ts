@@ -83,6 +83,7 @@ export const TCP_OPTIONS: Row = {
 
 /** What the Info column says of them: " MSS=1460 SACK_PERM TSval=1 TSecr=0 WS=128". */
 export function optionsInfo(p: Part): string {
+  if (p.length <= 20) return "";
   const says = (o: Part): string => {
     const k = kind(o);
     if (k === 2) return ` MSS=${o.uint(2, 2)}`;

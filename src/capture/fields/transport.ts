@@ -52,7 +52,8 @@ export const UDP: Protocol = {
 
 const FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"];
 /** "SYN, ACK". */
-export const flagNames = (flags: number): string => FLAGS.filter((_, i) => flags & (1 << i)).join(", ");
+export const flagNames = (flags: number): string => FLAG_NAMES[flags & 0x1ff]!;
+const FLAG_NAMES = Array.from({ length: 0x200 }, (_, flags) => FLAGS.filter((_, i) => flags & (1 << i)).join(", "));
 const letters = (flags: number): string => Array.from("RRRACEUAPRSF", (c, i) => (flags & (0x800 >> i) ? c : "·")).join("");
 const COMPLETENESS = (c: number): string => {
   if (c === 0) return "Incomplete";

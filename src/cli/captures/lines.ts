@@ -16,12 +16,11 @@ export function packetLine(t: TrackedPacket, first: bigint | undefined, outer: S
 /** The lines of one packet: the outer one, then one for each inner packet, then comments. */
 export function packetLines(t: TrackedPacket, first: bigint | undefined, d?: Dissection): string[] {
   const { outer, inner } = linesOf(t, d);
-  const opened = t.messages.filter((m) => m.opened && m.opened.bytes.length > 0);
+  if (inner.length === 0 && t.packet.comments.length === 0) return [packetLine(t, first, outer)];
+  const opened = t.messages.filter((m) => m.opened && m.opened.length > 0);
   return [
     packetLine(t, first, outer),
-    ...inner.map(
-      (s, i) => `${" ".repeat(14)}└─ ${s.src.padStart(12)} → ${s.dst.padEnd(12)} ${s.protocol} ${opened[i]!.opened!.bytes.length} ${s.info}`,
-    ),
+    ...inner.map((s, i) => `${" ".repeat(14)}└─ ${s.src.padStart(12)} → ${s.dst.padEnd(12)} ${s.protocol} ${opened[i]!.opened!.length} ${s.info}`),
     ...t.packet.comments.map((c) => `${" ".repeat(14)}   # ${printable(c)}`),
   ];
 }

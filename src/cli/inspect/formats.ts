@@ -24,7 +24,11 @@ export type Format = {
   readonly alone?: boolean;
 };
 
-const lines = (all: readonly string[]): string => `${all.map(printable).join("\n")}\n`;
+function lines(all: readonly string[]): string {
+  let text = "";
+  for (const line of all) text += `${printable(line)}\n`;
+  return all.length === 0 ? "\n" : text;
+}
 
 /** One line a packet; the inner packet's under it. */
 export const LIST: Format = { flows: "lines", alone: true, packet: (d, first) => lines(packetLines(d.tracked, first, d)) };
