@@ -24,11 +24,11 @@ import { median, spread } from "./statistics.ts";
 /** A filter that every packet is dissected for, and none passes. */
 const NONE = "ip.addr == 198.51.100.77";
 
-type Use = { readonly seconds: number; readonly cpu: number; readonly mb: number; readonly own: number };
+export type Use = { readonly seconds: number; readonly cpu: number; readonly mb: number; readonly own: number };
 type Subject = { readonly title: string; readonly argv: readonly string[] };
 
 /** Runs a program to its end. Memory and processor time are asked for while it runs: the last answer is some 20 ms old. */
-async function run(argv: readonly string[]): Promise<Use> {
+export async function run(argv: readonly string[]): Promise<Use> {
   const began = performance.now();
   const child = spawn(argv[0]!, argv.slice(1), { stdio: ["ignore", "ignore", "ignore"] });
   let [cpu, mb, own] = [0, 0, 0];

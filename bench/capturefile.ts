@@ -1,10 +1,11 @@
 // A capture of any size to measure readers with: real handshakes and data messages between two made-up peers, renewed now and then, and their key log.
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { A, B, BEGAN, handshake, log, type Made, ping, Scene } from "../src/capture/made.cases.ts";
-import { PcapWriter } from "../src/capture/writer.ts";
+import { PcapngWriter, PcapWriter } from "../src/capture/writer.ts";
 import { opensslPackets } from "../src/crypto/packets.ts";
-import { ipv4, udp } from "../src/packet/build.ts";
-import { LINK_RAW } from "../src/packet/link.ts";
+import { parseIp } from "../src/base/ip.ts";
+import { arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vxlan } from "../src/packet/build.ts";
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINK_ETHERNET, LINK_RAW } from "../src/packet/link.ts";
 import { DATA_HEADER, TAG_LENGTH, writeU32 } from "../src/wireguard/messages.ts";
 import type { Way } from "../src/capture/session.ts";
 
@@ -70,4 +71,59 @@ function frameOf(from: typeof A, to: typeof A, length: number): Uint8Array {
   // No checksum: none is computed where the network card does.
   frame[26] = frame[27] = 0;
   return frame;
+}
+
+/** Writes `packets` frames as a node's network card meets them to `path`, pcapng: TCP and ping of pods in VXLAN, TCP and ping of nodes, IPv6, ARP and WireGuard. */
+export function makeMixed(path: string, packets: number): void {
+  const file = openSync(path, "w", 0o600);
+  const pieces: Uint8Array[] = [];
+  const writer = new PcapngWriter((bytes) => void pieces.push(bytes.slice()));
+  writer.addInterface({ link: LINK_ETHERNET, name: "eth0" });
+  for (let i = 0; i < packets; i++) {
+    writer.packet(0, { time: BigInt(BEGAN) * 1_000_000n + BigInt(i) * 20_000n, data: mixedFrame(i), direction: i % 2 === 0 ? "in" : "out" });
+    if (i % 10_000 !== 9_999 && i < packets - 1) continue;
+    for (const p of pieces) writeSync(file, p);
+    pieces.length = 0;
+  }
+  closeSync(file);
+}
+
+const [A6, B6] = [parseIp("2001:db8::1")!, parseIp("2001:db8::2")!];
+const MACS = [Uint8Array.of(2, 0, 0, 0, 0, 1), Uint8Array.of(2, 0, 0, 0, 0, 2)] as const;
+/** The i-th of them; packets of a flow take turns. */
+function mixedFrame(i: number): Uint8Array {
+  const [n, round] = [Math.floor(i / 2) % 8, Math.floor(i / 16)];
+  const [to, from] = i % 2 === 0 ? MACS : [MACS[1], MACS[0]];
+  const hosts = [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 0, 0, 2)] as const;
+  const pods = [Uint8Array.of(10, 244, 1, round & 63), Uint8Array.of(10, 244, 2, 7)] as const;
+  const of = <T>(pair: readonly [T, T]): readonly [src: T, dst: T] => (i % 2 === 0 ? pair : [pair[1], pair[0]]);
+  const inIp4 = (ends: readonly [Uint8Array, Uint8Array], protocol: number, payload: Uint8Array): Uint8Array =>
+    ethernet(to, from, ETHERTYPE_IPV4, ipv4({ src: ends[0], dst: ends[1], protocol }, payload));
+  const segment = (ends: readonly [Uint8Array, Uint8Array], length: number): Uint8Array => {
+    const [srcPort, dstPort] = of([40_000 + (round & 255), 8000]);
+    return tcp(
+      ...ends,
+      { srcPort, dstPort, sequence: round * length, acknowledgement: round * length, flags: 0x18, window: 502 },
+      new Uint8Array(length),
+    );
+  };
+  const echo = (ends: readonly [Uint8Array, Uint8Array]): Uint8Array =>
+    icmp(...ends, { type: i % 2 === 0 ? 8 : 0, rest: (7 << 16) | (round & 0xffff) }, new Uint8Array(56));
+  const inVxlan = (frame: Uint8Array): Uint8Array => inIp4(of(hosts), 17, udp(...of(hosts), 50_000 + n, 4789, vxlan(4096, frame)));
+  if (n === 0) return inIp4(of(hosts), 1, echo(of(hosts)));
+  if (n === 1) return inVxlan(inIp4(of(pods), 1, echo(of(pods))));
+  if (n === 2) return inVxlan(inIp4(of(pods), 6, segment(of(pods), 100)));
+  if (n === 3) return ethernet(to, from, ETHERTYPE_ARP, arp(i % 2 === 0 ? 1 : 2, from, of(hosts)[0], to, of(hosts)[1]));
+  if (n === 4) {
+    const [src, dst] = of([A6, B6]);
+    return ethernet(to, from, ETHERTYPE_IPV6, ipv6({ src, dst, protocol: 6 }, segment([src, dst], 300)));
+  }
+  if (n === 5) {
+    const message = new Uint8Array(32 + 128);
+    message[0] = 4;
+    writeU32(message, 4, 0x1000 + (i % 2));
+    writeU32(message, 8, round);
+    return inIp4(of(hosts), 17, udp(...of(hosts), 51820, 51820, message));
+  }
+  return inIp4(of(hosts), 6, segment(of(hosts), n === 6 ? 0 : 600));
 }
