@@ -98,15 +98,18 @@ export class InnerWriter {
   written = 0;
   readonly #writer: PcapngWriter;
   readonly #iface: number;
+  readonly #sessions: ReadonlySet<number>;
 
-  constructor(sink: Sink) {
+  /** `sessions`: numbers of those whose packets are written. @default all */
+  constructor(sink: Sink, sessions: Iterable<number> = []) {
+    this.#sessions = new Set(sessions);
     this.#writer = new PcapngWriter(sink, { comment: "inner packets of a WireGuard capture" });
     this.#iface = this.#writer.addInterface({ link: LINK_RAW, name: "decrypted" });
   }
   /** What opened of a packet; nothing when nothing did. */
   packet(t: TrackedPacket): void {
-    for (const { message, opened } of t.messages) {
-      if (!opened || opened.length === 0) continue;
+    for (const { message, opened, session } of t.messages) {
+      if (!opened || opened.length === 0 || (this.#sessions.size > 0 && !this.#sessions.has(session?.number ?? -1))) continue;
       const total = message.length - DATA_OVERHEAD - opened.padding;
       const comments = opened.authenticated ? [] : ["unauthenticated: the packet was cut when captured"];
       this.#writer.packet(this.#iface, { time: t.packet.time, data: opened.bytes, originalLength: Math.max(total, opened.length), comments });

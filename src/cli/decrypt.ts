@@ -50,7 +50,12 @@ export async function main(args: string[]): Promise<number> {
     .option("--inner", "with -w: write the inner packets instead, and no keys")
     .option("--strip-secrets", "with -w: write the packets without any keys")
     .option("--session-keys", "with -w: only session keys, no node's: tortie opens these sessions with them, nobody poses as a node")
-    .option("--session <number>", "with -w: only the keys of this session; may be given several times", sessionNumber, [])
+    .option(
+      "--session <number>",
+      "with -w: only the keys of this session, with --inner only its packets; may be given several times",
+      sessionNumber,
+      [],
+    )
     .option("-q, --quiet", "do not list the inner packets")
     .option("--inventory <file>", "names of nodes for their public keys, as for tortie audit")
     .option("--cluster", "names of nodes from the API")
@@ -70,6 +75,8 @@ async function decrypt(path: string, options: Options): Promise<number> {
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
   const chosen = [options.inner, options.stripSecrets, options.sessionKeys].filter(Boolean).length;
   if ((chosen > 0 || options.session.length > 0) && options.write === undefined) throw new TortieError("Cannot write: -w FILE says where to");
+  if (options.stripSecrets && options.session.length > 0)
+    throw new TortieError("Cannot choose a session's keys for a file without keys: leave --session or --strip-secrets out");
   if (chosen > 1) throw new TortieError("Cannot write all of these at once: --inner, --strip-secrets or --session-keys");
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
   const names = await namesFrom(options);
@@ -81,7 +88,7 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const list = !json && !options.quiet;
   const inner = options.inner ? new OutputFile(options.write!) : undefined;
   // What this call has no use for is not loaded: it would stay resident.
-  const writer = inner && new (await import("../capture/rewrite.ts")).InnerWriter(inner.write);
+  const writer = inner && new (await import("../capture/rewrite.ts")).InnerWriter(inner.write, options.session);
   const { innerLines } = list ? await import("./captures/lines.ts") : {};
   let made: WipedOpener | undefined;
   const opener = async (): Promise<BatchOpener> => (made ??= (await import("../crypto/batchopener.ts")).batchOpener());
@@ -114,11 +121,11 @@ async function decrypt(path: string, options: Options): Promise<number> {
   else out.write(`${listed > 0 ? "\n" : ""}${resultLines(result).map(printable).join("\n")}\n`);
   for (const line of remarks(facts, path, salvage)) process.stderr.write(`${printable(line)}\n`);
 
+  const absent = options.session.find((number) => !sessions.some((s) => s.number === number));
+  if (absent !== undefined) throw new TortieError(`Cannot write "${options.write}": the capture has no session ${absent}`);
   if (writer) process.stderr.write(`Wrote "${options.write}": ${writer.written} inner packets, no keys.\n`);
   else if (options.write !== undefined) {
     const wanted = options.session.length === 0 ? sessions : sessions.filter((s) => options.session.includes(s.number));
-    const absent = options.session.find((number) => !sessions.some((s) => s.number === number));
-    if (absent !== undefined) throw new TortieError(`Cannot write "${options.write}": the capture has no session ${absent}`);
     const keyLog = options.stripSecrets ? undefined : keyLogFor(wanted, secrets, { sessionKeysOnly: options.sessionKeys ?? false });
     if (keyLog?.text === "") throw new TortieError(`Cannot write "${options.write}": no session opened, so there are no keys to put into it`);
     const more = await writeAgain(path, options.write, facts, keyLog?.text ?? "", salvage);

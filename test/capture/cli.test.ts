@@ -9,7 +9,10 @@ import { pipeline } from "node:stream/promises";
 import { createGzip, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { keyIn, textOf } from "../../src/capture/fixtures.cases.ts";
+import { toHex } from "../../src/base/bytes.ts";
+import { A, B, data, handshake, log, ping, Scene } from "../../src/capture/made.cases.ts";
 import { readCapture } from "../../src/capture/reader.ts";
+import { PcapWriter } from "../../src/capture/writer.ts";
 import { TORTIE } from "../peers.ts";
 
 const at = (name: string): string => new URL(`../captures/${name}`, import.meta.url).pathname;
@@ -106,8 +109,30 @@ describe("tortie decrypt", () => {
     expect(readFileSync(same).equals(readFileSync(at("wggo-psk-v4.pcap")))).toBe(true);
   });
   test("a session that there is not is said", () => {
-    const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", keys, "--session", "7", "-w", join(directory, "none")]);
-    expect([r.code, r.err]).toEqual([1, expect.stringMatching(/the capture has no session 7/)]);
+    for (const how of [[], ["--inner"]]) {
+      const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", keys, ...how, "--session", "7", "-w", join(directory, "none")]);
+      expect([how, r.code, r.err]).toEqual([how, 1, expect.stringMatching(/the capture has no session 7/)]);
+    }
+  });
+  test("--inner --session writes the packets of that session, and no others", () => {
+    const [one, two] = [handshake(1), handshake(2)];
+    const scene = new Scene().handshake(0, one).handshake(1, two);
+    scene.add(2, A, B, data(one, "toResponder", 0, ping(11))).add(3, A, B, data(two, "toResponder", 0, ping(22)));
+    const parts: Uint8Array[] = [];
+    const writer = new PcapWriter((b) => void parts.push(b.slice()), { link: 101 });
+    for (const p of scene.packets) writer.packet(0, { time: p.time!, data: p.data });
+    const both = file("two.pcap", Buffer.concat(parts));
+    const logs = file("two.keys", log.initiator(one) + log.initiator(two));
+    for (const [session, inner] of [
+      ["0", ping(11)],
+      ["1", ping(22)],
+    ] as const) {
+      const out = join(directory, `inner-${session}.pcapng`);
+      expect(tortie(["decrypt", both, "--keys", logs, "--inner", "--session", session, "-w", out]).code).toBe(0);
+      expect(readCapture(readFileSync(out)).packets.map((p) => toHex(p.data))).toEqual([toHex(inner)]);
+    }
+    const r = tortie(["decrypt", both, "--keys", logs, "--strip-secrets", "--session", "0", "-w", join(directory, "none")]);
+    expect([r.code, r.err]).toEqual([1, expect.stringMatching(/leave --session or --strip-secrets out/)]);
   });
   test("a file of keys that does not end is refused", () => {
     const r = tortie(["decrypt", at("wggo-psk-v4.pcap"), "--keys", "/dev/zero"]);
