@@ -3,7 +3,7 @@
 import { toBase64 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 import { forbidDumps } from "../sys/protect.ts";
-import { openKeyOutput, sayOn } from "./keylog/output.ts";
+import { keyOutput, sayOn } from "./keylog/output.ts";
 import { duration, onAction, peerKey, program, runProgram } from "./program.ts";
 
 type Options = {
@@ -57,7 +57,7 @@ async function keylog(options: Options): Promise<number> {
     throw new TortieError("Cannot print keys on a terminal, where they stay", { hint: "-w FILE says where to; -w - prints them all the same." });
   // What these commands hold is in no core dump, and only root reads their memory.
   forbidDumps();
-  const output = openKeyOutput(options.write ?? "-");
+  const output = keyOutput(options.write ?? "-");
   const stop = new AbortController();
   const end = (): void => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -65,6 +65,7 @@ async function keylog(options: Options): Promise<number> {
   let timer: NodeJS.Timeout | undefined;
   const asked = { seconds: options.for, peers: new Set(options.peer.map(toBase64)), output };
   const begin = (whose: string): void => {
+    output.open();
     sayOn(whose, asked);
     if (options.for !== undefined) timer = setTimeout(end, options.for * 1000);
   };

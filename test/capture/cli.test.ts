@@ -1,7 +1,7 @@
 // The commands as a person types them: exit codes, JSON, words, files that only their owner may read.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, createWriteStream, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, createWriteStream, existsSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -304,6 +304,21 @@ describe("a packed capture that swells", () => {
     child.kill("SIGINT");
     expect(Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1])).toBeLessThan(256 << 10);
     expect((await ended)[0] ?? "signal").not.toBe(0);
+  });
+});
+
+describe("tortie keylog that cannot be begun", () => {
+  const impossible = tortie(["keylog", "--kernel", "--check"]).code === 2;
+  test.for<[string, string[]]>([
+    ["a device that there is not", ["-i", "no-such-device"]],
+    ...(impossible ? [["a kernel that cannot be asked", ["--kernel"]] satisfies [string, string[]]] : []),
+  ])("makes no file, and leaves one as it is: %s", ([, words]) => {
+    const absent = join(directory, "absent.keys");
+    expect(tortie(["keylog", ...words, "-w", absent])).toMatchObject({ code: 1, err: expect.not.stringMatching(/KEY LOG ON/) });
+    expect(existsSync(absent)).toBe(false);
+    const kept = file("kept.keys", "# before\n");
+    tortie(["keylog", ...words, "-w", kept]);
+    expect(readFileSync(kept, "utf8")).toBe("# before\n");
   });
 });
 

@@ -1,10 +1,12 @@
 // Where key lines go, and what is said about it: aloud, at the beginning and at the end, on standard error.
 import { writeSync } from "node:fs";
 import { wipe } from "../../base/bytes.ts";
-import { openKeylogFile } from "../../runtime/keylogfile.ts";
+import { type KeylogFile, openKeylogFile } from "../../runtime/keylogfile.ts";
 
 export interface KeyOutput {
   readonly where: string;
+  /** Makes the file: what cannot be begun leaves none. Throws TortieError when others can read it. */
+  open(): void;
   /** Whole lines; wiped after. */
   write(lines: Uint8Array): void;
   close(): void;
@@ -25,16 +27,19 @@ export type KeepOptions = {
   readonly signal: AbortSignal;
 };
 
-/** "-" is standard output. Throws TortieError when others can read the file. */
-export function openKeyOutput(path: string): KeyOutput {
-  const file = path === "-" ? { write: (lines: Uint8Array): void => void writeSync(1, lines), close: () => {} } : openKeylogFile(path);
+/** "-" is standard output. */
+export function keyOutput(path: string): KeyOutput {
+  let file: Pick<KeylogFile, "write" | "close"> | undefined;
   return {
     where: path === "-" ? "standard output" : `"${path}"`,
+    open: () => {
+      file = path === "-" ? { write: (lines) => void writeSync(1, lines), close: () => {} } : openKeylogFile(path);
+    },
     write: (lines) => {
-      file.write(lines);
+      file?.write(lines);
       wipe(lines);
     },
-    close: () => file.close(),
+    close: () => file?.close(),
   };
 }
 
