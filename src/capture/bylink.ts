@@ -16,8 +16,8 @@ export type ByLinkOptions = {
   readonly together?: boolean;
 };
 
-/** "-linux-sll2". */
-const suffixOf = (link: number): string => `-${linkName(link).toLowerCase().replaceAll("_", "-")}`;
+/** What the name of a file with packets of this link type has in addition: "-linux-sll2". */
+export const suffixOf = (link: number): string => `-${linkName(link).toLowerCase().replaceAll("_", "-")}`;
 
 /** Used as a PcapngWriter is. Keys and names go into every file, also into those that begin later. */
 export class ByLink implements CaptureWriter {

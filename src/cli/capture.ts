@@ -4,11 +4,13 @@ import { messageOf, TortieError } from "../base/errors.ts";
 import { checkFilter } from "../capture/filter/index.ts";
 import { linkName } from "../packet/link.ts";
 import type { SocketStatistics } from "../sys/packetsocket.ts";
-import { type DeviceKeys, onlyDevice, openDeviceKeys } from "./captures/devicekeys.ts";
+import { type DeviceKeys, onlyDevice, openDeviceKeys, requirePeers } from "./captures/devicekeys.ts";
 import { flow } from "./captures/flow.ts";
 import { wireguardPorts } from "./captures/ports.ts";
 import { Printer } from "./captures/printer.ts";
 import { Recorder } from "./captures/recorder.ts";
+import { refile } from "./captures/refile.ts";
+import type { RotationOptions } from "./captures/rotation.ts";
 import { type Feed, openInterface, type Tap } from "./captures/tap.ts";
 import type { Target } from "./captures/target.ts";
 import { integer, onAction, peerKey, program, runProgram } from "./program.ts";
@@ -67,12 +69,13 @@ export async function main(args: string[]): Promise<number> {
     "tortie capture -i ens5 -w - | tshark -r -",
     "tortie capture -i any -c 100",
     "tortie capture -r /tmp/wire.pcapng udp port 51820",
+    "tortie capture -r /tmp/wire.pcapng -w less.pcapng -C 100 wireguard   the same again, less of it, in files of 100 MB",
     "tortie capture --all-nodes -i ens5 -w cluster.pcapng wireguard  every node's side, in order of time",
     "tortie capture --node k8s-w1 --node k8s-w2 -i ens5 -i wireguard.cali -w two.pcapng",
   ])
     .argument("[filter...]", "which packets, in tcpdump's language; `wireguard` is short for WireGuard's messages")
     .option("-i, --interface <name>", 'the interface, or "any"; may be given several times', several)
-    .option("-r, --read <file>", "read a file instead, as `tortie tcpdump -r` does; `tortie inspect` shows more of it")
+    .option("-r, --read <file>", "read a file instead; with -w write it again. `tortie inspect` shows more of it")
     .option("--node <name>", "capture on this node of the cluster, through its agent; may be given several times", several)
     .option("--all-nodes", "capture on every node of the cluster")
     .option("--kubeconfig <file>", "with --node, --all-nodes: where the API is")
@@ -114,13 +117,55 @@ export async function main(args: string[]): Promise<number> {
   return runProgram(command, args);
 }
 
-/** tcpdump reads files; this gives it what both know. */
+/** A file is printed as tcpdump prints it, which knows how; with -w it is written again. */
 async function readFile(path: string, words: readonly string[], o: Options): Promise<number> {
   const filter = filterOf(words.join(" "), o.filter);
+  const format = formatOf(o);
+  const live = LIVE_ONLY.find(([name]) => o[name] !== undefined && o[name] !== false);
+  if (live) throw new TortieError(`Cannot read a file with ${live[1]}: it is for packets that pass`, live[2] === undefined ? {} : { hint: live[2] });
+  if (o.write !== undefined) return writeFile(path, o.write, filter, format, o);
   const option = (name: string, value: string | number | undefined): string[] => (value === undefined ? [] : [name, String(value)]);
   const flags = [...(o.link ? ["-e"] : []), ...(o.bytes ? ["-xx"] : [])];
-  const values = [...option("-w", o.write), ...option("-c", o.count), ...option("-s", o.snaplen)];
+  const values = [...option("-c", o.count), ...option("-s", o.snaplen)];
   return (await import("./tcpdump.ts")).main(["-n", "-r", path, ...flags, ...values, "--", ...(filter === "" ? [] : [filter])]);
+}
+
+const DECRYPT = "`tortie decrypt FILE --keys KEYS -w OUT` puts keys into a file.";
+const LIVE_ONLY: readonly (readonly [keyof Options, string, hint?: string])[] = [
+  ["interface", "-i"],
+  ["node", "--node"],
+  ["allNodes", "--all-nodes"],
+  ["keys", "--keys", DECRYPT],
+  ["existing", "--existing", DECRYPT],
+  ["device", "--device", DECRYPT],
+  ["duration", "--duration"],
+  ["snaplenData", "--snaplen-data"],
+  ["untilInputEnds", "--until-input-ends"],
+];
+
+async function writeFile(from: string, to: string, filter: string, format: "pcap" | "pcapng", o: Options): Promise<number> {
+  const { snaplen, count } = o;
+  const { packets, files, keys, damage } = await refile({ from, to, format, filter, snaplen, count, rotation: rotationOf(o) });
+  for (const d of damage) warn(`"${from}" is damaged at byte ${d.offset}, ${d.block}: ${d.reason}`);
+  if (!o.quiet) {
+    const into = to === "-" ? "" : ` into ${files.map((f) => `"${f}"`).join(", ")}`;
+    warn(`${packets} ${packets === 1 ? "packet" : "packets"} written${into}.`);
+    if (keys) warn("The keys that were in it are in it again: whoever has it can read the traffic.");
+  }
+  return damage.length > 0 ? 1 : 0;
+}
+
+function rotationOf({ fileSize, fileSeconds, files }: Options): RotationOptions {
+  return { bytes: fileSize === undefined ? undefined : fileSize * MILLION, seconds: fileSeconds, files };
+}
+
+/** Throws TortieError for a format that there is not, and for files that go on where none is written. */
+function formatOf({ format, write, fileSize, fileSeconds, files }: Options): "pcap" | "pcapng" {
+  if (format !== "pcapng" && format !== "pcap") throw new TortieError(`Cannot write the format "${format}": pcapng or pcap`);
+  const rotates = fileSize !== undefined ? "-C" : fileSeconds !== undefined ? "-G" : files !== undefined ? "-W" : undefined;
+  if (rotates !== undefined && write === undefined)
+    throw new TortieError(`Cannot begin new files with ${rotates}: nothing is written`, { hint: "-w FILE says where to." });
+  return format;
 }
 
 function filterOf(words: string, option: string | undefined): string {
@@ -129,9 +174,9 @@ function filterOf(words: string, option: string | undefined): string {
 }
 
 async function capture(words: string, options: Options): Promise<number> {
-  const { format, write } = options;
+  const { write } = options;
   const filter = filterOf(words, options.filter);
-  if (format !== "pcapng" && format !== "pcap") throw new TortieError(`Cannot write the format "${format}": pcapng or pcap`);
+  const format = formatOf(options);
   if (options.keys && write !== undefined && format === "pcap") throw new TortieError("Cannot put keys into a pcap file: only pcapng holds them");
   const onNodes = options.allNodes === true || options.node !== undefined;
   if (!options.keys && (options.existing || options.peer.length > 0)) throw new TortieError("Cannot choose keys without --keys");
@@ -140,6 +185,7 @@ async function capture(words: string, options: Options): Promise<number> {
       hint: "On the node itself --device, --peer, --existing and --no-handshake choose.",
     });
   const device = options.keys && !onNodes ? (options.device ?? (await onlyDevice())) : undefined;
+  if (device !== undefined) await requirePeers(device, options.peer);
   const whose = device ?? (options.keys ? "the nodes' devices" : undefined);
   // The keys pass through this process: they are in no core dump.
   if (whose !== undefined) forbidDumps();
@@ -255,9 +301,7 @@ function openTarget(taps: readonly Tap[], options: Options, format: "pcap" | "pc
   const keys = options.keys === true;
   if (format === "pcap" && taps.length > 1) throw new TortieError("Cannot write several interfaces into a pcap file: only pcapng tells them apart");
   if (options.write === undefined) return new Printer(taps, { keys, link: options.link, bytes: options.bytes });
-  const bytes = options.fileSize === undefined ? undefined : options.fileSize * MILLION;
-  const rotation = { bytes, seconds: options.fileSeconds, files: options.files };
-  return new Recorder(taps, { path: options.write, format, keys, rotation, dataSnapLength: options.snaplenData });
+  return new Recorder(taps, { path: options.write, format, keys, rotation: rotationOf(options), dataSnapLength: options.snaplenData });
 }
 
 /** Until the result is called. */

@@ -1,13 +1,15 @@
 // `tcpdump`, as far as people know it: live or from a file, on the screen or into a file, with filters, and WireGuard said by name.
 import { TortieError } from "../base/errors.ts";
 import { compileFilter, image, initialiser, listing, packetFilter } from "../capture/filter/index.ts";
+import type { CaptureInterface, Damage } from "../capture/packet.ts";
 import { PcapWriter } from "../capture/writer.ts";
 import { linkName } from "../packet/link.ts";
 import { interfaceName } from "../sys/ifindex.ts";
 import { capturableInterfaces, openPacketSocket } from "../sys/packetsocket.ts";
 import { readEvents } from "./captures/file.ts";
-import { OutputFile, refuseSame } from "./captures/output.ts";
+import { OutputFile } from "./captures/output.ts";
 import { paced } from "./captures/paced.ts";
+import { refile } from "./captures/refile.ts";
 import { VERSION } from "./version.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
 import { asciiDump, hexDump } from "./tcpdump/bytes.ts";
@@ -114,7 +116,7 @@ class Output {
   readonly #options: Options;
   readonly #printer: LinePrinter;
   readonly #file: OutputFile | undefined;
-  #writer: { readonly link: number; readonly pcap: PcapWriter } | undefined;
+  #writer: PcapWriter | undefined;
   readonly #time: (timeNs: bigint | undefined) => string;
   count = 0;
 
@@ -127,7 +129,7 @@ class Output {
 
   /** Makes the file's header also when no packet comes. */
   begin(link: number): void {
-    if (this.#file) this.#writer = { link, pcap: new PcapWriter(this.#file.write, { link, snaplen: this.#options.s }) };
+    if (this.#file) this.#writer = new PcapWriter(this.#file.write, { link, snaplen: this.#options.s });
     this.#file?.flush();
   }
 
@@ -135,21 +137,11 @@ class Output {
   packet(p: { timeNs: bigint | undefined; data: Uint8Array; originalLength: number; link: number }): boolean {
     const data = p.data.subarray(0, this.#options.s);
     this.count++;
-    if (this.#file) this.#write(p, data);
-    else process.stdout.write(`${this.#time(p.timeNs)}${this.#printer.line(data, p.link, p.originalLength)}${this.#dump(data, p.link)}\n`);
+    if (this.#writer) {
+      this.#writer.packet(0, { time: p.timeNs ?? 0n, data, originalLength: p.originalLength });
+      if (this.#options.U) this.#file!.flush();
+    } else process.stdout.write(`${this.#time(p.timeNs)}${this.#printer.line(data, p.link, p.originalLength)}${this.#dump(data, p.link)}\n`);
     return this.count === this.#options.c;
-  }
-
-  #write(p: { timeNs: bigint | undefined; originalLength: number; link: number }, data: Uint8Array): void {
-    if (!this.#writer) this.begin(p.link);
-    const { link, pcap } = this.#writer!;
-    if (link !== p.link) {
-      throw new TortieError(`Cannot write packets of ${describeLink(p.link)} into a pcap file of ${describeLink(link)}`, {
-        hint: "A pcap file has one link type: choose packets of one interface.",
-      });
-    }
-    pcap.packet(0, { time: p.timeNs ?? 0n, data, originalLength: p.originalLength });
-    if (this.#options.U) this.#file!.flush();
   }
 
   #dump(data: Uint8Array, link: number): string {
@@ -214,34 +206,46 @@ function compiled(filter: string, link: number, options: Options, live: boolean)
   return 0;
 }
 
+const reading = (path: string, { link, snaplen }: CaptureInterface): string =>
+  `reading from file ${path}, ${describeLink(link)}, snapshot length ${snaplen || MAX_SNAP}`;
+const damaged = (path: string, d: Damage): string => `tcpdump: ${path}: damaged at byte ${d.offset}: ${d.reason}`;
+
+/** -r and -w: microseconds, as the real one unless it is told otherwise. */
+async function intoFile(from: string, to: string, filter: string, { c: count, s: snaplen }: Options): Promise<number> {
+  const link = (i: CaptureInterface): void => say(reading(from, i));
+  const { files, damage } = await refile({ from, to, format: "pcap", nanoseconds: false, filter, snaplen, count, link });
+  for (const file of files.slice(1)) say(`tcpdump: ${file}: packets of another link type, since a pcap file has one`);
+  for (const d of damage) say(damaged(from, d));
+  return damage.length > 0 ? 1 : 0;
+}
+
 async function fromFile(path: string, filter: string, options: Options): Promise<number> {
-  if (options.w !== undefined) await refuseSame(path, options.w);
-  // Nothing is written either.
-  const output = new Output(options.d > 0 ? { ...options, w: undefined } : options);
+  if (options.w !== undefined && options.d === 0) return intoFile(path, options.w, filter, options);
+  // -d writes nothing either.
+  const output = new Output({ ...options, w: undefined });
   const filters = new Map<number, (data: Uint8Array, length: number) => boolean>();
   const links = new Set<number>();
   let failed = 0;
   try {
-    reading: for await (const events of paced(readEvents(path, { once: true, progress: false }))) {
+    packets: for await (const events of paced(readEvents(path, { once: true, progress: false }))) {
       for (const event of events) {
         if (event.kind === "interface" && !links.has(event.iface.link)) {
-          const { link, snaplen } = event.iface;
+          const { link } = event.iface;
           if (options.d > 0) return compiled(filter, link, options, false);
           links.add(link);
           filters.set(link, filter === "" ? () => true : packetFilter(filter, link));
-          say(`reading from file ${path}, ${describeLink(link)}, snapshot length ${snaplen || MAX_SNAP}`);
+          say(reading(path, event.iface));
         }
         if (event.kind === "damage") {
-          say(`tcpdump: ${path}: damaged at byte ${event.damage.offset}: ${event.damage.reason}`);
+          say(damaged(path, event.damage));
           failed = 1;
         }
         if (event.kind !== "packet") continue;
         const { iface, data, originalLength, time } = event.packet;
         if (!filters.get(iface.link)!(data, originalLength)) continue;
-        if (output.packet({ timeNs: time, data, originalLength, link: iface.link })) break reading;
+        if (output.packet({ timeNs: time, data, originalLength, link: iface.link })) break packets;
       }
     }
-    if (output.count === 0 && options.w !== undefined && links.size > 0) output.begin([...links][0]!);
   } finally {
     output.close();
   }

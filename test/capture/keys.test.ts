@@ -1,5 +1,5 @@
 // Keys of our device: no more of them in a file than its packets need, sessions that exist already, key logs that are switched on and off and end by themselves.
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -47,6 +47,15 @@ describeRoot("keys of our device", () => {
   const traffic = (): Promise<void> => eventually(() => expect(ping(t.a, inner(2, 4), 5)).toBe(5), LATE);
   const show = (): string => t.a.host.run(process.execPath, TORTIE, "wg", "show", IF);
 
+  test("a peer that there is not is refused with those that there are, before anything is written", async () => {
+    const path = join(directory, "unknown.pcapng");
+    const [known, unknown] = [t.a.host.run("wg", "show", IF, "peers").trim().split("\n"), publicOf(newKey())];
+    const refused = t.a.host.spawn([process.execPath, TORTIE, "capture", "-i", "eth0", "--keys", "--peer", unknown, "-w", path]);
+    expect(await refused.exit).toBe(1);
+    expect(refused.output()).toContain(`Cannot take the keys of the sessions with ${unknown}: ${IF} has no such peer`);
+    for (const key of known) expect(refused.output()).toContain(key);
+    expect(existsSync(path)).toBe(false);
+  });
   test("a file holds the keys of the handshakes in it, and not one record more", async () => {
     const path = join(directory, "few.pcapng");
     const c = await capture(path, "udp and host 192.0.2.2");

@@ -1,11 +1,11 @@
 // Our tcpdump beside the real one, and live on a loopback interface of its own.
 import { execFileSync, spawn, spawnSync, type SpawnSyncReturns } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { readCapture } from "../../src/capture/reader.ts";
-import { PcapWriter } from "../../src/capture/writer.ts";
+import { type CaptureFile, readCapture } from "../../src/capture/reader.ts";
+import { PcapngWriter, PcapWriter } from "../../src/capture/writer.ts";
 import { corpus, LINK_NAMES } from "../filter/corpus.ts";
 import { describeRoot, describeWith, find, TORTIE } from "../peers.ts";
 
@@ -92,6 +92,95 @@ test("`tortie capture -r` reads as tcpdump does: filter, print, write", () => {
   const kept = readCapture(readFileSync(out)).packets.length;
   expect(kept).toBe(3);
   expect(linesOf(tortie, ["-r", file, "icmp6"]).length - 1).toBe(kept);
+});
+
+describe("a file written again", () => {
+  const out = (name: string): string => join(directory, name);
+  const ran = (...args: string[]): { status: number | null; stderr: string } =>
+    spawnSync(process.execPath, [TORTIE, "capture", ...args], { encoding: "utf8" });
+  const read = (name: string): CaptureFile => readCapture(readFileSync(out(name)));
+  const texts = (f: CaptureFile): string[] => f.packets.map((p) => `${p.time} ${p.originalLength} ${Buffer.from(p.data).toString("hex")}`);
+  const mixed = (): string => {
+    const parts: Uint8Array[] = [];
+    const writer = new PcapngWriter((b) => void parts.push(b));
+    for (const link of [1, 101]) {
+      const id = writer.addInterface({ link, name: `link${link}`, snaplen: link });
+      const { packets } = readCapture(readFileSync(fileOf(link)));
+      for (const [i, p] of packets.entries())
+        writer.packet(id, { ...p, time: 1_700_000_000_123_456_789n + BigInt(i) * 1_000_000_000n, comments: [`${i}`] });
+    }
+    writeFileSync(out("mixed.pcapng"), Buffer.concat(parts));
+    return out("mixed.pcapng");
+  };
+  const [ethernet, raw] = [1, 101].map((link) => readCapture(readFileSync(fileOf(link))).packets.length) as [number, number];
+
+  test("as pcapng: nanoseconds, comments and names of interfaces stay; a file for each link type", () => {
+    expect(ran("-r", mixed(), "-w", out("again.pcapng"))).toMatchObject({ status: 0, stderr: expect.stringMatching(/again-raw\.pcapng/) });
+    const [one, two] = [read("again.pcapng"), read("again-raw.pcapng")];
+    expect([one.packets.length, two.packets.length]).toEqual([ethernet, raw]);
+    expect([...texts(one), ...texts(two)]).toEqual(texts(read("mixed.pcapng")));
+    expect(one.packets[3]).toMatchObject({ comments: ["3"], iface: { name: "link1" } });
+    expect([one.format, ...two.interfaces.map((i) => i.link)]).toEqual(["pcapng", 101]);
+  });
+  test.each(["tortie", "tcpdump"])("as pcap: a file for each link type, by %s", (program) => {
+    const args = ["-r", mixed(), "-w", out(`${program}.pcap`)];
+    if (program === "tortie") expect(ran(...args, "--format", "pcap").status).toBe(0);
+    else execFileSync(process.execPath, [ours, ...args], { stdio: "ignore" });
+    const [one, two] = [read(`${program}.pcap`), read(`${program}-raw.pcap`)];
+    // tcpdump's own precision is the microsecond.
+    expect([one.format, one.packets[0]!.time! % 1000n]).toEqual(program === "tortie" ? ["pcap-ns", 789n] : ["pcap", 0n]);
+    expect([one.packets.length, two.packets.length, two.interfaces[0]!.link]).toEqual([ethernet, raw, 101]);
+    const tcpdump = find("tcpdump");
+    if (tcpdump) for (const name of [`${program}.pcap`, `${program}-raw.pcap`]) execFileSync(tcpdump, ["-n", "-r", out(name)], { stdio: "ignore" });
+  });
+  test("microseconds stay microseconds", () => {
+    expect(ran("-r", fileOf(1), "-w", out("us.pcap"), "--format", "pcap").status).toBe(0);
+    expect([read("us.pcap").format, ...texts(read("us.pcap"))]).toEqual(["pcap", ...texts(readCapture(readFileSync(fileOf(1))))]);
+  });
+  test("-G by the packets' time, -W so many files; -C by size", () => {
+    expect(ran("-r", mixed(), "-w", out("g.pcapng"), "-G", "10", "udp").status).toBe(0);
+    expect(read("g-00001.pcapng").packets.length).toBeGreaterThan(0);
+    const times = read("g-00000.pcapng").packets.map((p) => Number(p.time! / 1_000_000_000n));
+    expect(times.at(-1)! - times[0]!).toBeLessThan(10);
+    expect(ran("-r", mixed(), "-w", out("gw.pcapng"), "-G", "10", "-W", "2").status).toBe(0);
+    expect([0, 1, 2].map((i) => existsSync(out(`gw-${i}.pcapng`)))).toEqual([true, true, false]);
+    const parts = [readFileSync(fileOf(1)), ...Array<Buffer>(200).fill(readFileSync(fileOf(1)).subarray(24))];
+    writeFileSync(out("large.pcap"), Buffer.concat(parts));
+    expect(ran("-r", out("large.pcap"), "-w", out("c.pcapng"), "-C", "1").status).toBe(0);
+    const pieces = readdirSync(directory).filter((f) => /^c-\d+\.pcapng$/.test(f));
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.flatMap((f) => texts(read(f)))).toEqual(texts(read("large.pcap")));
+    for (const f of pieces) expect(statSync(out(f)).size).toBeLessThanOrEqual(1_000_000);
+  });
+  test.each<[string[], RegExp]>([
+    [["--keys"], /Cannot read a file with --keys/],
+    [["-i", "lo"], /Cannot read a file with -i/],
+    [["--format", "erf"], /Cannot write the format "erf"/],
+    [["-W", "3"], /Cannot keep to a number of files/],
+  ])("refused before anything is written: %s", (args, words) => {
+    expect(ran("-r", mixed(), "-w", out("refused.pcapng"), ...args)).toMatchObject({ status: 1, stderr: expect.stringMatching(words) });
+    expect(existsSync(out("refused.pcapng"))).toBe(false);
+  });
+  test("several link types go into a pipe as pcapng, and not as pcap", () => {
+    const piped = spawnSync(process.execPath, [TORTIE, "capture", "-r", mixed(), "-w", "-"]);
+    expect(texts(readCapture(piped.stdout))).toEqual(texts(read("mixed.pcapng")));
+    const refused = spawnSync(process.execPath, [TORTIE, "capture", "-r", mixed(), "-w", "-", "--format", "pcap"], { encoding: "utf8" });
+    expect([refused.status, refused.stdout, refused.stderr]).toEqual([1, "", expect.stringMatching(/2 link types \(EN10MB, RAW\) into one pcap/)]);
+  });
+  test.each([
+    ["-C", "1"],
+    ["-G", "5"],
+    ["-W", "5"],
+  ])("%s without -w is refused, live and from a file", (...args) => {
+    for (const from of [
+      ["-i", "lo"],
+      ["-r", fileOf(1)],
+    ])
+      expect(ran(...from, ...args)).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/Cannot begin new files with -[CGW]: nothing is written/),
+      });
+  });
 });
 
 test("WireGuard's messages are said by name", () => {

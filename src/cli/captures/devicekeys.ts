@@ -1,5 +1,5 @@
 // The keys of a running device while a capture lasts: its key log as a stream, and a fresh handshake on request, so that the file holds one.
-import { fromUtf8 } from "../../base/bytes.ts";
+import { fromUtf8, toBase64, wipe } from "../../base/bytes.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { connect, listInterfaces, type UapiConnection } from "../../uapi/client.ts";
 import type { KeylogRequest } from "../../uapi/types.ts";
@@ -23,6 +23,34 @@ export async function onlyDevice(): Promise<string> {
   throw new TortieError(`Cannot take keys: there are several devices, ${found.join(", ")}`, {
     hint: "Name one: --device IF, of tortie keylog -i IF.",
   });
+}
+
+/** Peers that are named to who asked for another. */
+const MAX_NAMED = 10;
+
+/** Throws TortieError when the device has not all of these peers, with those that it has. */
+export async function requirePeers(device: string, wanted: readonly Uint8Array[]): Promise<void> {
+  if (wanted.length === 0) return;
+  const connection = await connect(device);
+  try {
+    const { privateKey, peers } = await connection.get();
+    wipe(privateKey, ...peers.map((p) => p.presharedKey));
+    const known = peers.map((p) => toBase64(p.publicKey));
+    const absent = wanted.map(toBase64).find((key) => !known.includes(key));
+    if (absent === undefined) return;
+    const more = known.length > MAX_NAMED ? `\n  and ${known.length - MAX_NAMED} more: tortie wg show ${device} peers` : "";
+    throw new TortieError(`Cannot take the keys of the sessions with ${absent}: ${device} has no such peer`, {
+      hint:
+        known.length === 0
+          ? `It has none at all. Is this the right device (--device)?`
+          : `--peer takes the public key of one of these:\n${known
+              .slice(0, MAX_NAMED)
+              .map((key) => `  ${key}`)
+              .join("\n")}${more}`,
+    });
+  } finally {
+    connection.close();
+  }
 }
 
 /**

@@ -36,4 +36,4 @@ export class OutputFiles {
 }
 
 /** The suffix goes before the extension: capture-raw.pcapng. */
-const suffixed = (path: string, suffix: string): string => path.replace(/(\.[^./]*)?$/, (extension) => suffix + extension);
+export const suffixed = (path: string, suffix: string): string => path.replace(/(\.[^./]*)?$/, (extension) => suffix + extension);
