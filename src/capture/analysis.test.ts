@@ -3,11 +3,13 @@ import { expect, test } from "vitest";
 import { Dice, randomOf } from "../base/random.cases.ts";
 import { nodeCrypto } from "../crypto/node.ts";
 import { Analysis, analyse, type EachPacket, survey } from "./analysis.ts";
+import { Dissector } from "./dissect.ts";
 import { bytesOf, captures, list, open, textOf } from "./fixtures.cases.ts";
 import { type KeyLog, parseKeyLog } from "./keylog.ts";
 import type { CaptureEvent } from "./packet.ts";
 import { type CaptureFile, CaptureReader } from "./reader.ts";
 import { linesOf } from "./summary.ts";
+import { treeLines } from "./tree.ts";
 
 /** A file's events in runs of `size`. */
 const source = (file: CaptureFile, size = 7) => {
@@ -87,7 +89,12 @@ test(`a piece of a file is done with when its events were taken: its memory may 
       take(reader.end());
     };
     if (data === "open") pass((events) => analysis.learn(events));
-    pass((events) => analysis.open(events, data === "open" ? (t) => void lines.push(linesOf(t)) : undefined));
+    const dissector = new Dissector({ secrets: analysis.secrets, flows: true, pcapng: true });
+    const each: EachPacket = (t) => {
+      const d = dissector.add(t);
+      lines.push(linesOf(t, d), treeLines(d.tree()));
+    };
+    pass((events) => analysis.open(events, data === "open" ? each : undefined));
     analysis.end();
     const { sessions, facts, keyProblems, fragments, untracked } = analysis;
     return structuredClone({ sessions, facts: { ...facts }, keyProblems, fragments, untracked, lines });

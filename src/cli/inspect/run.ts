@@ -11,6 +11,7 @@ import type { TrackedPacket } from "../../capture/tracked.ts";
 import { batchOpener } from "../../crypto/batchopener.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
 import { readEvents } from "../captures/file.ts";
+import { keepHeapSmall } from "../captures/heap.ts";
 import { paced } from "../captures/paced.ts";
 import type { Format } from "./formats.ts";
 
@@ -43,9 +44,10 @@ const optionsOf = (run: Run, opener: BatchOpener): AnalysisOptions => ({
 
 /** Analyses without printing: for what is counted. `each`: packets are wanted too. */
 export async function analyseFile(run: Run, each?: EachPacket): Promise<Analysis> {
+  keepHeapSmall();
   const opener = batchOpener();
   try {
-    const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage });
+    const source = (): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage, reuse: true });
     const options = optionsOf(run, opener);
     return await (each ? analyse(source, options, each) : survey(source, { ...options, opener: async () => opener }));
   } finally {
@@ -61,7 +63,8 @@ export async function print(run: Run, format: Format, write: (text: string) => v
     const analysis = new Analysis(optionsOf(run, opener));
     // Where packets are printed on the same terminal a progress line would be in between.
     const progress = process.stdout.isTTY ? ({ progress: false } as const) : {};
-    const source = (packets = true): AsyncIterable<readonly CaptureEvent[]> => readEvents(run.path, { salvage: run.salvage, packets, ...progress });
+    const source = (packets = true): AsyncIterable<readonly CaptureEvent[]> =>
+      readEvents(run.path, { salvage: run.salvage, reuse: true, packets, ...progress });
     const isAlone = format.alone === true && run.logs.length === 0 && !run.prepare && [...filter.fields].every(isAloneField);
     if (!isAlone || !(await isPlain(source(false)))) for await (const events of source()) analysis.learn(events);
     const printer = new Printer(run, filter, format, analysis, write);
