@@ -34,14 +34,18 @@ const MAX_SNAP = 262_144;
 const several = (text: string, before: string[] = []): string[] => [...before, text];
 
 export async function main(args: string[]): Promise<number> {
-  const command = program("tortie view", "a capture on the whole terminal: packets, fields, bytes, sessions, timeline, doctor", [
-    "tortie view capture.pcapng                      a file of any size; ? shows the keys",
-    "tortie view capture.pcap --keys wg.keys         inner packets where keys open them",
-    "tortie view capture.pcapng -Y 'wg.type == 1'    begin with a display filter",
-    "tortie view --follow /tmp/wire.pcapng           a file that another program is writing",
-    "tortie view -i ens5 udp port 51820              live, with a capture filter",
-    "ssh node tcpdump -w - -U | tortie view -        from a pipe, as it comes",
-  ])
+  const command = program(
+    "tortie view",
+    "a capture on the whole terminal: packets, fields, bytes, sessions, conversations, streams, timeline, doctor, audit",
+    [
+      "tortie view capture.pcapng                      a file of any size; ? shows the keys",
+      "tortie view capture.pcap --keys wg.keys         inner packets where keys open them",
+      "tortie view capture.pcapng -Y 'wg.type == 1'    begin with a display filter",
+      "tortie view --follow /tmp/wire.pcapng           a file that another program is writing",
+      "tortie view -i ens5 udp port 51820              live, with a capture filter",
+      "ssh node tcpdump -w - -U | tortie view -        from a pipe, as it comes",
+    ],
+  )
     .argument("[words...]", 'a pcap or pcapng file, also packed, or "-" for standard input; with -i: a capture filter')
     .option("-i, --interface <name>", "capture live on this interface; may be repeated", several, [])
     .option("--keys <file>", "key log, which may grow, or private keys; the file's own key blocks are used in any case")
@@ -87,7 +91,7 @@ async function view(words: readonly string[], options: Options): Promise<number>
   }
 
   function documentOf({ name, live: isLive, store }: Input): ViewedCapture {
-    return new ViewedCapture(name, {
+    const documentOptions = {
       read: store.read,
       crypto: nodeCrypto,
       opener,
@@ -95,7 +99,8 @@ async function view(words: readonly string[], options: Options): Promise<number>
       salvage: options.salvage ?? false,
       ...(log ? { logs: [log] } : {}),
       ...(inventory ? knownFrom(inventory) : {}),
-    });
+    };
+    return new ViewedCapture(name, documentOptions, inventory);
   }
 }
 

@@ -126,6 +126,29 @@ describeWith(["tmux"], "tortie view", () => {
     await restored(s, 0);
   });
 
+  test("the audit of a capture has the verdict of tortie audit; without an inventory it says what is missing", async () => {
+    const s = new Screen(140, 60);
+    const leak = join(captures, "leak-nodeA.pcap");
+    const inventory = join(captures, "leak-inventory.json");
+    s.view(`${leak} --inventory ${inventory}`);
+    await s.shows(/102 packets/);
+    s.keys("a");
+    const shown = await s.shows(/^ Verdict: FAIL: /m);
+    const printed = execFileSync("sh", ["-c", `${process.execPath} ${TORTIE} audit ${leak} --inventory ${inventory} || true`], { encoding: "utf8" });
+    const [verdict, share, classes] = [/^ ?(Verdict: .*)$/m, /^ ?(Encrypted share: .*)$/m, /^ ?(Frames by class: .*)$/m].map((p) => [
+      p.exec(shown)?.[1]?.trimEnd(),
+      p.exec(printed)?.[1],
+    ]);
+    expect(verdict![0]).toMatch(/40 packets .* 16 flows/);
+    for (const [here, there] of [verdict!, share!, classes!]) expect(here).toBe(there);
+    s.keys("q");
+    await s.shows(/exit=0/);
+    s.view(leak);
+    await s.shows(/102 packets/);
+    s.keys("a");
+    await s.shows(/begin with --inventory FILE, or --cluster/);
+  });
+
   test("200x50: tree and bytes side by side; a smaller window is drawn anew", async () => {
     const s = new Screen(200, 50);
     s.view(PSK);
@@ -302,6 +325,8 @@ describeRoot("tortie view -i", () => {
       await s.shows(/ 1 of [0-9]+ ═$/m);
       s.keys("s");
       await s.shows(/sessions: eth0.*0 dropped/);
+      s.keys("c");
+      await s.shows(/^UDP +wire +[0-9.]+:[0-9]+ +[0-9.]+:[0-9]+ +[0-9]+ +[0-9]+ +[0-9]{3,}$/m, /conversations: eth0.*0 dropped/);
       s.keys("q");
       await restored(s, 0);
     });

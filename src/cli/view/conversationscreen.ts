@@ -9,6 +9,7 @@ import type { State } from "./state.ts";
 import { fit, fitLine, type Line, span } from "./text.ts";
 import type { World } from "./world.ts";
 
+const LEAST_FOR_TIMES = 100;
 /** Rows of the table without its heading. */
 export const conversationRows = (state: State): number => Math.max(1, bodyRows(state) - 1);
 export const chosenConversation = (state: State, world: World): Conversation | undefined => {
@@ -30,7 +31,14 @@ export function conversationLines(state: State, world: World): Line[] {
   const top = topFor({ cursor, top: state.conversations.top }, all.length, rows);
   const side = Math.max(21, Math.min(47, Math.floor((columns - 52) / 2)));
   const line = (protocol: string, where: string, a: string, b: string, numbers: readonly string[], start: string): string =>
-    [fit(protocol, 4), fit(where, 6), fit(a, side), fit(b, side), ...numbers.map((n) => fit(n, 7, "right")), start].join(" ");
+    [
+      fit(protocol, 4),
+      fit(where, 6),
+      fit(a, side),
+      fit(b, side),
+      ...numbers.map((n) => fit(n, 7, "right")),
+      ...(columns >= LEAST_FOR_TIMES ? [start] : []),
+    ].join(" ");
   const heading = line("Prot", "Where", "A", "B", ["A→B", "B→A", "Bytes"], "Start, length");
   const lines: Line[] = [[span(fit(heading, columns), { bold: true })]];
   all.slice(top, top + rows).forEach((c, i) => {

@@ -21,6 +21,7 @@ const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ["c", "conversations, on the wire and inside; Enter there shows their packets"],
   ["F", "follow the TCP or UDP stream of the packet or conversation; x as bytes"],
   ["P", "peers: what each end sent and lost, handshakes, alarms"],
+  ["a", "audit: were pods' packets in the clear (needs --inventory or --cluster)"],
   ["t", "timeline of the sessions"],
   ["d", "doctor: why sessions do not open, and what would be needed"],
   ["p", "back to the packets"],

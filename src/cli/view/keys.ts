@@ -49,6 +49,8 @@ function anywhere(state: State, key: Key, world: World): Step | undefined {
       return { state: toggled(state, "sessions") };
     case "c":
       return { state: toggled(state, "conversations") };
+    case "a":
+      return { state: toggled(state, "audit") };
     case "P":
       return { state: toggled(state, "peers") };
     case "F":
@@ -146,6 +148,7 @@ function inView(state: State, key: Key, world: World): Step {
     }
     case "stream":
     case "peers":
+    case "audit":
     case "timeline":
     case "doctor":
     case "help": {

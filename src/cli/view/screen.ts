@@ -1,4 +1,5 @@
 // The whole screen: as many lines as it has rows, each as wide as it is.
+import { auditLines } from "./auditscreen.ts";
 import { conversationLines } from "./conversationscreen.ts";
 import { doctorLines } from "./doctorscreen.ts";
 import { helpLines } from "./helpscreen.ts";
@@ -41,6 +42,8 @@ function bodyOf(state: State, world: World): Line[] {
       return streamLines(state, world);
     case "peers":
       return peerLines(state, world);
+    case "audit":
+      return auditLines(state, world);
     case "timeline":
       return timelineLines(state, world);
     case "doctor":
@@ -70,6 +73,7 @@ function titleLine(state: State, world: World): Line {
     conversations: "conversations: ",
     stream: "stream: ",
     peers: "peers: ",
+    audit: "audit: ",
     timeline: "timeline: ",
     doctor: "doctor: ",
     help: "help: ",
@@ -171,6 +175,7 @@ const VIEW_HINTS = {
   conversations: "Enter its packets  F its stream",
   stream: "x as bytes",
   peers: "↑↓ scroll",
+  audit: "↑↓ scroll",
   timeline: "↑↓ scroll",
   doctor: "↑↓ scroll",
   help: "↑↓ scroll",

@@ -3,7 +3,7 @@ import type { Scroll } from "./scroll.ts";
 import { START } from "./scroll.ts";
 
 export type Size = { readonly columns: number; readonly rows: number };
-export type ViewName = "packets" | "sessions" | "conversations" | "stream" | "peers" | "timeline" | "doctor" | "help";
+export type ViewName = "packets" | "sessions" | "conversations" | "stream" | "peers" | "audit" | "timeline" | "doctor" | "help";
 export const PANES = ["list", "tree", "hex"] as const;
 export type PaneName = (typeof PANES)[number];
 
@@ -44,6 +44,7 @@ export type State = {
   /** The stream is shown as bytes in hex. */
   readonly streamAsBytes: boolean;
   readonly peers: number;
+  readonly audit: number;
   readonly timeline: number;
   readonly doctor: number;
   readonly help: number;
@@ -72,6 +73,7 @@ export const initialState = (size: Size, options: { follow?: boolean } = {}): St
   stream: 0,
   streamAsBytes: false,
   peers: 0,
+  audit: 0,
   timeline: 0,
   doctor: 0,
   help: 0,

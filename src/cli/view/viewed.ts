@@ -1,9 +1,11 @@
 // The capture that the viewer shows, with what only a terminal tells of it: its name, how far opening is, rates.
 import { CaptureDocument, type DocumentOptions } from "../../capture/document.ts";
+import type { Inventory } from "../../capture/audit/inventory.ts";
 import { Conversations } from "../../capture/conversations.ts";
 import { FollowedStream } from "../../capture/follow.ts";
 import type { Scan } from "../../capture/scan.ts";
 import type { KeyLog } from "../../capture/keylog.ts";
+import { Audited } from "./audited.ts";
 import type { Progress, Rates, World } from "./world.ts";
 
 type Walk<T> = { readonly found: T; readonly scan: Scan };
@@ -15,14 +17,18 @@ export class ViewedCapture extends CaptureDocument implements World {
   dropped: number | undefined;
 
   #conversations: Walk<Conversations> | undefined;
+  readonly #inventory: Inventory | undefined;
+  #audit: Walk<Audited> | undefined;
   #stream: Walk<FollowedStream> | undefined;
   /** Keys came since the walks began. */
   #stale = false;
   /** Times that keys came. */
   changes = 0;
 
-  constructor(name: string, options: DocumentOptions) {
+  /** `inventory`: what is audited by. */
+  constructor(name: string, options: DocumentOptions, inventory?: Inventory) {
     super(options);
+    this.#inventory = inventory;
     this.name = name;
   }
   /** Begun by who asks first. */
@@ -33,6 +39,14 @@ export class ViewedCapture extends CaptureDocument implements World {
   #collected(): Walk<Conversations> {
     const found = new Conversations();
     return { found, scan: this.walk(true, (t) => found.add(t)) };
+  }
+  get audit(): Audited | undefined {
+    if (this.#inventory) this.#audit ??= this.#audited(this.#inventory);
+    return this.#audit?.found;
+  }
+  #audited(inventory: Inventory): Walk<Audited> {
+    const found = new Audited(this.name, inventory, this.secrets.openData ? this.secrets : undefined);
+    return { found, scan: this.walk(false, (t) => found.add(t)) };
   }
   get stream(): FollowedStream | undefined {
     return this.#stream?.found;
@@ -46,7 +60,7 @@ export class ViewedCapture extends CaptureDocument implements World {
     return this.#walks.some((w) => !w.scan.isDone);
   }
   get #walks(): readonly Walk<unknown>[] {
-    return [this.#stream, this.#conversations].filter((w) => w !== undefined);
+    return [this.#stream, this.#conversations, this.#audit].filter((w) => w !== undefined);
   }
   override searchOn(enough?: () => boolean): boolean {
     if (super.searchOn(enough)) return true;
@@ -55,6 +69,7 @@ export class ViewedCapture extends CaptureDocument implements World {
     if (!this.#stale) return false;
     this.#stale = false;
     if (this.#conversations) this.#conversations = this.#collected();
+    if (this.#audit) this.#audit = undefined;
     if (this.#stream) this.follow(this.#stream.found.key);
     return this.#walks.length > 0;
   }

@@ -6,6 +6,7 @@ import type { KeyLogProblem } from "../../capture/keylog.ts";
 import type { PacketClass } from "../../capture/packetclass.ts";
 import type { Secrets } from "../../capture/secrets.ts";
 import type { Session } from "../../capture/session.ts";
+import type { Audited } from "./audited.ts";
 import type { Look } from "../../capture/look.ts";
 import type { Search } from "../../capture/matches.ts";
 import type { Marks } from "../../capture/marks.ts";
@@ -37,6 +38,8 @@ export interface World {
   readonly conversations: Conversations;
   /** What is followed. */
   readonly stream: FollowedStream | undefined;
-  /** Conversations or the stream are not through the capture yet. */
+  /** Begun when it is asked for first; undefined where there is no inventory to audit by. */
+  readonly audit: Audited | undefined;
+  /** Conversations, audit or the stream are not through the capture yet. */
   readonly walking: boolean;
 }
