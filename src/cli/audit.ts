@@ -75,7 +75,10 @@ export async function main(args: string[]): Promise<number> {
     .option("--host-encryption", "with --host: packets between nodes themselves and pods are claimed to be encrypted too")
     .option("--duration <seconds>", "how long the lab or the host is watched", integer("a duration", 1, 86_400), 3)
     .option("--save <directory>", "keep what was captured, with an inventory that holds the evidence")
-    .option("-w, --write <file>", "write the audited packets as pcapng; each that leaked carries a comment (Wireshark: frame.comment)")
+    .option(
+      "-w, --write <file>",
+      'write the audited packets as pcapng; each that leaked carries a comment (Wireshark: frame.comment contains "LEAK")',
+    )
     .option("--html <file>", "write the report as one page")
     .option("-o, --output <format>", "json")
     .option("--kubeconfig <file>", "where the API is")

@@ -77,7 +77,7 @@ describeRoot("audit of a host", () => {
       expect(code, said).toBe(0);
       const report = JSON.parse(said.slice(said.indexOf("{"))) as Report;
       expect(Object.keys(report.classes).filter((c) => !c.startsWith("WG_"))).toEqual(["AUDIT_CONTROL"]);
-      // A family each: from pods here to pods of a peer.
+      // A family each, by each wire: from pods here to pods of a peer.
       expect(report.classes.AUDIT_CONTROL).toBe(4);
       expect(report.preconditions[1]!.evidence).toMatch(/sent by each wire is there \(2 of 2\)/);
       expect(report.canary.notProbed).toEqual([expect.stringMatching(/^services/)]);

@@ -91,10 +91,14 @@ describe("the annotated capture", () => {
   test("is written", () => expect(audit(capture, "--inventory", inventory, "-w", marked).code).toBe(2));
   describeWith(["tshark"], "in tshark", () => {
     test("frame.comment finds exactly what leaked", () => {
-      const out = execFileSync(find("tshark")!, ["-r", marked, "-Y", "frame.comment", "-T", "fields", "-e", "frame.number", "-e", "frame.comment"], {
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "ignore"],
-      });
+      const out = execFileSync(
+        find("tshark")!,
+        ["-r", marked, "-Y", 'frame.comment contains "LEAK"', "-T", "fields", "-e", "frame.number", "-e", "frame.comment"],
+        {
+          encoding: "utf8",
+          stdio: ["ignore", "pipe", "ignore"],
+        },
+      );
       const lines = out.trim().split("\n");
       expect(lines).toHaveLength(40);
       expect(lines.every((l) => /^[0-9]+\tLEAK (POD_TO_POD|ICMP_QUOTE) cause=[A-Z_]+$/.test(l))).toBe(true);

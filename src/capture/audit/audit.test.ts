@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { formatIp } from "../../base/ip.ts";
+import { formatIp, parseIp } from "../../base/ip.ts";
 import { nodeCrypto } from "../../crypto/node.ts";
+import { ethernet, ip, udp } from "../../packet/build.ts";
 import { decode } from "../../packet/decode.ts";
 import { open, textOf } from "../fixtures.cases.ts";
 import type { CapturedPacket, CaptureInterface } from "../packet.ts";
@@ -114,6 +115,12 @@ describe("a proof", () => {
     ...provable,
     observed: [{ ...provable.observed![0]!, ...change }],
   });
+  const stranger = (to: string): CapturedPacket => {
+    const [src, dst] = [parseIp("192.0.2.7")!, parseIp(to)!];
+    const mac = new Uint8Array(6).fill(2);
+    const data = ethernet(mac, mac, 0x0800, ip({ src, dst, protocol: 17 }, udp(src, dst, 1000, 2000, new Uint8Array(8))));
+    return { ...clean.at(-1)!, data, originalLength: data.length, direction: "out" };
+  };
   const [wire] = provable.observed![0]!.links;
 
   test("of a window with encrypted traffic only: PASS", () => {
@@ -149,6 +156,8 @@ describe("a proof", () => {
     ["P5: no interface identity", open("leak-anyA-sll1.pcap").packets.filter((p) => p.number < 10), provable, "P5"],
     ["P6: one node only", clean, { ...provable, nodes: provable.nodes.slice(0, 1), pods: [] }, "P6 P9"],
     ["P6: no address of a node", clean, { ...provable, nodes: provable.nodes.map((n, i) => (i === 1 ? { ...n, ips: [] } : n)) }, "P6 P9"],
+    ["P6: an address of nobody leaves the node, for a pod", [...clean, stranger("10.244.2.20")], provable, "P6"],
+    ["P6: an address of nobody leaves the node, for nobody", [...clean, stranger("192.0.2.8")], provable, "P6"],
     ["P7: an XDP program", clean, observed({ links: [{ ...wire!, xdp: "driver" }] }), "P7"],
     ["P7: virtual functions", clean, observed({ links: [{ ...wire!, vfs: 2 }] }), "P7"],
     ["P7: the kernel counted more", clean, observed({ links: [{ ...wire!, counted: { packets: clean.length + 1, bytes: 1 } }] }), "P7"],

@@ -128,7 +128,7 @@ export class Audit {
     if (c.class === "WG_DATA" && c.messages === 1) this.#clock(packet, source, ends, layers);
     // The receiver's capture confirms what the sender's has counted.
     const confirms = source.node !== undefined && ends.from !== undefined && ends.from !== source.node && this.#captured.has(ends.from);
-    if (confirms) {
+    if (confirms && !own) {
       this.confirming++;
       if (!this.#isFinding(c.class)) return undefined;
       const cause = causeOf(c, packet.time, this.inventory, this.proof);
@@ -211,7 +211,8 @@ export class Audit {
     if (c.class === "UNKNOWN" && !c.note?.startsWith("a fragment ") && this.#unknown.size < MAX_UNKNOWN)
       this.#unknown.set(c.note ?? "unknown", (this.#unknown.get(c.note ?? "unknown") ?? 0) + 1);
     if (c.class === "OTHER_NODE" && ends.from !== undefined && ends.to !== undefined) this.#nodeToNode++;
-    if (c.class === "EXTERNAL" && packet.direction === "out" && c.flow) this.#stranger(source.node ?? source.name, c.flow.src);
+    if (packet.direction === "out" && c.flow && isOutside(c.class) && this.inventory.owner(c.flow.src, packet.time).kind === "other")
+      this.#stranger(source.node ?? source.name, c.flow.src);
     if (!this.#isFinding(c.class) && c.class !== "NODE_TO_POD") return undefined;
     const cause = c.note?.startsWith("the canary's marker") ? "MARKER" : causeOf(c, packet.time, this.inventory, this.proof);
     if (isPlain(c.class) || (c.class === "NODE_TO_POD" && this.inventory.hostEncryption)) {
@@ -327,4 +328,6 @@ export class Audit {
 }
 
 const isWireGuard = (c: PacketClass): boolean => c === "WG_DATA" || c === "WG_HANDSHAKE" || c === "WG_KEEPALIVE" || c === "WG_COOKIE";
+/** At least one end of it is not the cluster's. */
+const isOutside = (c: PacketClass): boolean => c === "EXTERNAL" || c === "POD_EXTERNAL" || c === "OTHER_NODE";
 const isPlain = (c: PacketClass): boolean => c === "POD_TO_POD" || c === "NATTED_POD";

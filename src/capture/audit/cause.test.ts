@@ -68,6 +68,7 @@ const CASES: [Cause, string, Uint8Array, Partial<InventoryDocument>, number?][] 
   ["ICMP_ERROR", "a quote", quote, {}],
   ["FAMILY_GAP", "IPv6, of which the peer is sent nothing", frame(podA6, podB6), {}],
   ["FAMILY_GAP", "by the sender's own peers", frame(podA6, podB6), { observed: state({ peers: [peer(["10.244.2.0/24"])] })! }],
+  ["FAMILY_GAP", "before a key that is not there", frame(podA6, podB6), { nodes: nodes({ wgPublicKey: undefined }) }],
   ["PEER_NO_KEY", "the destination's node has none", native, { nodes: nodes({ wgPublicKey: undefined }) }],
   ["PEER_NOT_CONFIGURED", "no allowed IPs", native, { nodes: nodes({ wgAllowedIPs: [] }) }],
   ["PEER_NOT_CONFIGURED", "by the sender's own peers", native, { observed: state({ peers: [peer(["10.244.9.0/24"])] })! }],

@@ -23,9 +23,10 @@ export function causeOf(c: Classified, time: bigint | undefined, inventory: Inve
   const unassigned = inventory.pods > 0 && dst.kind === "pod" && !dst.pod && dst.service === undefined;
   const from = src.kind === "other" ? undefined : src.node;
   const to = dst.kind === "other" ? undefined : dst.node;
-  if (from && to && (to.publicKeys.length === 0 || from.publicKeys.length === 0)) return "PEER_NO_KEY";
   const allowed = from && allowedBySender(from, to, c.flow, time, inventory);
-  if (allowed && !allowed.address) return allowed.family ? "PEER_NOT_CONFIGURED" : "FAMILY_GAP";
+  if (allowed && !allowed.address && !allowed.family) return "FAMILY_GAP";
+  if (from && to && (to.publicKeys.length === 0 || from.publicKeys.length === 0)) return "PEER_NO_KEY";
+  if (allowed && !allowed.address) return "PEER_NOT_CONFIGURED";
   if (!from || !to) return unassigned ? "UNASSIGNED_IP" : "UNKNOWN";
   const shaken = lastHandshake(from, to, time, inventory, proof);
   if (shaken === undefined || (time !== undefined && (shaken > time || time - shaken > HANDSHAKE_LIFE_NS))) return "TUNNEL_NOT_UP";

@@ -53,16 +53,18 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     if (sources.broken.length > 0) return broken(few(sources.broken));
     if (sources.nodes.size === 0) return unknown("whose wires were captured is not known");
     const said: string[] = [];
+    const lacking: string[] = [];
     // Of several machines that were watched, one alone proves nothing of the others.
     for (const node of new Set([...sources.nodes, ...inventory.observed.nodes.map((o) => o.node)])) {
       const seen = inventory.observed.of(node);
       if (!seen) return unknown(`what links ${node} has was not recorded`);
       const wires = wiresOf(seen);
       const missing = wires.filter((l) => !sources.of(node, l, wires.length));
-      if (missing.length > 0) return broken(`not captured: ${missing.map((l) => `${node}/${l.name}`).join(", ")}`);
+      lacking.push(...missing.map((l) => `${node}/${l.name}`));
       if (wires.length === 0) return broken(`${node} has no link that leads off it`);
       said.push(`${wires.map((l) => `${node}/${l.name}`).join(", ")}`);
     }
+    if (lacking.length > 0) return broken(`not captured: ${few(lacking, 8)}`);
     const inside = inventory.observed.nodes.flatMap((o) => o.links.filter((l) => l.role === "inside").map((l) => `${l.name} (${l.why ?? "inside"})`));
     return ok(`${said.join(", ")}${inside.length > 0 ? `; left out: ${few(new Set(inside), 6)}` : ""}`);
   },
@@ -174,7 +176,7 @@ const CHECKS: Readonly<Record<PreconditionId, (f: Facts) => Answer>> = {
     if (unseen.length > 0) return broken(`the marker was not seen where it must be: ${few(unseen.map((c) => c.what))}`);
     const kinds = [...new Set(canary.paths.map((p) => p.path))];
     return ok(
-      `${canary.paths.length} paths (${kinds.join(", ")}), seen on ${canary.controls.filter((c) => c.seen > 0).length} inner links; ${fired}`,
+      `${canary.paths.length} paths (${kinds.join("; ")}), seen on ${canary.controls.filter((c) => c.seen > 0).length} inner links; ${fired}`,
     );
   },
 };
