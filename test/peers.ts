@@ -22,6 +22,7 @@ const PACKAGES = {
   busybox: "busybox-static",
   zstd: "zstd",
   "qemu-system-x86_64": "qemu-system-x86",
+  "qemu-system-aarch64": "qemu-system-arm",
 } as const;
 export type Program = keyof typeof PACKAGES;
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { gunzipSync } from "node:zlib";
 import { TRACEFS_PLACES } from "./tracefs.ts";
-import { ARCHITECTURES, HANDSHAKE_SYMBOL } from "./wireguardprobe.ts";
+import { ARCHITECTURES, HANDSHAKE_SYMBOL, kernelTypes } from "./wireguardprobe.ts";
 
 export type Finding = {
   readonly what: string;
@@ -20,6 +20,7 @@ export type Machine = { readonly root: string; readonly uid: number; readonly pr
 const thisMachine = (): Machine => ({ root: "", uid: process.geteuid?.() ?? -1, processor: process.arch, release: release() });
 
 const WANTED = ["CONFIG_KPROBES", "CONFIG_KPROBE_EVENTS"];
+const OTHER_KERNEL = "This kernel cannot be probed: another one must be booted.";
 const OLDEST = [5, 6] as const;
 
 /** The findings in the order in which a person would mend them; those after a missing basis are said all the same. */
@@ -64,7 +65,7 @@ export function checkProbes(machine: Machine = thisMachine()): readonly Finding[
     const absent = WANTED.filter((name) => !config.includes(`\n${name}=y`));
     return absent.length === 0
       ? fine("kprobes", `${WANTED.join(" and ")} in ${path}`)
-      : missing("kprobes", `${absent.join(" and ")} not set in ${path}`, "This kernel cannot be probed: another one must be booted.");
+      : missing("kprobes", `${absent.join(" and ")} not set in ${path}`, OTHER_KERNEL);
   };
 
   const mount = (): Finding => {
@@ -76,33 +77,48 @@ export function checkProbes(machine: Machine = thisMachine()): readonly Finding[
   };
 
   const symbol = (): Finding => {
-    const line = text("/proc/kallsyms")?.match(new RegExp(`^.* ${HANDSHAKE_SYMBOL}(\\s+\\[\\w+\\])?$`, "m"));
+    const names = text("/proc/kallsyms") ?? "";
+    const line = new RegExp(`^.* ${HANDSHAKE_SYMBOL}(\\s+\\[\\w+\\])?$`, "m").exec(names);
     if (line) return fine("WireGuard", line[1] === undefined ? "built into the kernel" : "loaded as a module");
+    const changed = new RegExp(` (${HANDSHAKE_SYMBOL}\\.\\S+)`).exec(names)?.[1];
+    if (changed !== undefined) return missing("WireGuard", `only as ${changed}: the compiler changed how it is called`, OTHER_KERNEL);
+    if (existsSync(`${root}/sys/module/wireguard`))
+      return missing(
+        "WireGuard",
+        `it is there, but ${HANDSHAKE_SYMBOL} is not in /proc/kallsyms: compiled away, or this kernel tells no names`,
+        OTHER_KERNEL,
+      );
     const folder = `/lib/modules/${machine.release}`;
     if (/^kernel\/.*\/wireguard\.ko/m.test(text(`${folder}/modules.dep`) ?? ""))
       return missing("WireGuard", `the module is not loaded (no ${HANDSHAKE_SYMBOL} in /proc/kallsyms)`, "modprobe wireguard");
     if (/\/wireguard\.ko/.test(text(`${folder}/modules.builtin`) ?? ""))
-      return missing("WireGuard", `built in, but ${HANDSHAKE_SYMBOL} is not in /proc/kallsyms: this kernel tells no names`);
+      return missing(
+        "WireGuard",
+        `built in, but ${HANDSHAKE_SYMBOL} is not in /proc/kallsyms: compiled away, or this kernel tells no names`,
+        OTHER_KERNEL,
+      );
     return missing("WireGuard", `not in this kernel: no ${HANDSHAKE_SYMBOL} in /proc/kallsyms, no module in ${folder}`);
   };
 
   const lockdown = (): Finding => {
     const state = text("/sys/kernel/security/lockdown");
     const mode = /\[(\w+)\]/.exec(state ?? "")?.[1];
-    if (state === undefined) return fine("lockdown", "this kernel has none");
+    if (state === undefined)
+      return existsSync(`${root}/sys/kernel/security/lsm`)
+        ? fine("lockdown", "this kernel has none")
+        : unknown("lockdown", "securityfs is not mounted");
     if (mode === undefined) return unknown("lockdown", state.trim());
     return mode === "confidentiality"
       ? missing("lockdown", "confidentiality: the kernel reads none of its memory out for anybody", "Boot without lockdown=confidentiality.")
       : fine("lockdown", mode);
   };
 
-  const types = (): Finding => {
-    // Of a module that is not loaded, nothing is told.
-    const where = ["wireguard", "vmlinux"].map((name) => `/sys/kernel/btf/${name}`).find((p) => existsSync(root + p));
-    return where === undefined
-      ? unknown("offsets", "no /sys/kernel/btf: the table for Linux 5.6 and later is used; neither --interface nor --existing")
-      : fine("offsets", `from ${where}`);
+  const offsets = (): Finding => {
+    const { types, seen } = kernelTypes(root);
+    return types
+      ? fine("offsets", `from ${seen}`)
+      : unknown("offsets", `${seen}: from the table for Linux 5.6 and later, each handshake checked by itself; neither --interface nor --existing`);
   };
 
-  return [user(), processor(), kernel(), configuration(), mount(), symbol(), lockdown(), types()];
+  return [user(), processor(), kernel(), configuration(), lockdown(), mount(), symbol(), offsets()];
 }

@@ -1,6 +1,7 @@
 // What to read of the kernel's WireGuard, and where: the handshakes that it makes and the sessions that it has. Kernel sources: drivers/net/wireguard/noise.h,
 // peerlookup.h, peer.h, allowedips.h; the offsets of a handshake are the same from Linux 5.6 on, all others come from the kernel's own types (btf.ts).
 import { readFileSync } from "node:fs";
+import { messageOf } from "../base/errors.ts";
 import { Btf } from "./btf.ts";
 import type { ProbeDefinition } from "./tracefs.ts";
 
@@ -17,20 +18,36 @@ const KEY = "x8[32]";
 /** entry.type of a handshake; the other kind is a session. */
 const IS_HANDSHAKE = "type == 1";
 
-/** What the running kernel says of its types: WireGuard's own where it is a module, else all of them. undefined: it says nothing. */
-export function kernelTypes(): Btf | undefined {
+export type KernelTypes = {
+  /** undefined: the running kernel says nothing of WireGuard's. */
+  readonly types: Btf | undefined;
+  /** Where they stand, or why there are none. */
+  readonly seen: string;
+};
+
+/** What the running kernel says of its types: of WireGuard where it is a module, else all of them. `root` stands before every path. */
+export function kernelTypes(root = ""): KernelTypes {
   const read = (name: string, base?: Btf): Btf | undefined => {
     let bytes: Uint8Array;
     try {
-      bytes = readFileSync(`/sys/kernel/btf/${name}`);
+      bytes = readFileSync(`${root}/sys/kernel/btf/${name}`);
     } catch {
       return undefined;
     }
     return new Btf(bytes, base);
   };
-  const kernel = read("vmlinux");
-  const types = kernel && (read("wireguard", kernel) ?? kernel);
-  return types?.offset("noise_handshake", "ephemeral_private") === undefined ? undefined : types;
+  try {
+    const kernel = read("vmlinux");
+    if (!kernel) return { types: undefined, seen: "no /sys/kernel/btf" };
+    const module = read("wireguard", kernel);
+    const where = `/sys/kernel/btf/${module ? "wireguard" : "vmlinux"}`;
+    const types = module ?? kernel;
+    return types.offset("noise_handshake", "ephemeral_private") === undefined
+      ? { types: undefined, seen: `${where} does not tell WireGuard's types` }
+      : { types, seen: where };
+  } catch (e) {
+    return { types: undefined, seen: `/sys/kernel/btf: ${messageOf(e)}` };
+  }
 }
 
 /** "+8(+0(%si))": reads the pointer at the last offset, adds the one before, …, from a register on. */
@@ -53,19 +70,21 @@ function device(peer: (...offsets: number[]) => string, types: Btf | undefined):
   return `if=${peer(name, net, dev)}:string ns=${peer(inum, namespace, net, dev)}:u32 `;
 }
 
-/** The probe of handshakes. `processor`: process.arch, one of ARCHITECTURES. */
+/** The probe of handshakes: their keys, and the two others by which these can be checked. `processor`: process.arch, one of ARCHITECTURES. */
 export function handshakeProbe(processor: string, types: Btf | undefined): ProbeDefinition {
   const entry = REGISTERS[processor]![1];
   // The hash entry that is the argument is the first member of the handshake.
   const start = at(types, "noise_handshake", "entry", 0);
   const field = (name: string, otherwise: number): number => at(types, "noise_handshake", name, otherwise) - start;
-  const statics = at(types, "noise_static_identity", "static_private", 32);
+  const identity = field("static_identity", 48);
+  const own = (name: string, otherwise: number): string => `${deref(entry, at(types, "noise_static_identity", name, otherwise), identity)}:${KEY}`;
   const peer = at(types, "index_hashtable_entry", "peer", 0);
   const fetch =
     device((...offsets) => deref(entry, ...offsets, peer), types) +
     `type=${deref(entry, at(types, "index_hashtable_entry", "type", 24))}:u8 ` +
-    `static=${deref(entry, statics, field("static_identity", 48))}:${KEY} ` +
+    `static=${own("static_private", 32)} public=${own("static_public", 0)} ` +
     `remote=${deref(entry, field("remote_static", 88))}:${KEY} ` +
+    `shared=${deref(entry, field("precomputed_static_static", 152))}:${KEY} ` +
     `ephemeral=${deref(entry, field("ephemeral_private", 56))}:${KEY} ` +
     `preshared=${deref(entry, field("preshared_key", 184))}:${KEY}`;
   return { name: "handshake", symbol: HANDSHAKE_SYMBOL, fetch, filter: IS_HANDSHAKE };

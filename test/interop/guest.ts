@@ -1,7 +1,7 @@
-// A machine with a kernel of its own: Debian's, with its WireGuard module, in QEMU under software emulation (scripts/guest makes it, scripts/guest-init is
-// its first process). It boots in some seconds, so one serves many tests. Its eth0 ends in a bridge of a namespace of its own, to which hosts are joined.
+// A machine with a kernel of its own: one of Debian's, with its WireGuard module, in QEMU under software emulation (scripts/guest makes them, scripts/guest-init is
+// the first process). It boots in some seconds, so one serves many tests. Its eth0 ends in a bridge of a namespace of its own, to which hosts are joined.
 // Scripts go in and answers come out through QEMU's standard input and output, so that nothing is left when either side dies.
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Host, type Spawned } from "../device/host.ts";
@@ -10,12 +10,30 @@ import { writeArchive } from "./archive.ts";
 import { programFiles, wantedFile } from "./program.ts";
 import { rootOf } from "../../src/sys/ns.ts";
 
-const image = (name: string): string => join(peersDirectory, "../guest", name);
-const QEMU = find("qemu-system-x86_64");
+const images = join(peersDirectory, "../guest");
+const image = (kernel: string, name: string): string => join(images, kernel, name);
 
-/** Why there can be no guest here, and how to get one. */
-export const missingGuest: string | undefined =
-  QEMU === undefined ? "apt-get install qemu-system-x86 seabios" : existsSync(image("initramfs")) ? undefined : "scripts/guest";
+/** Machines that QEMU emulates, by what their kernels' names begin with. */
+const MACHINES = {
+  amd64: { program: "qemu-system-x86_64", words: "-cpu max", console: "ttyS0", packages: "qemu-system-x86 seabios" },
+  // Pointer authentication as it is specified takes half of the time. There is no ROM to start from the network.
+  arm64: { program: "qemu-system-aarch64", words: "-machine virt -cpu max,pauth-impdef=on", console: "ttyAMA0", packages: "qemu-system-arm" },
+} as const;
+const isArm = (kernel: string): boolean => kernel.startsWith("arm64-");
+const machineOf = (kernel: string): (typeof MACHINES)["amd64" | "arm64"] => MACHINES[isArm(kernel) ? "arm64" : "amd64"];
+
+/** The kernels that were made here, the newest of this machine's processor first: "6.12", "6.1", "arm64-6.12". */
+export const kernels: readonly string[] = (existsSync(images) ? readdirSync(images) : [])
+  .filter((name) => /^(arm64-)?\d+\.\d+$/.test(name) && existsSync(image(name, "initramfs")))
+  .sort((a, b) => Number(isArm(a)) - Number(isArm(b)) || b.localeCompare(a, undefined, { numeric: true }));
+
+/** Why there can be no guest with this kernel here, and how to get one. */
+export function missingKernel(name: string): string | undefined {
+  const { program, packages } = machineOf(name);
+  return find(program) === undefined ? `apt-get install ${packages}` : kernels.includes(name) ? undefined : "scripts/guest";
+}
+/** Why there can be no guest at all here. */
+export const missingGuest: string | undefined = missingKernel(kernels[0] ?? "");
 
 const MAX_MTU = 9000;
 const words = (text: string): string[] => text.split(" ");
@@ -39,16 +57,21 @@ export class Guest {
     });
   }
 
-  /** Boots one; resolves when it runs scripts. `program`: with this program and Node (program.ts), for which it gets more memory. */
-  static async boot(options: { readonly program?: boolean } = {}): Promise<Guest> {
+  /**
+   * Boots one; resolves when it runs scripts. `program`: with this program and Node (program.ts), for which it gets more memory. `kernel`: one of `kernels`.
+   * `words`: more for the kernel's command line.
+   */
+  static async boot(options: { readonly program?: boolean; readonly kernel?: string; readonly words?: string } = {}): Promise<Guest> {
+    const { kernel = kernels[0]!, words: more = "" } = options;
+    const machine = machineOf(kernel);
     const outside = await Host.create();
     try {
-      let initramfs = image("initramfs");
+      let initramfs = image(kernel, "initramfs");
       if (options.program) {
         // In the private memory of that namespace, gone with it. The kernel unpacks archives that stand one behind the other.
         const path = `${rootOf(outside.pid)}/run/initramfs`;
         copyFileSync(initramfs, path);
-        writeArchive(path, programFiles(), wantedFile, "a");
+        writeArchive(path, programFiles(isArm(kernel) ? join(images, kernel) : undefined), wantedFile, "a");
         initramfs = "/run/initramfs";
       }
       await outside.sh(`set -e
@@ -59,15 +82,17 @@ ip link set tap0 master br0
 ip addr add 192.0.2.9/24 dev br0`);
       const qemu = outside.spawn(
         [
-          QEMU!,
-          ...words(`-accel tcg -cpu max -m ${options.program ? 768 : 256} -nodefaults -display none -no-reboot -serial file:/run/console -append`),
+          find(machine.program)!,
+          ...words(
+            `-accel tcg ${machine.words} -m ${options.program ? 768 : 256} -nodefaults -display none -no-reboot -serial file:/run/console -append`,
+          ),
           // On a busy machine an emulated timer may not tick while the kernel waits for it to.
-          "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check",
+          `console=${machine.console} quiet panic=-1 mitigations=off no_timer_check ${more}`,
           ...words("-chardev stdio,id=control,signal=off -device virtio-serial-pci -device virtserialport,chardev=control,name=control"),
           ...words("-netdev tap,id=net,ifname=tap0,script=no,downscript=no -device"),
-          `virtio-net-pci,netdev=net,host_mtu=${MAX_MTU},rx_queue_size=1024`,
+          `virtio-net-pci,netdev=net,host_mtu=${MAX_MTU},rx_queue_size=1024,romfile=`,
           "-kernel",
-          image("vmlinuz"),
+          image(kernel, "vmlinuz"),
           "-initrd",
           initramfs,
         ],

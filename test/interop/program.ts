@@ -19,15 +19,17 @@ function packages(folder: string, found: Map<string, string>): Map<string, strin
   return found;
 }
 
-/** What a guest must hold. */
-export function programFiles(): Contents {
+/** What a guest must hold. `foreign`: of a guest with another processor, the folder with a Node and the addon for it (scripts/guest); its libraries are there. */
+export function programFiles(foreign?: string): Contents {
   const files = new Map([
-    ["/usr/bin/node", realpathSync(process.execPath)],
     ["/tortie/package.json", `${root}package.json`],
     ["/tortie/dist", `${root}dist`],
   ]);
-  for (const [, library] of execFileSync("ldd", [process.execPath], { encoding: "utf8" }).matchAll(/(\/\S+) \(0x/g)) files.set(library!, library!);
   for (const [name, path] of packages(root, new Map())) files.set(`/tortie/node_modules/${name}`, path);
+  if (foreign !== undefined)
+    return files.set("/usr/bin/node", `${foreign}/node/bin/node`).set("/tortie/node_modules/@koromix/koffi-linux-arm64", `${foreign}/koffi`);
+  files.set("/usr/bin/node", realpathSync(process.execPath));
+  for (const [, library] of execFileSync("ldd", [process.execPath], { encoding: "utf8" }).matchAll(/(\/\S+) \(0x/g)) files.set(library!, library!);
   return files;
 }
 

@@ -6,7 +6,8 @@ import { wantsJson } from "../captures/file.ts";
 
 /** It cannot be done here. */
 const IMPOSSIBLE = 2;
-const ALTERNATIVE =
+/** What works instead. */
+export const ALTERNATIVE =
   "Tortie's own device gives its keys on any kernel: run this end of the tunnel with `tortie device`, then `tortie capture --keys` or `tortie keylog`.";
 
 const MARKS = { true: "ok", false: "missing", undefined: "unknown" } as const;

@@ -2,27 +2,28 @@
 import { readlinkSync } from "node:fs";
 import { isZero, toBase64, wipe } from "../../base/bytes.ts";
 import { TortieError } from "../../base/errors.ts";
+import { nodeCrypto } from "../../crypto/node.ts";
 import { recordLines, sessionLines } from "../../runtime/keylog.ts";
 import { installed, run } from "../../sys/exec.ts";
 import { parseEvent, type ProbeEvent } from "../../sys/probeevent.ts";
 import { openProbes, type ProbeDefinition, removeLeftovers, tracefs } from "../../sys/tracefs.ts";
 import { HANDSHAKE_SYMBOL, handshakeProbe, kernelTypes, sessionProbe, WALK_SYMBOL } from "../../sys/wireguardprobe.ts";
-import { requireProbes } from "./check.ts";
+import { ALTERNATIVE, requireProbes } from "./check.ts";
+import { handshakeOf, keyOf } from "./handshake.ts";
 import { type KeepOptions, sayOff } from "./output.ts";
+
+const UNSOUND = "what was read of it are no keys that belong together, so this kernel's WireGuard keeps them elsewhere than was looked";
 
 export async function keep(options: KeepOptions): Promise<number> {
   requireProbes();
   const root = tracefs()!;
   const left = removeLeftovers(root);
   if (left > 0) process.stderr.write(`Removed what ${left} killed key ${left === 1 ? "log" : "logs"} had left in the kernel.\n`);
-  const types = kernelTypes();
+  const { types, seen } = kernelTypes();
   if (!types && (options.interface !== undefined || options.existing))
-    throw new TortieError(
-      "Cannot tell one device from another, or find existing sessions: this kernel does not tell its types (no /sys/kernel/btf)",
-      {
-        hint: "Without --interface and --existing the keys of all new handshakes of this machine are logged.",
-      },
-    );
+    throw new TortieError(`Cannot tell one device from another, or find existing sessions: this kernel does not tell its types (${seen})`, {
+      hint: "Without --interface and --existing the keys of all new handshakes of this machine are logged.",
+    });
   const probes: ProbeDefinition[] = [handshakeProbe(process.arch, types)];
   const walk = options.existing ? sessionProbe(process.arch, types!) : undefined;
   if (walk) {
@@ -33,6 +34,7 @@ export async function keep(options: KeepOptions): Promise<number> {
   const wanted = filterOf(options);
   const opened = openProbes(root, probes);
   let handshakes = 0;
+  let unsound = 0;
   const sessions = new Set<string>();
   try {
     options.begin(options.interface ?? "all WireGuard interfaces of this kernel");
@@ -44,7 +46,13 @@ export async function keep(options: KeepOptions): Promise<number> {
       const handshake = parseEvent(line, HANDSHAKE_SYMBOL);
       const session = handshake ? undefined : parseEvent(line, WALK_SYMBOL);
       wipe(line);
-      if (handshake && wanted(handshake) && writeHandshake(handshake, options)) handshakes++;
+      if (handshake && wanted(handshake)) {
+        const record = handshakeOf(handshake, nodeCrypto);
+        if (record) {
+          options.output.write(recordLines(record));
+          handshakes++;
+        } else if (++unsound === 1) process.stderr.write(`A handshake was left out: ${UNSOUND}.\n`);
+      }
       if (session && wanted(session)) writeSessions(session, sessions, options);
       for (const value of [...(handshake?.values() ?? []), ...(session?.values() ?? [])]) if (typeof value !== "string") wipe(value);
     }
@@ -52,6 +60,8 @@ export async function keep(options: KeepOptions): Promise<number> {
     opened.close();
   }
   sayOff(handshakes, sessions.size, options);
+  if (handshakes === 0 && unsound > 0)
+    throw new TortieError(`Cannot take the kernel's keys: ${UNSOUND}, ${unsound} ${unsound === 1 ? "time" : "times"}`, { hint: ALTERNATIVE });
   return 0;
 }
 
@@ -59,31 +69,17 @@ export async function keep(options: KeepOptions): Promise<number> {
 function filterOf({ interface: name, peers }: KeepOptions): (event: ProbeEvent) => boolean {
   const here = /\d+/.exec(readlinkSync("/proc/self/ns/net"))?.[0];
   return (event) => {
-    const remote = key(event, "remote");
+    const remote = keyOf(event, "remote");
     if (remote === undefined || (peers.size > 0 && !peers.has(toBase64(remote)))) return false;
     return name === undefined || (event.get("if") === name && event.get("ns") === here);
   };
-}
-
-const key = (event: ProbeEvent, name: string): Uint8Array | undefined => {
-  const value = event.get(name);
-  return typeof value === "string" || value?.length !== 32 ? undefined : value;
-};
-
-/** False: not all of it could be read. */
-function writeHandshake(event: ProbeEvent, { output }: KeepOptions): boolean {
-  const [localStaticPrivate, remoteStaticPublic] = [key(event, "static"), key(event, "remote")];
-  const [localEphemeralPrivate, presharedKey] = [key(event, "ephemeral"), key(event, "preshared")];
-  if (!localStaticPrivate || !remoteStaticPublic || !localEphemeralPrivate || !presharedKey) return false;
-  output.write(recordLines({ localStaticPrivate, remoteStaticPublic, localEphemeralPrivate, presharedKey }));
-  return true;
 }
 
 /** Of the current and of the previous session of a peer; each once, though a peer with many prefixes is passed often. */
 function writeSessions(event: ProbeEvent, written: Set<string>, { output }: KeepOptions): void {
   for (const which of ["current", "previous"]) {
     const [remote, local] = [event.get(`${which}_remote`), event.get(`${which}_local`)];
-    const [sending, receiving] = [key(event, `${which}_send`), key(event, `${which}_receive`)];
+    const [sending, receiving] = [keyOf(event, `${which}_send`), keyOf(event, `${which}_receive`)];
     // There is none: what is read through a pointer to nothing is zeros.
     if (typeof remote !== "string" || typeof local !== "string" || !sending || !receiving || isZero(sending)) continue;
     if (written.has(`${remote} ${local}`)) continue;
