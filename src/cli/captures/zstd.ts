@@ -7,30 +7,38 @@ import { type Intake, JunkBehind } from "./intake.ts";
 const FRAME = 0xfd2fb528;
 /** The last four bits are anything. */
 const SKIPPABLE = 0x184d2a50;
-/** What zstd(1) itself takes without being asked for more (--long=27). */
-const MAX_WINDOW = 128 << 20;
+/** A capture is read twice, and the memory of the first time may still be there at the second. */
+const MAX_WINDOW = 64 << 20;
 const MAX_BLOCK = 128 << 10;
+/** fzstd moves all of the window along for each block. Bytes moved, below which nobody minds … */
+const MUCH = 2 ** 36;
+/** … and for each byte unpacked: full blocks in the largest window make 512. */
+const MUCH_EACH = 2 ** 14;
 const RUN = 1;
 const RESERVED = 3;
 
 /** What the frames hold, a block at a time. Throws at damage, and JunkBehind at what is no frame, after all that could be read. */
 export async function* unzstd(input: Intake): AsyncGenerator<Uint8Array> {
+  const work = { moved: 0, unpacked: 0 };
   while ((await input.ahead(1)).length > 0) {
     const { offset } = input;
     const magic = await input.take(4).catch(() => new Uint8Array(4));
     const kind = viewOf(magic).getUint32(0, true);
-    if (kind === FRAME) yield* frame(input, magic);
+    if (kind === FRAME) yield* frame(input, magic, work);
     else if ((kind & ~15) === SKIPPABLE) await skip(input, viewOf(await input.take(4)).getUint32(0, true));
     else throw new JunkBehind("zstd", offset);
   }
 }
 
-async function* frame(input: Intake, magic: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* frame(input: Intake, magic: Uint8Array, work: { moved: number; unpacked: number }): AsyncGenerator<Uint8Array> {
   const { bytes, window, checksum } = await frameHeader(input);
   if (window > MAX_WINDOW)
     throw new Error(`it wants ${Math.ceil(window / 2 ** 20)} MB of memory to be unpacked, more than ${MAX_WINDOW >> 20}: \`zstd -d\` does it before`);
   let out: Uint8Array[] = [];
-  const stream = new Decompress((block) => out.push(block.slice()));
+  const stream = new Decompress((block) => {
+    out.push(block.slice());
+    work.unpacked += block.length;
+  });
   stream.push(concat(magic, bytes));
   for (let last = false; !last;) {
     const head = await input.take(3);
@@ -41,6 +49,9 @@ async function* frame(input: Intake, magic: Uint8Array): AsyncGenerator<Uint8Arr
     stream.push(concat(head, await input.take((type === RUN ? 1 : size) + (last && checksum ? 4 : 0))), last);
     yield* out;
     out = [];
+    work.moved += window;
+    if (work.moved > MUCH && work.moved > work.unpacked * MUCH_EACH)
+      throw new Error("it consists of blocks of a few bytes each, which would take hours: `zstd -d` does it before");
   }
 }
 
