@@ -1,11 +1,15 @@
 // Requests to answers: who may, then documents or the verbs of the API. Knows nothing of sockets; http.ts carries it.
+import { isObject } from "../api/json.ts";
 import { badRequest, methodNotAllowed, notFound, unauthorized } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { refuseImpersonation } from "./identity/impersonation.ts";
+import { decodeObject } from "./wire/body.ts";
 import { answer, answerError, NO_SUCH_PAGE, statusOf } from "./wire/answer.ts";
 import type { AuditLine } from "./identity/audit.ts";
 import { authorize, authorizePath } from "./identity/authorize.ts";
+import { type Review, REVIEWS } from "./identity/reviews.ts";
+import { UNAUTHENTICATED } from "./identity/roles.ts";
 import { Discovery } from "./documents/discovery.ts";
 import { OpenApi } from "./documents/openapi.ts";
 import { act, type VerbContext } from "./objects/verbs.ts";
@@ -27,7 +31,7 @@ export class Handler {
 
   constructor(options: HandlerOptions) {
     this.#options = options;
-    this.#discovery = new Discovery(options.kinds);
+    this.#discovery = new Discovery([...options.kinds, ...REVIEWS]);
     this.#openapi = new OpenApi(options.kinds, options.gitVersion);
   }
 
@@ -62,6 +66,8 @@ export class Handler {
     const verb = verbOf(request.method, path, request.query);
     if (!verb) throw methodNotAllowed();
     this.#authorize(request, verb, path);
+    const review = REVIEWS.find((r) => r.group === path.group && r.version === path.version && r.plural === path.plural);
+    if (review && path.name === "") return this.#review(verb, review, request);
     const kind = this.#options.kinds.find((k) => k.group === path.group && k.version === path.version && k.plural === path.plural);
     if (!kind || path.rest !== "") return NO_SUCH_PAGE;
     if (path.subresource !== "" && !(path.subresource === "status" && kind.hasStatus)) {
@@ -73,16 +79,23 @@ export class Handler {
     return act(verb, target, request, this.#options);
   }
 
+  async #review(verb: Verb, review: Review, request: ApiRequest): Promise<ApiResponse> {
+    if (verb !== "create") throw methodNotAllowed();
+    const { object } = await decodeObject(review, await request.body(), request.headers["content-type"]);
+    const spec = isObject(object.spec) ? object.spec : {};
+    return answer(request, 201, { ...object, metadata: { creationTimestamp: null }, spec, status: review.status(request.user, spec) });
+  }
+
   #authorize(request: ApiRequest, verb: Verb, path: ResourcePath): void {
     const { group, plural: resource, subresource, namespace, name } = path;
-    if (request.user.groups.includes("system:unauthenticated")) throw unauthorized();
+    if (request.user.groups.includes(UNAUTHENTICATED)) throw unauthorized();
     const refused = authorize(request.user, { verb, group, resource, subresource, namespace, name });
     if (refused) throw refused;
   }
 
   async #document(request: ApiRequest): Promise<ApiResponse> {
     const refused = authorizePath(request.user, request.method, request.path);
-    if (refused) throw request.user.groups.includes("system:unauthenticated") ? unauthorized() : refused;
+    if (refused) throw request.user.groups.includes(UNAUTHENTICATED) ? unauthorized() : refused;
     if (request.method !== "GET" && request.method !== "HEAD") return NO_SUCH_PAGE;
     const first = request.path.split("/")[1] ?? "";
     if (HEALTH.has(first)) return this.#health(request, first);

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { openAuthority } from "../apiserver/identity/authority.ts";
-import { ADMINS, NODES } from "../apiserver/identity/authorize.ts";
+import { ADMINS, NODES } from "../apiserver/identity/roles.ts";
 import { writeKubeconfig } from "../apiserver/identity/kubeconfig.ts";
 import { nameProblem } from "../api/names.ts";
 import { messageOf, TortieError } from "../base/errors.ts";

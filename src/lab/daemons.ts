@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
 import { NODE_ENCRYPTION } from "../api/nodeencryption.ts";
 import { openAuthority } from "../apiserver/identity/authority.ts";
-import { NODES } from "../apiserver/identity/authorize.ts";
+import { NODES } from "../apiserver/identity/roles.ts";
 import { kubeconfigText } from "../apiserver/identity/kubeconfig.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { connectToSocket } from "../client/node.ts";

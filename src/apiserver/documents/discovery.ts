@@ -3,16 +3,22 @@
 import { createHash } from "node:crypto";
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import { notAcceptable } from "../../api/status.ts";
+import type { Review } from "../identity/reviews.ts";
 import { discoveryFormOf } from "../wire/accept.ts";
 import { NO_SUCH_PAGE } from "../wire/answer.ts";
 import type { ApiRequest, ApiResponse } from "../wire/request.ts";
 
+/** What the server has: kinds that are kept, and reviews that are only answered. */
+export type Served = Kind | Review;
+
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const STATUS_VERBS = ["get", "patch", "update"];
 
+const verbsOf = (kind: Served): readonly string[] => ("schema" in kind ? VERBS : ["create"]);
+
 type Subresource = { name: string; kind: { group: string; version: string; kind: string }; verbs: string[] };
 
-function subresourcesOf(kind: Kind): Subresource[] {
+function subresourcesOf(kind: Served): Subresource[] {
   const own = { group: kind.group, version: kind.version, kind: kind.kind };
   return [
     ...(kind.hasStatus ? [{ name: "status", kind: own, verbs: STATUS_VERBS }] : []),
@@ -22,13 +28,13 @@ function subresourcesOf(kind: Kind): Subresource[] {
   ];
 }
 
-function aggregatedResource(kind: Kind): object {
+function aggregatedResource(kind: Served): object {
   return {
     resource: kind.plural,
     responseKind: { group: kind.group, version: kind.version, kind: kind.kind },
     scope: kind.namespaced ? "Namespaced" : "Cluster",
     singularResource: kind.singular,
-    verbs: VERBS,
+    verbs: verbsOf(kind),
     ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
     ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
     ...(subresourcesOf(kind).length > 0
@@ -37,14 +43,14 @@ function aggregatedResource(kind: Kind): object {
   };
 }
 
-function legacyResources(kind: Kind): object[] {
+function legacyResources(kind: Served): object[] {
   return [
     {
       name: kind.plural,
       singularName: kind.singular,
       namespaced: kind.namespaced,
       kind: kind.kind,
-      verbs: VERBS,
+      verbs: verbsOf(kind),
       ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
       ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
     },
@@ -66,9 +72,9 @@ const groupDocument = (group: string, versions: string[]): object => ({
 });
 
 export class Discovery {
-  readonly #kinds: readonly Kind[];
+  readonly #kinds: readonly Served[];
 
-  constructor(kinds: readonly Kind[]) {
+  constructor(kinds: readonly Served[]) {
     this.#kinds = kinds;
   }
 

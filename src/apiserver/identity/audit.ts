@@ -1,7 +1,7 @@
 // The audit log: one line for each write, each exec and each refusal. What agents report of themselves every second is written only when it fails
 // (or at level debug): it would bury the rest.
 import type { Log } from "../../base/log.ts";
-import { NODE_PREFIX } from "./authorize.ts";
+import { NODE_PREFIX } from "./roles.ts";
 
 const REPORTS = "/apis/tortie.io/v1/nodeencryptions/";
 

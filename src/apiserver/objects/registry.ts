@@ -19,7 +19,7 @@ import { sameObject } from "../../api/structure.ts";
 import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import type { Stored, Store, Transaction } from "../../store/store.ts";
 import { admitNode, type Operation } from "../identity/admission.ts";
-import { isAdmin, nodeOf } from "../identity/authorize.ts";
+import { isAdmin, nodeOf } from "../identity/roles.ts";
 import { claimsFor } from "./claims.ts";
 import { accept, type Accepted, checkVersion, type FieldValidation, placed, prepareCreate, prepareUpdate } from "./prepare.ts";
 import type { Patch } from "../wire/patch.ts";

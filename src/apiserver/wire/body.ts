@@ -44,10 +44,12 @@ async function parseYaml(text: string): Promise<Parsed> {
   return parseJson(JSON.stringify(value));
 }
 
+/** What is needed to read an object of a kind. */
+export type Form = Pick<Kind, "group" | "version" | "kind" | "builtIn">;
 export type Decoded = { readonly object: JsonObject; readonly duplicates: readonly string[] };
 
 /** An object of `kind`, as a create or an update sends it; apiVersion and kind are filled in or must fit. Throws ApiError. */
-export async function decodeObject(kind: Kind, bytes: Uint8Array, contentType: string | undefined): Promise<Decoded> {
+export async function decodeObject(kind: Form, bytes: Uint8Array, contentType: string | undefined): Promise<Decoded> {
   const type = mediaType(contentType);
   const protobuf = kind.builtIn && hasProtobuf(kind.kind);
   if (type !== JSON_TYPE && type !== YAML_TYPE && !(type === PROTOBUF_TYPE && protobuf))
@@ -65,7 +67,7 @@ export async function decodeObject(kind: Kind, bytes: Uint8Array, contentType: s
 }
 
 /** `object` with apiVersion and kind, which must be those of `kind` where they are given. Throws ApiError. */
-export function typed(kind: Kind, object: JsonObject): JsonObject {
+export function typed(kind: Form, object: JsonObject): JsonObject {
   const apiVersion = apiVersionOf(kind);
   if (object.kind !== undefined && object.kind !== kind.kind)
     throw badRequest(`the object provided is of kind ${JSON.stringify(object.kind)}, must be of kind ${kind.kind}`);

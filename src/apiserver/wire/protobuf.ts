@@ -70,6 +70,17 @@ const REFERENCE: Message = {
   6: text("resourceVersion"),
   7: text("fieldPath"),
 };
+const RESOURCE: Message = {
+  1: text("namespace"),
+  2: text("verb"),
+  3: text("group"),
+  4: text("version"),
+  5: text("resource"),
+  6: text("subresource"),
+  7: text("name"),
+};
+const PATH: Message = { 1: text("path"), 2: text("verb") };
+const ACCESS: Message = { 1: boolean("allowed"), 2: text("reason"), 3: text("evaluationError"), 4: boolean("denied") };
 const NODE_INFO: Message = {
   1: text("machineID"),
   2: text("systemUUID"),
@@ -145,6 +156,28 @@ const KINDS: Readonly<Record<string, Message>> = {
       7: text("preferredHolder"),
     }),
   },
+  SelfSubjectAccessReview: {
+    1: message("metadata", META),
+    2: message("spec", { 1: message("resourceAttributes", RESOURCE), 2: message("nonResourceAttributes", PATH) }),
+    3: message("status", ACCESS),
+  },
+  SubjectAccessReview: {
+    1: message("metadata", META),
+    2: message("spec", {
+      1: message("resourceAttributes", RESOURCE),
+      2: message("nonResourceAttributes", PATH),
+      3: text("user"),
+      4: texts("groups"),
+      6: text("uid"),
+    }),
+    3: message("status", ACCESS),
+  },
+  SelfSubjectRulesReview: {
+    1: message("metadata", META),
+    2: message("spec", { 1: text("namespace") }),
+    3: message("status", { 3: boolean("incomplete"), 4: text("evaluationError") }),
+  },
+  SelfSubjectReview: { 1: message("metadata", META), 2: message("status", { 1: message("userInfo", { 1: text("username"), 2: text("uid") }) }) },
   DeleteOptions: {
     1: integer("gracePeriodSeconds"),
     2: message("preconditions", { 1: text("uid"), 2: text("resourceVersion") }),

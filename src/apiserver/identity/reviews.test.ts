@@ -1,0 +1,84 @@
+import { describe, expect, test } from "vitest";
+import { call, freshWorlds, NOBODY, nodeUser } from "../world.cases.ts";
+import type { User } from "../wire/request.ts";
+import { SOCKET_OWNER } from "./authenticate.ts";
+import { AUTHENTICATED, VIEWERS } from "./roles.ts";
+
+freshWorlds();
+
+const VIEWER: User = { name: "eve", groups: [VIEWERS, AUTHENTICATED] };
+const STRANGER: User = { name: "bob", groups: [AUTHENTICATED] };
+const NODE = nodeUser("n1");
+const AUTHORIZATION = "/apis/authorization.k8s.io/v1";
+
+const can = async (user: User, spec: object): Promise<boolean> => {
+  const { code, body } = await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { user, body: { spec } });
+  expect(code).toBe(201);
+  return body.status.allowed as boolean;
+};
+
+describe("may I?", () => {
+  const resource = (verb: string, full: string, group = ""): object => {
+    const [plural, subresource] = full.split("/");
+    return { resourceAttributes: { verb, group, resource: plural, ...(subresource ? { subresource } : {}) } };
+  };
+  const path = (verb: string, p: string): object => ({ nonResourceAttributes: { verb, path: p } });
+  // Columns: admin, viewer, node, a user without a role.
+  test.for<[string, object, string]>([
+    ["list nodes", resource("list", "nodes"), "yyy-"],
+    ["get secrets", resource("get", "secrets"), "y---"],
+    ["get everything", resource("get", "*"), "y---"],
+    ["do everything", resource("*", "*", "*"), "y---"],
+    ["impersonate", resource("impersonate", "users"), "----"],
+    ["create pods", resource("create", "pods"), "y---"],
+    ["exec", resource("create", "pods/exec"), "y---"],
+    ["exec over a websocket", resource("get", "pods/exec"), "y---"],
+    ["read logs", resource("get", "pods/log"), "yy--"],
+    ["report a node's status", resource("patch", "nodes/status"), "y-y-"],
+    ["change blocks", resource("update", "ipamblocks", "projectcalico.org"), "y-y-"],
+    ["delete pools", resource("delete", "ippools", "projectcalico.org"), "y---"],
+    ["ask what I may", resource("create", "selfsubjectaccessreviews", "authorization.k8s.io"), "yyyy"],
+    ["ask what others may", resource("create", "subjectaccessreviews", "authorization.k8s.io"), "y---"],
+    ["read the version", path("get", "/version"), "yyyy"],
+    ["read discovery", path("get", "/apis"), "yyyy"],
+    ["post to discovery", path("post", "/apis"), "y---"],
+    ["read another path", path("get", "/metrics"), "y---"],
+  ])("%s", async ([, spec, expected]) => {
+    const found = await Promise.all([SOCKET_OWNER, VIEWER, NODE, STRANGER].map((user) => can(user, spec)));
+    expect(found.map((yes) => (yes ? "y" : "-")).join("")).toBe(expected);
+  });
+
+  test("an administrator asks for somebody else", async () => {
+    const ask = { body: { spec: { user: "system:node:n1", groups: ["system:nodes"], resourceAttributes: { verb: "get", resource: "secrets" } } } };
+    const { code, body } = await call("POST", `${AUTHORIZATION}/subjectaccessreviews`, ask);
+    expect([code, body.status]).toEqual([201, { allowed: false }]);
+    expect((await call("POST", `${AUTHORIZATION}/subjectaccessreviews`, { ...ask, user: NODE })).code).toBe(403);
+  });
+
+  test.for<[string, object]>([
+    ["nothing is asked", {}],
+    ["two things are asked", { spec: { ...resource("get", "pods"), ...path("get", "/version") } }],
+  ])("%s: 400", async ([, body]) => expect((await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { body })).code).toBe(400));
+
+  test("who nobody knows may not ask", async () =>
+    expect((await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { user: NOBODY, body: { spec: path("get", "/version") } })).code).toBe(
+      401,
+    ));
+
+  test("reviews are not kept", async () => expect((await call("GET", `${AUTHORIZATION}/selfsubjectaccessreviews`)).code).toBe(405));
+});
+
+test("what I may: every rule, secrets not among them", async () => {
+  const { code, body } = await call("POST", `${AUTHORIZATION}/selfsubjectrulesreviews`, { user: VIEWER, body: { spec: { namespace: "default" } } });
+  expect(code).toBe(201);
+  expect(body.status.incomplete).toBe(false);
+  const core = body.status.resourceRules.find((r: { apiGroups: string[] }) => r.apiGroups[0] === "");
+  expect(core.verbs).toEqual(["get", "list", "watch"]);
+  expect(core.resources).toEqual(expect.arrayContaining(["nodes", "nodes/status", "pods", "configmaps"]));
+  expect(core.resources).not.toContain("secrets");
+});
+
+test("who am I", async () => {
+  const { code, body } = await call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", { user: NODE, body: {} });
+  expect([code, body.status.userInfo]).toEqual([201, { username: "system:node:n1", groups: ["system:nodes", AUTHENTICATED] }]);
+});

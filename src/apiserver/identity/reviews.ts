@@ -1,0 +1,99 @@
+// What one may ask about permissions: answered from the table of roles, never stored. `kubectl auth can-i`, `auth can-i --list`, `auth whoami`.
+// https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+import { isObject, type JsonObject, type JsonValue } from "../../api/json.ts";
+import { KINDS } from "../../api/kinds.ts";
+import { badRequest } from "../../api/status.ts";
+import type { User, Verb } from "../wire/request.ts";
+import { allowing, allowingPath, rolesOf } from "./authorize.ts";
+import type { Role, Rule } from "./roles.ts";
+
+/** A kind that is only created, to be answered. */
+export type Review = {
+  readonly group: string;
+  readonly version: "v1";
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly namespaced: false;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly hasStatus: false;
+  readonly builtIn: true;
+  /** The status of the review that `user` sent. Throws ApiError. */
+  readonly status: (user: User, spec: JsonObject) => JsonObject;
+};
+
+const review = (group: string, kind: string, status: Review["status"]): Review => ({
+  group,
+  version: "v1",
+  kind,
+  plural: `${kind.toLowerCase()}s`,
+  singular: kind.toLowerCase(),
+  namespaced: false,
+  shortNames: [],
+  categories: [],
+  hasStatus: false,
+  builtIn: true,
+  status,
+});
+
+const text = (value: JsonValue | undefined): string => (typeof value === "string" ? value : "");
+const because = (role: Role): string => `the role of ${role.name} allows it`;
+
+/** Whether `user` may do what `spec` names: one of resourceAttributes and nonResourceAttributes. */
+function access(user: User, { resourceAttributes: resource, nonResourceAttributes: path }: JsonObject): JsonObject {
+  if (isObject(resource) === isObject(path)) throw badRequest("exactly one of spec.resourceAttributes and spec.nonResourceAttributes must be given");
+  const role = isObject(path)
+    ? allowingPath(user, text(path.verb), text(path.path))
+    : isObject(resource)
+      ? // Verbs beyond ours, and "*", are only an administrator's.
+        allowing(user, {
+          verb: (text(resource.verb) === "*" ? "deletecollection" : text(resource.verb)) as Verb,
+          group: text(resource.group),
+          resource: text(resource.resource),
+          subresource: text(resource.subresource),
+        })
+      : undefined;
+  return role ? { allowed: true, reason: because(role) } : { allowed: false };
+}
+
+/** "*" stays for an administrator; where something is left out, the kinds are named. */
+function listed({ group, resource, except, verbs }: Rule): JsonObject[] {
+  if (!except) return [{ verbs: group === "*" ? ["*"] : [...verbs], apiGroups: [group], resources: [resource] }];
+  const groups = [...new Set(KINDS.map((k) => k.group))];
+  return groups.map((g) => ({
+    verbs: [...verbs],
+    apiGroups: [g],
+    resources: KINDS.filter((k) => k.group === g && !except.includes(k.plural)).flatMap((k) =>
+      k.hasStatus ? [k.plural, `${k.plural}/status`] : [k.plural],
+    ),
+  }));
+}
+
+function rules(user: User): JsonObject {
+  const roles = rolesOf(user);
+  return {
+    resourceRules: roles.flatMap((role) => role.rules.flatMap(listed)),
+    nonResourceRules: roles
+      .filter((role) => role.paths.length > 0)
+      .map((role) => ({
+        verbs: role.paths.includes("*") ? ["*"] : ["get"],
+        nonResourceURLs: role.paths.flatMap((p) => (p === "*" || role.name === "everybody" ? [p] : [p, `${p}/*`])),
+      })),
+    incomplete: false,
+  };
+}
+
+const userInfo = (user: User): JsonObject => ({ username: user.name, groups: [...user.groups] });
+
+function other(spec: JsonObject): User {
+  if (text(spec.user) === "" && !Array.isArray(spec.groups)) throw badRequest("spec.user or spec.groups must be given");
+  return { name: text(spec.user), groups: (Array.isArray(spec.groups) ? spec.groups : []).filter((g) => typeof g === "string") };
+}
+
+export const REVIEWS: readonly Review[] = [
+  review("authorization.k8s.io", "SelfSubjectAccessReview", access),
+  review("authorization.k8s.io", "SelfSubjectRulesReview", rules),
+  review("authorization.k8s.io", "SubjectAccessReview", (_asker, spec) => access(other(spec), spec)),
+  review("authentication.k8s.io", "SelfSubjectReview", (user) => ({ userInfo: userInfo(user) })),
+];

@@ -1,0 +1,87 @@
+// The three fixed roles, and what everybody has, as one table: who belongs to a role, and what it may do. There are no RBAC objects.
+// What depends on the object itself (a node writes only what is its own) is in admission.ts.
+// The node's rules follow Kubernetes' Node authorizer, extended to the kinds of Calico and our own.
+import type { User, Verb } from "../wire/request.ts";
+
+/** Group of the administrators, as in Kubernetes. */
+export const ADMINS = "system:masters";
+/** Group of those who may look but not touch. */
+export const VIEWERS = "tortie:viewers";
+/** Group of the nodes' agents, whose names begin with NODE_PREFIX. */
+export const NODES = "system:nodes";
+export const NODE_PREFIX = "system:node:";
+/** Group of everybody who is known. */
+export const AUTHENTICATED = "system:authenticated";
+/** Group of everybody else. */
+export const UNAUTHENTICATED = "system:unauthenticated";
+
+const READ: readonly Verb[] = ["get", "list", "watch"];
+const WRITE: readonly Verb[] = ["create", "update", "patch", "delete"];
+const ALL: readonly Verb[] = [...READ, ...WRITE, "deletecollection"];
+
+/** `resource` is a plural, with the subresource after a slash; "*" is everything but `except`. */
+export type Rule = { readonly group: string; readonly resource: string; readonly except?: readonly string[]; readonly verbs: readonly Verb[] };
+/** `paths` beside the resources: exact, or "*" for all. */
+export type Role = {
+  readonly name: string;
+  readonly has: (user: User) => boolean;
+  readonly rules: readonly Rule[];
+  readonly paths: readonly string[];
+};
+
+/** What reading everything does not cover: secrets; and reading a stream, running a command or capturing packets are not reads. */
+const GUARDED = ["secrets", "pods/exec", "pods/attach", "pods/log", "pods/portforward", "nodes/stream", "nodes/capture", "nodes/proxy"] as const;
+const READ_ALL: Rule = { group: "*", resource: "*", except: GUARDED, verbs: READ };
+const may = (verbs: readonly Verb[], group: string, ...resources: string[]): Rule[] => resources.map((resource) => ({ group, resource, verbs }));
+
+export const ROLES: readonly Role[] = [
+  {
+    name: "admin",
+    has: (user) => user.groups.includes(ADMINS),
+    rules: [{ group: "*", resource: "*", verbs: ALL }],
+    paths: ["*"],
+  },
+  {
+    name: "viewer",
+    has: (user) => user.groups.includes(VIEWERS),
+    rules: [READ_ALL, ...may(["get"], "", "pods/log")],
+    paths: [],
+  },
+  {
+    name: "node",
+    has: (user) => nodeOf(user) !== undefined,
+    rules: [
+      READ_ALL,
+      ...may(["create", "update", "patch"], "", "nodes"),
+      ...may(["update", "patch"], "", "nodes/status", "pods/status"),
+      ...may(WRITE, "projectcalico.org", "ipamblocks", "blockaffinities", "ipamhandles"),
+      ...may(WRITE, "tortie.io", "nodeencryptions"),
+      ...may(["update", "patch"], "tortie.io", "nodeencryptions/status"),
+      ...may(["get"], "tortie.io", "nodes/stream"),
+    ],
+    paths: [],
+  },
+  {
+    name: "everybody who is known",
+    has: (user) => !user.groups.includes(UNAUTHENTICATED),
+    rules: [
+      ...may(["create"], "authorization.k8s.io", "selfsubjectaccessreviews", "selfsubjectrulesreviews"),
+      ...may(["create"], "authentication.k8s.io", "selfsubjectreviews"),
+    ],
+    paths: ["/api", "/apis", "/openapi"],
+  },
+  {
+    name: "everybody",
+    has: () => true,
+    rules: [],
+    paths: ["/healthz", "/livez", "/readyz", "/version"],
+  },
+];
+
+/** The node whose agent `user` is, or undefined. */
+export function nodeOf(user: User): string | undefined {
+  return user.groups.includes(NODES) && user.name.startsWith(NODE_PREFIX) && user.name.length > NODE_PREFIX.length
+    ? user.name.slice(NODE_PREFIX.length)
+    : undefined;
+}
+export const isAdmin = (user: User): boolean => user.groups.includes(ADMINS);
