@@ -1,6 +1,5 @@
 // Every command that the guides and `--help` print for captures is run as it is printed: in a directory that holds the files they name, on a machine of its own
 // with an interface ens5, a device, a peer and traffic. What needs a cluster, a lab or a kernel's WireGuard must get as far as saying so.
-import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
