@@ -7,7 +7,11 @@ import { printHelp, printVersion } from "./help.ts";
 
 async function main(): Promise<number> {
   // A reader that went away (`| head`) is no error.
-  process.stdout.on("error", (e: NodeJS.ErrnoException) => process.exit(e.code === "EPIPE" ? 0 : 1));
+  process.stdout.on("error", (e: NodeJS.ErrnoException) => {
+    if (e.code === "EPIPE") process.exit(0);
+    process.stderr.write(`Cannot write to standard output: ${messageOf(e)}\n`);
+    process.exit(1);
+  });
   const args = process.argv.slice(2);
   const personality = PERSONALITIES.get(basename(process.argv[1] ?? "").replace(/\.js$/, ""));
   if (personality) return (await personality()).main(args);

@@ -21,7 +21,7 @@ export async function onlyDevice(): Promise<string> {
     });
   }
   throw new TortieError(`Cannot take keys: there are several devices, ${found.join(", ")}`, {
-    hint: "Name one: --device IF, of tortie keylog -i IF.",
+    hint: "Name one: --device IF, or tortie keylog -i IF.",
   });
 }
 
