@@ -10,7 +10,7 @@ import { nodeCrypto } from "../crypto/node.ts";
 import { readEvents, remarks, wantsJson } from "./captures/file.ts";
 import { namesFrom, readKeys } from "./captures/keys.ts";
 import { keepHeapSmall } from "./captures/heap.ts";
-import { OutputFile, refuseSame } from "./captures/output.ts";
+import { OutputFile, refuseSame, refuseUnwritable } from "./captures/output.ts";
 import { OutputFiles } from "./captures/outputs.ts";
 import { paced } from "./captures/paced.ts";
 import { printable } from "./captures/printable.ts";
@@ -81,7 +81,10 @@ async function decrypt(path: string, options: Options): Promise<number> {
   const log = options.keys === undefined ? undefined : await readKeys(options.keys);
   const names = await namesFrom(options);
   const salvage = options.salvage ?? false;
-  if (options.write !== undefined) await refuseSame(path, options.write);
+  if (options.write !== undefined) {
+    await refuseUnwritable(options.write);
+    await refuseSame(path, options.write);
+  }
   // A capture on standard output has it for itself; and a file is whole also when nobody reads on (`| head`).
   const out = options.write === "-" ? process.stderr : process.stdout;
   if (options.write !== undefined) process.stdout.removeAllListeners("error").on("error", () => {});

@@ -74,6 +74,8 @@ async function inspect(file: string | undefined, options: Options): Promise<numb
   if (path === undefined) throw new TortieError("Cannot inspect: the name of a capture is missing", { hint: "tortie inspect FILE" });
   if (path === "-" && options.keys === "-") throw new TortieError("Cannot read both the capture and the keys from standard input");
   const format = chosen(options);
+  if (options.z !== undefined && options.T !== "text")
+    throw new TortieError(`Cannot print a table of -z as ${options.T}`, { hint: "-o json prints it as data." });
   const table = options.z === undefined ? undefined : statisticsOf(options.z);
   const logs = options.keys === undefined ? [] : [await readKeys(options.keys)];
   const inventory = await inventoryFrom(options);
@@ -105,6 +107,9 @@ async function inspect(file: string | undefined, options: Options): Promise<numb
   } else {
     analysis = await print(run, format, write);
     refuseNothing(analysis.facts, path);
+    const { packets, damage } = analysis.facts;
+    if (options.frame !== undefined && options.frame > packets && damage.length === 0)
+      throw new TortieError(`Cannot show packet ${options.frame}: the capture has ${packets}`);
     // What the file says of itself stands at the end, when all of it is known.
     if (format === OWN_JSON) write(`\n], "damage": ${JSON.stringify(analysis.facts.damage)}, "notes": ${JSON.stringify(analysis.facts.notes)} }\n`);
   }
@@ -124,6 +129,7 @@ function chosen(o: Options): Format {
     if (o.T !== "text") throw new TortieError("Cannot print in two formats: -o json or -T");
     return OWN_JSON;
   }
+  if (o.E.length > 0 && o.T !== "fields") throw new TortieError("Cannot use -E: it is for -T fields");
   return formatOf(o, () => {
     if (o.e.length > 0) throw new TortieError("Cannot print fields as text: -T fields or -T json goes with -e");
     return o.V || o.x || o.hex ? details(o.V ?? false, (o.x || o.hex) ?? false) : LIST;

@@ -322,6 +322,17 @@ describe("tortie keylog that cannot be begun", () => {
   });
 });
 
+test.for<[string, string[], string]>([
+  ["a packet beyond the last", ["inspect", "FILE", "--frame", "999"], "Cannot show packet 999: the capture has 25"],
+  ["a table as tshark's JSON", ["inspect", "FILE", "-z", "sessions", "-T", "json"], "Cannot print a table of -z as json"],
+  ["options of fields without fields", ["inspect", "FILE", "-E", "header=y"], "Cannot use -E: it is for -T fields"],
+  ["a directory that there is not", ["decrypt", "FILE", "-w", "/no/such/x"], 'Cannot write "/no/such/x": there is no directory "/no/such"'],
+  ["a directory instead of a file", ["decrypt", "FILE", "-w", tmpdir()], `Cannot write "${tmpdir()}": it is a directory`],
+])("refused in words: %s", ([, words, sentence]) => {
+  const r = tortie(words.map((w) => (w === "FILE" ? at("wggo-psk-v4.pcap") : w)));
+  expect([r.code, r.out, r.err.split("\n")[0]]).toEqual([1, "", sentence]);
+});
+
 test("every command has help with examples", () => {
   for (const command of ["capture", "inspect", "decrypt", "audit"]) {
     const r = tortie([command, "--help"]);

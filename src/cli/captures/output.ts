@@ -1,6 +1,7 @@
 // A capture file being written: only its owner may read it, packets are gathered and written in large pieces, "-" is standard output.
 import { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, openSync, renameSync, writeSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { messageOf, TortieError } from "../../base/errors.ts";
 
 const GATHER = 256 << 10;
@@ -11,6 +12,16 @@ export async function refuseSame(from: string, to: string): Promise<void> {
   const [a, b] = await Promise.all([from, to].map((path) => stat(path).catch(() => undefined)));
   if (a?.isFile() && b && a.dev === b.dev && a.ino === b.ino)
     throw new TortieError(`Cannot write "${to}": it is the file that is read`, { hint: "Give another name; mv puts it in its place afterwards." });
+}
+
+/** What can be known before hours of reading: the directory is there, and the name is not one's. Throws TortieError. */
+export async function refuseUnwritable(to: string): Promise<void> {
+  if (to === "-") return;
+  const parent = dirname(to);
+  const [found, holder] = await Promise.all([to, parent].map((path) => stat(path).catch(() => undefined)));
+  if (found?.isDirectory()) throw new TortieError(`Cannot write "${to}": it is a directory`, { hint: "Give the name of a file." });
+  if (!holder?.isDirectory())
+    throw new TortieError(`Cannot write "${to}": there is no directory "${parent}"`, { hint: "Make it first, or give another name." });
 }
 
 /** Makes or empties a file that nobody else may read; a device such as /dev/null is left as it is. */

@@ -70,7 +70,7 @@ export class Recorder implements Target {
     const { write } = this.#file;
     if (this.#options.format === "pcap") {
       const { link, snaplen } = [...this.#sources.keys()][0]!;
-      this.#writer = new PcapWriter(write, { link, snaplen });
+      this.#writer = new PcapWriter(write, { link, snaplen, nanoseconds: true });
     } else {
       const writer = new PcapngWriter(write, { os: `Linux ${release()}` });
       for (const tap of this.#sources.keys()) writer.addInterface(tap);
