@@ -130,7 +130,7 @@ describeRoot("tortie capture", () => {
       t.a.host.run("ping", "-q", "-i", "0.05", "-c", "5", inner(2, 4));
       await c.exit;
       const file = readCapture(readFileSync(path));
-      expect([file.format, file.packets.length, file.damage]).toEqual(["pcap", 4, []]);
+      expect([file.format, file.packets.length, file.damage]).toEqual(["pcap-ns", 4, []]);
     });
     test.for<[string[], RegExp]>([
       [["-i", "eth0", "udp", "51820"], /did you mean `udp port 51820`/],

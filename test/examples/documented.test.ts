@@ -25,7 +25,7 @@ const inGuide = (name: string): string[] => {
   const text = readFileSync(`${root}docs/${name}.md`, "utf8");
   const lines = [...text.matchAll(/^ {4}((?:tortie|ssh) .*)$/gm)].map((m) => command(m[1]!));
   const words = [...text.matchAll(new RegExp(`\`(tortie (?:${COMMANDS.join("|")}) [^\`]+)\``, "g"))].map((m) => m[1]!);
-  return [...lines, ...words.filter((w) => !/\b(IF|FILE|NODE|KEY)\b| -w$/.test(w))];
+  return [...lines, ...words.filter((w) => !/\b(IF|FILE|NODE|KEY)\b| -[wY]$| --format pcap$/.test(w))];
 };
 const printed = [...new Set([...COMMANDS.flatMap(inHelp), ...GUIDES.flatMap(inGuide)])];
 

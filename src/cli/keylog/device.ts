@@ -8,13 +8,17 @@ import { type KeepOptions, sayOff } from "./output.ts";
 export async function keep(options: KeepOptions): Promise<number> {
   const device = options.interface ?? (await onlyDevice());
   const connection = await connect(device);
-  options.begin(device);
   let [handshakes, sessionKeys] = [0, 0];
   const peers = Array.from(options.peers, (key) => fromBase64(key)!);
-  for await (const chunk of connection.keylog(options.signal, { peers, seconds: options.seconds, existing: options.existing })) {
-    handshakes += count(chunk, "LOCAL_EPHEMERAL_PRIVATE_KEY");
-    sessionKeys += count(chunk, "WGX_SESSION_KEY");
-    options.output.write(chunk);
+  try {
+    options.begin(device);
+    for await (const chunk of connection.keylog(options.signal, { peers, seconds: options.seconds, existing: options.existing })) {
+      handshakes += count(chunk, "LOCAL_EPHEMERAL_PRIVATE_KEY");
+      sessionKeys += count(chunk, "WGX_SESSION_KEY");
+      options.output.write(chunk);
+    }
+  } finally {
+    connection.close();
   }
   sayOff(handshakes, sessionKeys / 2, options);
   if (options.signal.aborted || options.seconds !== undefined) return 0;
