@@ -31,6 +31,7 @@ export const CONFIG_MAP: Kind<ConfigMap> = {
   namespaced: true,
   hasStatus: false,
   builtIn: true,
+  generation: false,
   categories: [],
   schema: resource("Settings for programs.", {
     data: map("Texts by key.", string("A text.")),

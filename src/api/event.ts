@@ -34,7 +34,8 @@ export type Event = Resource & {
 /** Seconds that an event is kept for. */
 export const EVENT_TTL_S: number = 3600;
 
-const reference = (description: string): Schema =>
+/** The structure of an ObjectReference. */
+export const eventReference = (description: string): Schema =>
   object(description, {
     kind: string("Kind of the object."),
     namespace: string("Namespace of the object."),
@@ -76,6 +77,7 @@ export const EVENT: Kind<Event> = {
   namespaced: true,
   hasStatus: false,
   builtIn: true,
+  generation: false,
   categories: [],
   selectable: [
     "involvedObject.kind",
@@ -93,7 +95,7 @@ export const EVENT: Kind<Event> = {
   schema: resource(
     "What happened to an object.",
     {
-      involvedObject: reference("The object that this is about."),
+      involvedObject: eventReference("The object that this is about."),
       reason: string("One word why."),
       message: string("What happened, for a person."),
       source: object("Who reports it.", { component: string("The program."), host: string("Its node.") }),
@@ -104,7 +106,7 @@ export const EVENT: Kind<Event> = {
       eventTime: orNull(time("When it happened.")),
       series: object("A row of equal events.", { count: integer("How often it happened."), lastObservedTime: time("When it happened last.") }),
       action: string("What was done, or failed."),
-      related: reference("Another object that has to do with it."),
+      related: eventReference("Another object that has to do with it."),
       reportingComponent: string("The program that reports it."),
       reportingInstance: string("Which instance of it."),
     },

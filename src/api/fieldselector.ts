@@ -29,6 +29,8 @@ function term(text: string): FieldTerm {
 }
 
 function valueOf(object: Resource, field: string): string {
+  // An event's source is its program, whichever of the two fields says it.
+  if (field === "source") return valueOf(object, "source.component") || valueOf(object, "reportingComponent");
   let at: unknown = object;
   for (const part of field.split(".")) at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[part] : undefined;
   // Absent compares as the zero value of its type.

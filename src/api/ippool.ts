@@ -96,6 +96,13 @@ export const IP_POOL: Kind<IPPool> = {
     { name: "VXLAN", type: "string", priority: 0, description: "VXLAN mode.", value: (p) => p.spec.vxlanMode },
     { name: "IPIP", type: "string", priority: 0, description: "IP-in-IP mode.", value: (p) => p.spec.ipipMode },
     { name: "NAT", type: "boolean", priority: 0, description: "Whether outgoing packets are masqueraded.", value: (p) => p.spec.natOutgoing },
+    {
+      name: "Allocatable",
+      type: "string",
+      priority: 0,
+      description: "Whether addresses may be taken from the pool.",
+      value: (p) => p.status?.conditions?.find((c) => c.type === "Allocatable")?.status as string | undefined,
+    },
     { name: "Age", type: "date", priority: 0, description: "Since creation.", value: (p) => p.metadata.creationTimestamp },
   ],
 };

@@ -12,6 +12,19 @@ export type Column<T extends Resource> = {
   value: (object: T) => string | number | boolean | undefined;
 };
 
+/** What the objects of a kind go through beside the general rules. Only namespaces do: they hold what is in them. */
+export type Lifecycle<T extends Resource> = {
+  readonly created: (object: T) => T;
+  /** An update by the main path, with what it may not change taken from `old`. */
+  readonly updated: (object: T, old: T) => T;
+  /** PUT …/finalize: `old` with what only this may change taken from `sent`. */
+  readonly finalized: (old: T, sent: T) => T;
+  /** Its deletion was asked for, for the first time. */
+  readonly deleted: (object: T) => T;
+  /** Whether a deleted object stays although its metadata has no finalizers. */
+  readonly held: (object: T) => boolean;
+};
+
 export interface Kind<T extends Resource = Resource> {
   /** "" for the core group. */
   readonly group: string;
@@ -26,6 +39,11 @@ export interface Kind<T extends Resource = Resource> {
   readonly builtIn: boolean;
   /** A status sent with a create is kept (Node), not dropped. */
   readonly keepsStatusOnCreate?: true;
+  /** Its objects have no metadata.generation, as those of most core kinds. */
+  readonly generation?: false;
+  readonly lifecycle?: Lifecycle<T>;
+  /** Its objects are those of another kind, under other names. */
+  readonly storedAs?: { readonly kind: Kind; readonly write: (object: T) => Resource; readonly read: (stored: Resource) => T };
   /** An update must name the version that it is based on, although the kind is a core kind (Lease). */
   readonly versionedUpdate?: true;
   /** Fields that a field selector may name, beside metadata.name and metadata.namespace. */

@@ -4,6 +4,7 @@ import { CALICO_NODE_STATUS } from "./caliconodestatus.ts";
 import { CLUSTER_INFORMATION } from "./clusterinformation.ts";
 import { CONFIG_MAP } from "./configmap.ts";
 import { EVENT } from "./event.ts";
+import { EVENTS_V1 } from "./events-v1.ts";
 import { FELIX_CONFIGURATION } from "./felixconfiguration.ts";
 import { IPAM_CONFIGURATION } from "./ipamconfiguration.ts";
 import { IPAM_BLOCK } from "./ipamblock.ts";
@@ -26,6 +27,7 @@ export const KINDS: readonly Kind[] = [
   CONFIG_MAP,
   SECRET,
   LEASE,
+  EVENTS_V1,
   FELIX_CONFIGURATION,
   IP_POOL,
   IPAM_BLOCK,

@@ -27,6 +27,7 @@ export const LEASE: Kind<Lease> = {
   namespaced: true,
   hasStatus: false,
   builtIn: true,
+  generation: false,
   versionedUpdate: true,
   categories: [],
   schema: resource("Who holds something, and since when.", {

@@ -1,5 +1,5 @@
 // What may be a name, a label, an annotation. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ and …/labels/
-import type { FieldError, ObjectMeta } from "./meta.ts";
+import type { FieldError, ObjectMeta, OwnerReference } from "./meta.ts";
 
 const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const DNS_LABEL = new RegExp(`^${LABEL}$`);
@@ -39,7 +39,7 @@ export function keyProblem(key: string): string | undefined {
   return QUALIFIED.test(name) ? undefined : QUALIFIED_TEXT;
 }
 
-const invalid = (field: string, value: string, message: string): FieldError => ({
+const invalid = (field: string, value: unknown, message: string): FieldError => ({
   field,
   reason: "FieldValueInvalid",
   message: `Invalid value: ${JSON.stringify(value)}: ${message}`,
@@ -72,8 +72,31 @@ export function validateMetadata(meta: ObjectMeta, form: "label" | "subdomain"):
     const problem = keyProblem(finalizer);
     if (problem !== undefined) errors.push(invalid("metadata.finalizers", finalizer, problem));
   }
+  errors.push(...ownerProblems(meta.ownerReferences ?? []));
   return errors;
 }
+
+function ownerProblems(owners: readonly OwnerReference[]): FieldError[] {
+  const field = "metadata.ownerReferences";
+  const errors: FieldError[] = [];
+  for (const owner of owners)
+    for (const part of ["apiVersion", "kind", "name", "uid"] as const)
+      if (owner[part] === "") errors.push(invalid(`${field}.${part}`, "", "must not be empty"));
+  const controllers = owners.filter((o) => o.controller).map((o) => o.name);
+  if (controllers.length > 1)
+    errors.push(
+      invalid(
+        field,
+        owners,
+        `Only one reference can have Controller set to true. Found "true" in references for ${controllers.slice(0, 2).join(" and ")}`,
+      ),
+    );
+  return errors;
+}
+
+const STANDARD_FINALIZERS = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
+/** A finalizer that several programs could mean: its name has no domain. Core kinds refuse it, others warn of it. */
+export const isBareFinalizer = (finalizer: string): boolean => !finalizer.includes("/") && !STANDARD_FINALIZERS.has(finalizer);
 
 const NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 

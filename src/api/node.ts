@@ -99,6 +99,7 @@ export const NODE: Kind<Node> = {
   namespaced: false,
   hasStatus: true,
   builtIn: true,
+  generation: false,
   keepsStatusOnCreate: true,
   categories: [],
   selectable: ["spec.unschedulable"],

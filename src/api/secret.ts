@@ -42,6 +42,7 @@ export const SECRET: Kind<Secret> = {
   namespaced: true,
   hasStatus: false,
   builtIn: true,
+  generation: false,
   categories: [],
   selectable: ["type"],
   schema: resource("What only some may read.", {

@@ -55,8 +55,11 @@ export const conflict = (
   name: string,
   why = "the object has been modified; please apply your changes to the latest version and try again",
 ): ApiError => failure(409, "Conflict", `Operation cannot be fulfilled on ${resourceOf(kind)} "${name}": ${why}`, detailsOf(kind, name));
-export const forbidden = (kind: Names, name: string, why: string): ApiError =>
-  failure(403, "Forbidden", `${resourceOf(kind)}${name === "" ? "" : ` "${name}"`} is forbidden: ${why}`, detailsOf(kind, name));
+export const forbidden = (kind: Names, name: string, why: string, causes?: StatusCause[]): ApiError =>
+  failure(403, "Forbidden", `${resourceOf(kind)}${name === "" ? "" : ` "${name}"`} is forbidden: ${why}`, {
+    ...detailsOf(kind, name),
+    ...(causes ? { causes } : {}),
+  });
 export const badRequest = (message: string): ApiError => failure(400, "BadRequest", message);
 export const unauthorized = (): ApiError => failure(401, "Unauthorized", "Unauthorized");
 export const methodNotAllowed = (kind?: Names): ApiError =>
@@ -95,12 +98,19 @@ export function invalid(kind: Pick<Kind, "group" | "kind">, name: string, errors
   });
 }
 
-/** What a delete answers. */
-export const deleted = (kind: Names, object: Resource): Status => ({
+/** 415: what would make GitOps tools work is not there yet; `accepted` are the patches that are. */
+export const noServerSideApply = (accepted: readonly string[]): ApiError =>
+  failure(
+    415,
+    "UnsupportedMediaType",
+    `server-side apply (application/apply-patch+yaml) is not available on this server: use "kubectl apply" without --server-side, or send a patch of type ${accepted.join(" or ")}`,
+  );
+
+/** What a delete answers: no code, that is the response's. */
+export const deleted = (kind: Names, object: Resource): Omit<Status, "code"> => ({
   kind: "Status",
   apiVersion: "v1",
   metadata: {},
   status: "Success",
   details: { ...detailsOf(kind, object.metadata.name), ...(object.metadata.uid ? { uid: object.metadata.uid } : {}) },
-  code: 200,
 });

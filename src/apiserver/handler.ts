@@ -1,5 +1,6 @@
 // Requests to answers: who may, then documents or the verbs of the API. Knows nothing of sockets; http.ts carries it.
 import { isObject } from "../api/json.ts";
+import type { Kind } from "../api/kind.ts";
 import { badRequest, methodNotAllowed, notFound, unauthorized } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -13,9 +14,11 @@ import { UNAUTHENTICATED } from "./identity/roles.ts";
 import { Discovery } from "./documents/discovery.ts";
 import { OpenApi } from "./documents/openapi.ts";
 import { act, type VerbContext } from "./objects/verbs.ts";
+import { compressed } from "./wire/gzip.ts";
 import { type ApiRequest, type ApiResponse, parsePath, type ResourcePath, type Target, type Verb, verbOf } from "./wire/request.ts";
 
 export type HandlerOptions = VerbContext & {
+  readonly kinds: readonly Kind[];
   /** Version that /version reports, such as v1.36.0+tortie-0.1.0: kubectl warns when it is far from its own. */
   readonly gitVersion: string;
   readonly log: Log;
@@ -40,10 +43,10 @@ export class Handler {
     let response: ApiResponse;
     let failed: unknown;
     try {
-      response = await this.#route(request);
+      response = await compressed(request, await this.#route(request));
     } catch (thrown) {
       failed = thrown;
-      response = answerError(thrown);
+      response = answerError(thrown, request);
       if (response.code >= 500) this.#options.log.error("request failed", { method: request.method, path: request.path, error: messageOf(thrown) });
     }
     const reading = request.method === "GET" || request.method === "HEAD";
@@ -70,12 +73,13 @@ export class Handler {
     if (review && path.name === "") return this.#review(verb, review, request);
     const kind = this.#options.kinds.find((k) => k.group === path.group && k.version === path.version && k.plural === path.plural);
     if (!kind || path.rest !== "") return NO_SUCH_PAGE;
-    if (path.subresource !== "" && !(path.subresource === "status" && kind.hasStatus)) {
-      if (path.plural === "pods" && path.subresource === "exec") throw badRequest("Upgrade request required");
+    const { subresource } = path;
+    if (subresource !== "" && !(subresource === "status" && kind.hasStatus) && !(subresource === "finalize" && kind.lifecycle)) {
+      if (path.plural === "pods" && subresource === "exec") throw badRequest("Upgrade request required");
       throw notFound(kind, path.name);
     }
     if (kind.namespaced ? path.namespace === "" && path.name !== "" : path.namespace !== "") return NO_SUCH_PAGE;
-    const target: Target = { kind, namespace: path.namespace, name: path.name, subresource: path.subresource, rest: path.rest };
+    const target: Target = { kind, namespace: path.namespace, name: path.name, subresource, rest: path.rest };
     return act(verb, target, request, this.#options);
   }
 

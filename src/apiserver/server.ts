@@ -13,6 +13,7 @@ import { authenticateTls, SOCKET_OWNER } from "./identity/authenticate.ts";
 import type { Authority } from "./identity/authority.ts";
 import { serverNames } from "./identity/authority.ts";
 import { seed } from "./objects/seed.ts";
+import { type Controllers, startControllers } from "./objects/controllers.ts";
 import { keepTrimmed } from "./objects/trim.ts";
 import { Handler } from "./handler.ts";
 import { type Carrier, Connections, serve } from "./http.ts";
@@ -83,6 +84,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   chmodSync(options.socket, 0o600);
   const trimming = keepTrimmed(store, log);
+  const controllers = startControllers({ registry, kinds: KINDS, log, now }).catch((thrown: unknown): Controllers => {
+    log.error("what deleted objects leave behind is not cleaned up until the next start", { error: messageOf(thrown) });
+    return { stop: async () => {} };
+  });
 
   const bound = tls.address();
   const port = typeof bound === "object" && bound ? bound.port : options.listen.port;
@@ -93,6 +98,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     socket: options.socket,
     async stop(graceMs = GRACE_MS) {
       clearInterval(trimming);
+      const resting = controllers.then((c) => c.stop());
       const closed = doors.map(([server]) => new Promise<void>((resolve) => server.close(() => resolve())));
       connections.endAll();
       streams.close();
@@ -100,6 +106,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const late = setTimeout(() => connections.destroyAll(), graceMs);
       await Promise.all(closed);
       clearTimeout(late);
+      await resting;
       await store.close();
     },
   };

@@ -18,7 +18,7 @@ export class World {
   readonly store: MvccStore = memoryStore(() => this.now);
   readonly audited: AuditLine[] = [];
   #uid = 0;
-  readonly #registry = new Registry({
+  readonly registry: Registry = new Registry({
     store: this.store,
     now: () => this.now,
     uid: () => `00000000-0000-4000-8000-${String(++this.#uid).padStart(12, "0")}`,
@@ -26,7 +26,7 @@ export class World {
   });
   readonly handler: Handler = new Handler({
     kinds: KINDS,
-    registry: this.#registry,
+    registry: this.registry,
     gitVersion: "v1.36.0+t",
     now: () => this.now,
     random: () => 0.5,
@@ -34,7 +34,7 @@ export class World {
     audit: (line) => this.audited.push(line),
   });
   seed(): Promise<void> {
-    return seed(this.#registry, "0.0.0");
+    return seed(this.registry, "0.0.0");
   }
 }
 

@@ -84,7 +84,9 @@ describeWith(["kubectl"], "kubectl", () => {
       expect((await kubectl("diff", "-f", changed)).code).toBe(1);
       expect((await kubectl("apply", "-f", changed)).out).toBe("ippool.projectcalico.org/p configured\n");
       expect((await kubectl("apply", "-f", changed)).out).toBe("ippool.projectcalico.org/p unchanged\n");
-      expect((await kubectl("get", "ippools")).out).toMatch(/^NAME +CIDR +VXLAN +IPIP +NAT +AGE\np +10\.0\.0\.0\/16 +CrossSubnet +\d+s\n$/);
+      expect((await kubectl("get", "ippools")).out).toMatch(
+        /^NAME +CIDR +VXLAN +IPIP +NAT +ALLOCATABLE +AGE\np +10\.0\.0\.0\/16 +CrossSubnet +\d+s\n$/,
+      );
       expect((await kubectl("describe", "ippool", "p")).out).toContain("Vxlan Mode:       CrossSubnet");
       expect((await kubectl("label", "ippool", "p", "a=b")).out).toBe("ippool.projectcalico.org/p labeled\n");
       expect((await kubectl("get", "ippool", "-l", "a=b", "-o", "name")).out).toBe("ippool.projectcalico.org/p\n");

@@ -19,11 +19,22 @@ describe("reads", () => {
     const second = await call("GET", `${POOLS}?limit=2&continue=${first.body.metadata.continue}`);
     expect([names(second.body), second.body.metadata.resourceVersion]).toEqual([["c", "d"], first.body.metadata.resourceVersion]);
     const third = await call("GET", `${POOLS}?limit=2&continue=${second.body.metadata.continue}`);
-    expect([names(third.body), third.body.metadata.continue]).toEqual([["e"], undefined]);
+    expect([names(third.body), third.body.metadata.continue]).toEqual([["e"], ""]);
     await world.store.compact(world.store.revision);
     const late = await call("GET", `${POOLS}?limit=2&continue=${first.body.metadata.continue}`);
     expect([late.code, late.body.reason]).toEqual([410, "Expired"]);
     expect(names((await call("GET", `${POOLS}?limit=9&continue=${late.body.metadata.continue}`)).body)).toEqual(["bb", "d", "e"]);
+  });
+  test("any version will do: all of it, whatever the limit", async () => {
+    const all = await call("GET", `${POOLS}?limit=2&resourceVersion=0`);
+    expect([names(all.body), all.body.metadata.continue]).toEqual([["a", "b", "c", "d", "e"], ""]);
+    // Of a core kind the text is left out.
+    expect((await call("GET", "/api/v1/nodes")).body.metadata.continue).toBeUndefined();
+  });
+  test("one object, not older than a version", async () => {
+    expect((await call("GET", `${POOLS}/a?resourceVersion=1`)).code).toBe(200);
+    const late = await call("GET", `${POOLS}/a?resourceVersion=999999`, { signal: AbortSignal.timeout(20) });
+    expect([late.code, late.body.reason]).toEqual([504, "Timeout"]);
   });
   test("selectors, also in pages", async () => {
     expect(names((await call("GET", `${POOLS}?labelSelector=even%3Dtrue`)).body)).toEqual(["a", "c", "e"]);
@@ -49,10 +60,10 @@ describe("reads", () => {
   test("tables: columns, ages, and the metadata for kubectl", async () => {
     world.now += 162_000;
     const { body } = await call("GET", `${POOLS}?limit=1`, { headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" } });
-    expect(body.columnDefinitions.map((c: Any) => c.name)).toEqual(["Name", "CIDR", "VXLAN", "IPIP", "NAT", "Age"]);
+    expect(body.columnDefinitions.map((c: Any) => c.name)).toEqual(["Name", "CIDR", "VXLAN", "IPIP", "NAT", "Allocatable", "Age"]);
     expect(body.rows).toEqual([
       {
-        cells: ["a", "10.0.0.0/16", null, null, null, "2m42s"],
+        cells: ["a", "10.0.0.0/16", null, null, null, null, "2m42s"],
         object: { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: expect.objectContaining({ name: "a" }) },
       },
     ]);

@@ -1,30 +1,33 @@
 // Lists: at which version, in which pages. https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
 import type { Kind } from "../../api/kind.ts";
 import type { Resource } from "../../api/meta.ts";
-import { badRequest, expired, invalid } from "../../api/status.ts";
+import { badRequest, expired } from "../../api/status.ts";
 import { CompactedError } from "../../store/store.ts";
 import type { ListMeta } from "../wire/answer.ts";
+import { invalidOption } from "./options.ts";
 import { prefixOf, type Registry } from "./registry.ts";
-import { flag } from "../wire/request.ts";
 import { countOf, reached, selectionOf, versionOf } from "./select.ts";
 
 type Token = { readonly revision: number; /** Key after which the next page starts, relative to the collection. */ readonly start: string };
 
-const encodeToken = (t: Token): string => Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: t.revision, start: t.start })).toString("base64url");
+/** Behind a key: what is just after it. */
+const AFTER = "\u0000";
+const encodeToken = (t: Token): string =>
+  Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: t.revision, start: `/${t.start}${AFTER}` })).toString("base64url");
 
 function decodeToken(text: string): Token {
   try {
     const t = JSON.parse(Buffer.from(text, "base64url").toString()) as { v?: unknown; rv?: unknown; start?: unknown };
-    if (t.v === "meta.k8s.io/v1" && Number.isSafeInteger(t.rv) && typeof t.start === "string" && t.start.length < 1024)
-      return { revision: t.rv as number, start: t.start };
+    const whole = typeof t.start === "string" && t.start.length < 1024 && t.start.startsWith("/") && t.start.endsWith(AFTER) ? t.start : undefined;
+    if (t.v === "meta.k8s.io/v1" && Number.isSafeInteger(t.rv) && whole !== undefined)
+      return { revision: t.rv as number, start: whole.slice(1, -AFTER.length) };
   } catch {
     // Said below.
   }
   throw badRequest("invalid continue token: continue key is not valid: encoded start key is malformed");
 }
 
-const listInvalid = (field: string, message: string): Error =>
-  invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [{ field, reason: "FieldValueForbidden", message }]);
+const listInvalid = (field: string, message: string): Error => invalidOption("ListOptions", field, message);
 
 export type Listed = { readonly items: Resource[]; readonly metadata: ListMeta };
 
@@ -35,16 +38,17 @@ export async function list(registry: Registry, kind: Kind, namespace: string, qu
   const version = versionOf(query);
   const match = query.get("resourceVersionMatch") ?? "";
   const token = query.get("continue") ? decodeToken(query.get("continue")!) : undefined;
-  if (flag(query, "sendInitialEvents")) throw listInvalid("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list");
+  if (query.has("sendInitialEvents")) throw listInvalid("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list");
   if (match !== "" && version === undefined)
     throw listInvalid("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+  if (match !== "" && token) throw listInvalid("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden when continue is provided");
   if (match !== "" && match !== "Exact" && match !== "NotOlderThan")
     throw listInvalid("resourceVersionMatch", `Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan"`);
   if (match === "Exact" && version === 0)
     throw listInvalid("resourceVersionMatch", 'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
   if (token && version !== undefined && version !== 0) throw badRequest("specifying resource version is not allowed when using continue");
   // "Any version will do" is answered whole: nobody pages through a cache.
-  const limit = version === 0 ? undefined : countOf(query, "limit");
+  const limit = version === 0 && !token ? undefined : countOf(query, "limit");
   if (version !== undefined) await reached(store, version, signal);
   const at = token && token.revision >= 0 ? token.revision : match === "Exact" ? version! : store.revision;
   if (at > store.revision) throw badRequest("invalid continue token: it is of a version that does not exist");

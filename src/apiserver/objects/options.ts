@@ -5,8 +5,9 @@ import { badRequest, invalid } from "../../api/status.ts";
 import { messageOf } from "../../base/errors.ts";
 import { decodeDeleteOptions } from "../wire/body.ts";
 import type { ApiRequest } from "../wire/request.ts";
+import type { DeleteOptions, Propagation } from "./deletion.ts";
 import type { FieldValidation } from "./prepare.ts";
-import type { DeleteOptions, WriteOptions } from "./registry.ts";
+import type { WriteOptions } from "./registry.ts";
 
 /** What the query of a write says. Throws ApiError 422. */
 export function writeOptions(request: ApiRequest, kind: Kind, options: string): WriteOptions {
@@ -28,13 +29,27 @@ export const invalidOption = (options: string, field: string, message: string): 
     { field, reason: message.startsWith("Forbidden") ? "FieldValueForbidden" : "FieldValueNotSupported", message },
   ]);
 
-const POLICIES = ["Background", "Foreground", "Orphan"];
+const isPropagation = (value: unknown): value is Propagation => value === "Background" || value === "Foreground" || value === "Orphan";
+
+/** `propagationPolicy`, or the flag that came before it. Throws ApiError 422. */
+function propagationOf(policy: unknown, orphanDependents: unknown): { propagationPolicy?: Propagation } {
+  const orphans = typeof orphanDependents === "boolean";
+  if (policy === undefined || policy === null) return orphans ? { propagationPolicy: orphanDependents ? "Orphan" : "Background" } : {};
+  if (!isPropagation(policy))
+    throw invalidOption(
+      "DeleteOptions",
+      "propagationPolicy",
+      `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    );
+  if (orphans) throw invalidOption("DeleteOptions", "propagationPolicy", "Forbidden: orphanDependents and propagationPolicy cannot be both set");
+  return { propagationPolicy: policy };
+}
 
 /** What the query and the body of a delete say. Throws ApiError. */
 export async function deleteOptions(request: ApiRequest, kind: Kind): Promise<WriteOptions & DeleteOptions> {
   const usual = writeOptions(request, kind, "DeleteOptions");
   const bytes = await request.body();
-  if (bytes.length === 0) return usual;
+  if (bytes.length === 0) return { ...usual, ...propagationOf(request.query.get("propagationPolicy"), undefined) };
   let value: unknown;
   try {
     value = await decodeDeleteOptions(bytes, request.headers["content-type"]);
@@ -42,22 +57,14 @@ export async function deleteOptions(request: ApiRequest, kind: Kind): Promise<Wr
     throw badRequest(`error decoding DeleteOptions: ${messageOf(thrown)}`);
   }
   if (!isObject(value)) throw badRequest("error decoding DeleteOptions: it is not an object");
-  const { preconditions, propagationPolicy, dryRun } = value;
-  if (
-    propagationPolicy !== undefined &&
-    propagationPolicy !== null &&
-    !(typeof propagationPolicy === "string" && POLICIES.includes(propagationPolicy))
-  )
-    throw invalidOption(
-      "DeleteOptions",
-      "propagationPolicy",
-      `Unsupported value: ${JSON.stringify(propagationPolicy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-    );
-  if (dryRun !== undefined && !(Array.isArray(dryRun) && dryRun.every((d) => d === "All")))
+  const { preconditions, propagationPolicy, orphanDependents, dryRun } = value;
+  const propagation = propagationOf(propagationPolicy, orphanDependents);
+  if (dryRun !== undefined && dryRun !== null && !(Array.isArray(dryRun) && dryRun.every((d) => d === "All")))
     throw invalidOption("DeleteOptions", "dryRun", `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
   const conditions = isObject(preconditions) ? preconditions : {};
   return {
     ...usual,
+    ...propagation,
     dryRun: usual.dryRun || (Array.isArray(dryRun) && dryRun.length > 0),
     ...(typeof conditions.uid === "string" ? { uid: conditions.uid } : {}),
     ...(typeof conditions.resourceVersion === "string" ? { resourceVersion: conditions.resourceVersion } : {}),

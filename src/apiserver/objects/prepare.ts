@@ -1,9 +1,9 @@
 // From what a writer sent to what is stored: structure, the metadata that only the server sets, defaults, rules. Nothing here reads or writes the store.
 // Order and texts follow the API server of Kubernetes: https://kubernetes.io/docs/reference/using-api/api-concepts/
-import { isObject, type JsonObject, sameJson } from "../../api/json.ts";
+import { isObject, type JsonObject, type JsonValue, sameJson } from "../../api/json.ts";
 import type { Kind } from "../../api/kind.ts";
 import type { FieldError, ObjectMeta, Resource } from "../../api/meta.ts";
-import { validateMetadata } from "../../api/names.ts";
+import { isBareFinalizer, validateMetadata } from "../../api/names.ts";
 import { badRequest, conflict, invalid } from "../../api/status.ts";
 import { checkStructure } from "../../api/structure.ts";
 
@@ -12,6 +12,8 @@ export type FieldValidation = "Strict" | "Warn" | "Ignore";
 /** What the writer sent, checked against the structure of its kind, and what it should be told. */
 export type Accepted<T extends Resource = Resource> = { readonly object: T; readonly warnings: readonly string[] };
 
+const isEmpty = (value: JsonValue | undefined): boolean => (Array.isArray(value) || isObject(value)) && Object.keys(value).length === 0;
+
 /** Throws ApiError: 400 for unknown or repeated fields under Strict, 422 for wrong types and ranges. */
 export function accept(kind: Kind, sent: JsonObject, duplicates: readonly string[], validation: FieldValidation): Accepted {
   const metadata = isObject(sent.metadata) ? { ...sent.metadata } : sent.metadata === undefined || sent.metadata === null ? {} : sent.metadata;
@@ -19,6 +21,8 @@ export function accept(kind: Kind, sent: JsonObject, duplicates: readonly string
   if (isObject(metadata)) {
     delete metadata.managedFields;
     delete metadata.selfLink;
+    // An empty one is none: the object stays the same when its last label goes.
+    for (const field of ["labels", "annotations", "finalizers", "ownerReferences"]) if (isEmpty(metadata[field])) delete metadata[field];
   }
   const { errors, unknown, pruned } = checkStructure(kind.schema, { ...sent, metadata });
   const problems = [...duplicates.map((d) => `duplicate field ${JSON.stringify(d)}`), ...unknown.map((u) => `unknown field ${JSON.stringify(u)}`)];
@@ -36,10 +40,29 @@ const nameForm = (kind: Kind): "label" | "subdomain" => (kind.plural === "namesp
 
 function checked(kind: Kind, object: Resource, old?: Resource): Resource {
   const errors: FieldError[] = validateMetadata(object.metadata, nameForm(kind));
+  for (const [i, finalizer] of (object.metadata.finalizers ?? []).entries())
+    if (kind.builtIn && isBareFinalizer(finalizer))
+      errors.push({
+        field: `metadata.finalizers[${i}]`,
+        reason: "FieldValueInvalid",
+        message: `Invalid value: ${JSON.stringify(finalizer)}: name is neither a standard finalizer name nor is it fully qualified`,
+      });
   if (errors.length === 0) errors.push(...kind.validate(object, old));
   if (errors.length > 0) throw invalid(kind, object.metadata.name, errors);
   return object;
 }
+
+const freshFinalizers = (object: Resource, old: Resource | undefined): string[] =>
+  (object.metadata.finalizers ?? []).filter((f) => !old?.metadata.finalizers?.includes(f));
+
+/** What the writer of `object` should know of its new finalizers. */
+export const finalizerWarnings = (kind: Kind, object: Resource, old: Resource | undefined): string[] =>
+  freshFinalizers(object, old)
+    .filter((f) => !kind.builtIn && isBareFinalizer(f))
+    .map(
+      (f) =>
+        `metadata.finalizers: ${JSON.stringify(f)}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers`,
+    );
 
 /** The namespace of the path and of the body must be one. Throws ApiError. */
 export function placed(kind: Kind, object: Resource, namespace: string): Resource {
@@ -56,11 +79,12 @@ export type Birth = { readonly uid: string; /** RFC 3339, whole seconds. */ read
 export function prepareCreate(kind: Kind, object: Resource, birth: Birth): Resource {
   if (object.metadata.resourceVersion !== undefined && object.metadata.resourceVersion !== "")
     throw badRequest("resourceVersion should not be set on objects to be created");
-  const { resourceVersion: _rv, deletionTimestamp: _dt, deletionGracePeriodSeconds: _dg, ...kept } = object.metadata;
-  const metadata: ObjectMeta = { ...kept, uid: birth.uid, creationTimestamp: birth.now, generation: 1 };
+  const { resourceVersion: _rv, deletionTimestamp: _dt, deletionGracePeriodSeconds: _dg, generation: _g, ...kept } = object.metadata;
+  const metadata: ObjectMeta = { ...kept, uid: birth.uid, creationTimestamp: birth.now, ...(kind.generation === false ? {} : { generation: 1 }) };
   const whole = { ...object, metadata } as Resource & { status?: unknown };
   if (kind.hasStatus && !kind.keepsStatusOnCreate) delete whole.status;
-  return checked(kind, kind.defaults(whole));
+  const made = kind.defaults(whole);
+  return checked(kind, kind.lifecycle ? kind.lifecycle.created(made) : made);
 }
 
 /** What the writer sees as the newest version must be it. Throws ApiError 409, 422. */
@@ -83,24 +107,41 @@ const withoutMetadata = (kind: Kind, object: Resource): Record<string, unknown> 
   return rest;
 };
 
-/** The object as it is stored after an update of `old`, through the main path or /status. Throws ApiError. */
+/** `old` with what this door may change taken from `sent`. */
+function merge(kind: Kind, old: Resource, sent: Resource, subresource: string): Resource {
+  if (subresource === "status") return withStatusOf(kind, statusBase(kind, old, sent), sent);
+  if (subresource === "finalize" && kind.lifecycle) return kind.lifecycle.finalized(old, sent);
+  return withStatusOf(kind, kind.lifecycle ? kind.lifecycle.updated(sent, old) : sent, old);
+}
+
+/** The object as it is stored after an update of `old`, through the main path or a subresource. Throws ApiError. */
 export function prepareUpdate(kind: Kind, old: Resource, sent: Resource, subresource: string): Resource {
-  const merged = kind.defaults(subresource === "status" ? withStatusOf(kind, statusBase(kind, old, sent), sent) : withStatusOf(kind, sent, old));
+  const named = { ...sent, metadata: { ...sent.metadata, name: old.metadata.name } };
+  const merged = kind.defaults(merge(kind, old, named, subresource));
   const { uid, creationTimestamp, generation = 1, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion, namespace } = old.metadata;
-  const { uid: _u, deletionTimestamp: _d, deletionGracePeriodSeconds: _g, ...kept } = merged.metadata;
+  const {
+    uid: _u,
+    creationTimestamp: _c,
+    generation: _n,
+    resourceVersion: _r,
+    deletionTimestamp: _d,
+    deletionGracePeriodSeconds: _g,
+    ...kept
+  } = merged.metadata;
   const metadata: ObjectMeta = {
     ...kept,
-    name: old.metadata.name,
     ...(namespace === undefined ? {} : { namespace }),
     ...(uid === undefined ? {} : { uid }),
     ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
     ...(deletionGracePeriodSeconds === undefined ? {} : { deletionGracePeriodSeconds }),
-    generation: sameJson(withoutMetadata(kind, merged), withoutMetadata(kind, old)) ? generation : generation + 1,
+    ...(kind.generation === false
+      ? {}
+      : { generation: sameJson(withoutMetadata(kind, merged), withoutMetadata(kind, old)) ? generation : generation + 1 }),
   };
   const object = { ...merged, metadata };
-  const fresh = (metadata.finalizers ?? []).filter((f) => !old.metadata.finalizers?.includes(f));
+  const fresh = freshFinalizers(object, old);
   if (deletionTimestamp !== undefined && fresh.length > 0)
     throw invalid(kind, metadata.name, [
       {

@@ -1,7 +1,8 @@
 // Objects over the store: keys, decoding, and the writes with their retries. The object in the store has no resourceVersion: that is its revision.
 import { isObject, type JsonObject } from "../../api/json.ts";
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
-import type { ObjectMeta, Resource } from "../../api/meta.ts";
+import type { Resource } from "../../api/meta.ts";
+import { NAMESPACE } from "../../api/namespace.ts";
 import { generatedName } from "../../api/names.ts";
 import {
   alreadyExists,
@@ -17,24 +18,42 @@ import {
 } from "../../api/status.ts";
 import { sameObject } from "../../api/structure.ts";
 import { fromUtf8, utf8 } from "../../base/bytes.ts";
-import type { Stored, Store, Transaction } from "../../store/store.ts";
+import type { Condition, Stored, Store, Transaction } from "../../store/store.ts";
 import { admitNode, type Operation } from "../identity/admission.ts";
-import { isAdmin, nodeOf } from "../identity/roles.ts";
+import { ADMINS, isAdmin, nodeOf } from "../identity/roles.ts";
 import { claimsFor } from "./claims.ts";
-import { accept, type Accepted, checkVersion, type FieldValidation, placed, prepareCreate, prepareUpdate } from "./prepare.ts";
+import { checkPreconditions, type DeleteOptions, isOver, marked } from "./deletion.ts";
+import { openNamespace } from "./namespaces.ts";
+import { accept, type Accepted, checkVersion, type FieldValidation, finalizerWarnings, placed, prepareCreate, prepareUpdate } from "./prepare.ts";
 import type { Patch } from "../wire/patch.ts";
 import type { Target, User } from "../wire/request.ts";
 
 export type WriteOptions = { readonly user: User; readonly dryRun: boolean; readonly validation: FieldValidation };
 export type Written = { readonly object: Resource; readonly warnings: readonly string[] };
-export type DeleteOptions = { readonly uid?: string; readonly resourceVersion?: string; readonly propagationPolicy?: string };
 
 /** Tries of a patch or a delete whose object keeps changing under it. */
 const TRIES = 5;
 
-export const prefixOf = (kind: Kind, namespace = ""): string =>
-  `/registry/${kind.group === "" ? "core" : kind.group}/${kind.plural}/${namespace === "" ? "" : `${namespace}/`}`;
-const keyOf = (kind: Kind, namespace: string, name: string): string => `${prefixOf(kind, kind.namespaced ? namespace : "")}${name}`;
+/** Before the keys of all objects. */
+export const ROOT = "/registry/";
+export function prefixOf(kind: Kind, namespace = ""): string {
+  const { group, plural } = kind.storedAs?.kind ?? kind;
+  return `${ROOT}${group === "" ? "core" : group}/${plural}/${namespace === "" ? "" : `${namespace}/`}`;
+}
+export const keyOf = (kind: Kind, namespace: string, name: string): string => `${prefixOf(kind, kind.namespaced ? namespace : "")}${name}`;
+
+/** What stands at `key`, if it is an object of one of `kinds`. */
+export function placeOf(kinds: readonly Kind[], key: string): { kind: Kind; namespace: string; name: string } | undefined {
+  const [group, plural, ...rest] = key.slice(ROOT.length).split("/");
+  const kind = kinds.find((k) => k.plural === plural && (k.group || "core") === group);
+  if (!kind || rest.length !== (kind.namespaced ? 2 : 1)) return undefined;
+  return { kind, namespace: kind.namespaced ? rest[0]! : "", name: rest.at(-1)! };
+}
+
+export const targetAt = (kind: Kind, namespace: string, name: string): Target => ({ kind, namespace, name, subresource: "", rest: "" });
+
+/** For what the server itself writes. */
+export const AS_SERVER: WriteOptions = { user: { name: "system:apiserver", groups: [ADMINS] }, dryRun: false, validation: "Ignore" };
 
 export class Registry {
   readonly store: Store;
@@ -51,8 +70,14 @@ export class Registry {
     this.#random = options.random;
   }
 
+  /** The present, RFC 3339 with whole seconds. */
+  time(): string {
+    return `${new Date(this.#now()).toISOString().slice(0, 19)}Z`;
+  }
+
   /** The object in a value of the store, as it was at `revision`. Shared: do not change it. */
   decode(kind: Kind, value: Uint8Array, revision: number): Resource {
+    if (kind.storedAs) return kind.storedAs.read(this.decode(kind.storedAs.kind, value, revision));
     let object = this.#decoded.get(value);
     if (!object) {
       const stored = JSON.parse(fromUtf8(value)) as Resource;
@@ -80,23 +105,32 @@ export class Registry {
     const at = placed(kind, object, namespace);
     for (let attempt = 0; ; attempt++) {
       const name = at.metadata.name !== "" ? at.metadata.name : at.metadata.generateName ? generatedName(at.metadata.generateName, this.#random) : "";
-      const made = prepareCreate(kind, { ...at, metadata: { ...at.metadata, name } }, { uid: this.#uid(), now: timestamp(this.#now()) });
+      const made = prepareCreate(kind, { ...at, metadata: { ...at.metadata, name } }, { uid: this.#uid(), now: this.time() });
       this.#admit("create", target, options.user, made, undefined);
+      const open = kind.namespaced ? [await this.#inNamespace(kind, made)] : [];
       const key = keyOf(kind, namespace, name);
       const exists = await this.store.get(key);
       if (!exists) {
         const claims = await claimsFor(this.store, kind, undefined, made);
-        if (options.dryRun) return { object: made, warnings };
+        const written = { object: made, warnings: [...warnings, ...finalizerWarnings(kind, made, undefined)] };
+        if (options.dryRun) return written;
         const done = await this.#commit({
-          conditions: [{ key, revision: 0 }, ...claims.conditions],
-          writes: [{ key, value: encode(made) }, ...claims.writes],
+          conditions: [{ key, revision: 0 }, ...open, ...claims.conditions],
+          writes: [{ key, value: encode(kind, made) }, ...claims.writes],
         });
-        if (done.done) return { object: withVersion(made, done.revision), warnings };
-        // Somebody took the key in this moment: the next round says so.
+        if (done.done) return { ...written, object: withVersion(made, done.revision) };
+        // Somebody took the key, or ended the namespace, in this moment: the next round says so.
         if (done.key !== key && attempt < TRIES) continue;
       }
       if (at.metadata.name !== "" || attempt >= 8) throw alreadyExists(kind, name);
     }
+  }
+
+  /** Holds while the namespace of `object` is there and takes new ones. Throws ApiError: 404, 403. */
+  async #inNamespace(kind: Kind, object: Resource): Promise<Condition> {
+    const { namespace = "", name, generateName = "" } = object.metadata;
+    const open = openNamespace(kind, name || generateName, namespace, await this.find(NAMESPACE, "", namespace));
+    return { key: keyOf(NAMESPACE, "", namespace), revision: Number(open.metadata.resourceVersion) };
   }
 
   async update(target: Target, sent: JsonObject, duplicates: readonly string[], options: WriteOptions): Promise<Written> {
@@ -118,7 +152,7 @@ export class Registry {
     const { kind, namespace, name, subresource } = target;
     for (let attempt = 0; ; attempt++) {
       const old = await this.get(kind, namespace, name);
-      const { object, warnings } = change(old);
+      const { object, warnings: told } = change(old);
       const sent = placed(kind, object, namespace);
       const versioned = sent.metadata.resourceVersion !== undefined && sent.metadata.resourceVersion !== "";
       if (sent.metadata.name !== "" && sent.metadata.name !== name)
@@ -127,52 +161,42 @@ export class Registry {
       if (how === "update" || versioned) checkVersion(kind, old, sent.metadata);
       const made = prepareUpdate(kind, old, sent, subresource);
       this.#admit("update", target, options.user, made, old);
+      const warnings = [...told, ...finalizerWarnings(kind, made, old)];
       if (sameObject(made as unknown as JsonObject, old as unknown as JsonObject)) return { object: old, warnings };
       const claims = await claimsFor(this.store, kind, old, made);
       if (options.dryRun) return { object: made, warnings };
       const key = keyOf(kind, namespace, name);
-      const gone = made.metadata.deletionTimestamp !== undefined && (made.metadata.finalizers ?? []).length === 0;
+      const gone = isOver(kind, made);
       const released = gone ? await claimsFor(this.store, kind, old, undefined) : claims;
       const done = await this.#commit({
         conditions: [{ key, revision: Number(old.metadata.resourceVersion) }, ...released.conditions],
-        writes: [{ key, value: gone ? undefined : encode(made) }, ...released.writes],
+        writes: [{ key, value: gone ? undefined : encode(kind, made) }, ...released.writes],
       });
-      if (done.done) return { object: withVersion(made, done.revision), warnings };
+      // What this removed has no version any more but its last.
+      if (done.done) return { object: gone ? made : withVersion(made, done.revision), warnings };
       const retry = how === "patch" ? attempt < TRIES : done.key !== key || (kind.builtIn && !kind.versionedUpdate && !versioned);
       if (!retry || attempt >= TRIES) throw conflict(kind, name);
     }
   }
 
-  /** Deletes one object, or marks it when finalizers hold it: then the result is the object. */
-  async remove(target: Target, options: WriteOptions & DeleteOptions): Promise<Status | Resource> {
+  /** Deletes one object, or marks it when something holds it: then the result is the object. */
+  async remove(target: Target, options: WriteOptions & DeleteOptions): Promise<Omit<Status, "code"> | Resource> {
     const { kind, namespace, name } = target;
     for (let attempt = 0; ; attempt++) {
       const old = await this.get(kind, namespace, name);
-      const { uid, resourceVersion } = old.metadata;
-      if (options.uid !== undefined && options.uid !== uid)
-        throw conflict(
-          kind,
-          name,
-          `the UID in the precondition (${options.uid}) does not match the UID in record (${uid ?? ""}). The object might have been deleted and then recreated`,
-        );
-      if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion)
-        throw conflict(
-          kind,
-          name,
-          `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion ?? ""}). The object might have been modified`,
-        );
+      checkPreconditions(kind, old, options);
       this.#admit("delete", target, options.user, undefined, old);
-      const marked = (old.metadata.finalizers ?? []).length > 0;
-      if (marked && old.metadata.deletionTimestamp !== undefined) return old;
-      if (options.dryRun) return marked ? old : deleted(kind, old);
+      const after = marked(kind, old, options.propagationPolicy, this.time());
+      const gone = isOver(kind, after);
+      if (!gone && sameObject(after as unknown as JsonObject, old as unknown as JsonObject)) return old;
+      if (options.dryRun) return gone ? deleted(kind, old) : after;
       const key = keyOf(kind, namespace, name);
-      const after = marked ? withDeletion(old, timestamp(this.#now())) : undefined;
-      const claims = after ? { conditions: [], writes: [] } : await claimsFor(this.store, kind, old, undefined);
+      const claims = gone ? await claimsFor(this.store, kind, old, undefined) : { conditions: [], writes: [] };
       const done = await this.#commit({
-        conditions: [{ key, revision: Number(resourceVersion) }, ...claims.conditions],
-        writes: [{ key, value: after && encode(after) }, ...claims.writes],
+        conditions: [{ key, revision: Number(old.metadata.resourceVersion) }, ...claims.conditions],
+        writes: [{ key, value: gone ? undefined : encode(kind, after) }, ...claims.writes],
       });
-      if (done.done) return after ? withVersion(after, done.revision) : deleted(kind, old);
+      if (done.done) return gone ? deleted(kind, old) : withVersion(after, done.revision);
       if (attempt >= TRIES) throw conflict(kind, name);
     }
   }
@@ -203,22 +227,10 @@ export const withVersion = (object: Resource, revision: number): Resource => ({
   metadata: { ...object.metadata, resourceVersion: String(revision) },
 });
 
-function withDeletion(object: Resource, now: string): Resource {
-  const metadata: ObjectMeta = {
-    ...object.metadata,
-    deletionTimestamp: now,
-    deletionGracePeriodSeconds: 0,
-    generation: (object.metadata.generation ?? 1) + 1,
-  };
-  return { ...object, metadata };
-}
-
-/** RFC 3339 with whole seconds. */
-export const timestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
-
-function encode(object: Resource): Uint8Array {
-  const { resourceVersion: _rv, ...metadata } = object.metadata;
-  return utf8(JSON.stringify({ ...object, metadata }));
+function encode(kind: Kind, object: Resource): Uint8Array {
+  const stored = kind.storedAs ? kind.storedAs.write(object) : object;
+  const { resourceVersion: _rv, ...metadata } = stored.metadata;
+  return utf8(JSON.stringify({ ...stored, metadata }));
 }
 
 function sameType(kind: Kind, object: JsonObject): JsonObject {

@@ -33,7 +33,10 @@ export function versionOf(query: URLSearchParams): number | undefined {
   const text = query.get("resourceVersion") ?? "";
   if (text === "") return undefined;
   const n = Number(text);
-  if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(n)) throw badRequest(`invalid resource version: ${JSON.stringify(text)}`);
+  if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(n))
+    throw badRequest(
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   return n;
 }
 

@@ -1,18 +1,17 @@
 // The verbs of the API on one kind: from a request whose asker may, to an answer.
-import type { Kind } from "../../api/kind.ts";
-import { badRequest, methodNotAllowed } from "../../api/status.ts";
+import { badRequest, isApiError, methodNotAllowed } from "../../api/status.ts";
 import { answer, answerList, answerObject } from "../wire/answer.ts";
 import { decodeObject } from "../wire/body.ts";
 import { readPatch } from "../wire/patch.ts";
 import type { ApiRequest, ApiResponse, Target, Verb } from "../wire/request.ts";
 import { list } from "./list.ts";
-import { emptyNamespace, namespaceMustBe } from "./namespaces.ts";
+import { mayBeDeleted } from "./namespaces.ts";
 import { deleteOptions, invalidOption, writeOptions } from "./options.ts";
 import type { Registry } from "./registry.ts";
+import { reached, versionOf } from "./select.ts";
 import { watch } from "./watch.ts";
 
 export type VerbContext = {
-  readonly kinds: readonly Kind[];
   readonly registry: Registry;
   readonly now: () => number;
   readonly random: () => number;
@@ -20,11 +19,15 @@ export type VerbContext = {
 
 /** Answers `verb` on `target`, which authorization has let through. Throws ApiError. */
 export async function act(verb: Verb, target: Target, request: ApiRequest, context: VerbContext): Promise<ApiResponse> {
-  const { registry, kinds, now, random } = context;
+  const { registry, now, random } = context;
   const { kind, namespace, name } = target;
   switch (verb) {
-    case "get":
+    case "get": {
+      if (target.subresource === "finalize") throw methodNotAllowed(kind);
+      const version = versionOf(request.query);
+      if (version !== undefined) await reached(registry.store, version, request.signal);
       return answerObject(request, now(), kind, await registry.get(kind, namespace, name));
+    }
     case "list": {
       const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
       return answerList(request, now(), kind, items, metadata);
@@ -36,7 +39,6 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
       if (kind.namespaced && namespace === "") throw badRequest("an empty namespace may not be set during creation");
       const options = writeOptions(request, kind, "CreateOptions");
       const { object, duplicates } = await decodeObject(kind, await request.body(), request.headers["content-type"]);
-      if (kind.namespaced) await namespaceMustBe(registry, namespace, kind, object);
       const written = await registry.create(target, object, duplicates, options);
       return answerObject(request, now(), kind, written.object, { code: 201, warnings: written.warnings });
     }
@@ -48,7 +50,7 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
       return answerObject(request, now(), kind, written.object, { warnings: written.warnings });
     }
     case "patch": {
-      if (name === "") throw methodNotAllowed(kind);
+      if (name === "" || target.subresource === "finalize") throw methodNotAllowed(kind);
       const options = writeOptions(request, kind, "PatchOptions");
       const patch = await readPatch(kind, await request.body(), request.headers["content-type"]);
       if (request.query.has("force")) throw invalidOption("PatchOptions", "force", "Forbidden: may not be specified for non-apply patch");
@@ -56,8 +58,9 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
       return answerObject(request, now(), kind, written.object, { warnings: written.warnings });
     }
     case "delete": {
+      if (target.subresource !== "") throw methodNotAllowed(kind);
       const options = await deleteOptions(request, kind);
-      if (kind.plural === "namespaces") await emptyNamespace(registry, kinds, name, options);
+      if (kind.plural === "namespaces") mayBeDeleted(name);
       const gone = await registry.remove(target, options);
       return "status" in gone && gone.kind === "Status" ? answer(request, 200, gone) : answerObject(request, now(), kind, gone);
     }
@@ -65,8 +68,11 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
       const options = await deleteOptions(request, kind);
       if (kind.plural === "namespaces") throw methodNotAllowed(kind);
       const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
-      for (const object of items)
-        await registry.remove({ ...target, namespace: object.metadata.namespace ?? "", name: object.metadata.name }, options);
+      for (const { metadata: m } of items)
+        await registry.remove({ ...target, namespace: m.namespace ?? "", name: m.name }, options).catch((thrown: unknown) => {
+          // Somebody else was faster.
+          if (!isApiError(thrown, "NotFound")) throw thrown;
+        });
       return answerList(request, now(), kind, items, { resourceVersion: metadata.resourceVersion });
     }
   }

@@ -89,7 +89,7 @@ describe("watch", () => {
     const w = await open(`${POOLS}?watch=true`, { headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" } });
     await call("PATCH", `${POOLS}/a`, { headers: MERGE, body: { spec: { disabled: true } } });
     expect(w.lines.map((l) => [l.object.kind, l.object.columnDefinitions?.length ?? null, l.object.rows.length])).toEqual([
-      ["Table", 6, 1],
+      ["Table", 7, 1],
       ["Table", null, 1],
     ]);
     w.stop();

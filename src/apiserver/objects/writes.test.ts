@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FELIX, MERGE, POOLS, call, freshWorlds, pool, world } from "../world.cases.ts";
+import { type Answer, FELIX, MERGE, POOLS, call, freshWorlds, pool, world } from "../world.cases.ts";
 
 freshWorlds();
 
@@ -89,13 +89,70 @@ describe("writes", () => {
     });
     expect(made.metadata.uid).toBeTruthy();
   });
-  test("a namespace takes its pods with it", async () => {
-    await call("POST", "/api/v1/namespaces", { body: { metadata: { name: "x" } } });
-    expect((await call("POST", "/api/v1/namespaces/x/pods", { body: { metadata: { name: "p" }, spec: { containers: [{ name: "c" }] } } })).code).toBe(
-      201,
+  test("a delete is tried, marked once, and changes its mind about dependents", async () => {
+    const del = (body?: object, query = ""): Promise<Answer> => call("DELETE", `${POOLS}/p${query}`, body ? { body } : {});
+    const { uid, resourceVersion } = (await call("POST", POOLS, { body: { ...pool("p"), metadata: { name: "p", finalizers: ["a/b"] } } })).body
+      .metadata;
+    const mark = { generation: 2, deletionTimestamp: "2026-11-23T12:00:00Z", deletionGracePeriodSeconds: 0 };
+    const tried = await del({ dryRun: ["All"] });
+    expect(tried.body.metadata).toMatchObject({ ...mark, resourceVersion });
+    expect((await call("GET", `${POOLS}/p`)).body.metadata.deletionTimestamp).toBeUndefined();
+    expect((await del({ preconditions: { uid: "x" } })).body).toMatchObject({
+      message: `Operation cannot be fulfilled on IPPool.projectcalico.org "p": the UID in the precondition (x) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
+      details: { name: "p", group: "projectcalico.org", kind: "IPPool" },
+    });
+    const finalizers: unknown[] = [];
+    for (const [body, query] of [
+      [{ propagationPolicy: "Foreground" }, ""],
+      [undefined, ""],
+      [{ orphanDependents: true }, ""],
+      [undefined, "?propagationPolicy=Foreground"],
+      [{ propagationPolicy: "Background" }, ""],
+    ] as const) {
+      const { metadata } = (await del(body, query)).body;
+      expect(metadata).toMatchObject(mark);
+      finalizers.push(metadata.finalizers);
+    }
+    expect(finalizers).toEqual([
+      ["a/b", "foregroundDeletion"],
+      ["a/b", "foregroundDeletion"],
+      ["a/b", "orphan"],
+      ["a/b", "foregroundDeletion"],
+      ["a/b"],
+    ]);
+    const before = world.store.revision;
+    const last = (await call("PATCH", `${POOLS}/p`, { headers: MERGE, body: { metadata: { finalizers: [] } } })).body.metadata;
+    expect([last.finalizers, last.resourceVersion, world.store.revision]).toEqual([undefined, String(before), before + 1]);
+  });
+  test("a finalizer without a domain is taken with a warning; an empty map or list is none", async () => {
+    const made = await call("POST", POOLS, {
+      body: { ...pool("p"), metadata: { name: "p", finalizers: ["nope"], labels: {}, ownerReferences: [] } },
+    });
+    expect(made.headers.warning).toBe(
+      '299 - "metadata.finalizers: \\"nope\\": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"',
     );
-    expect((await call("DELETE", "/api/v1/namespaces/x")).code).toBe(200);
-    expect((await call("GET", "/api/v1/pods")).body.items).toEqual([]);
+    expect([made.body.metadata.labels, made.body.metadata.ownerReferences]).toEqual([undefined, undefined]);
+    const again = await call("PATCH", `${POOLS}/p`, { headers: MERGE, body: { metadata: { labels: { a: "b" } } } });
+    expect(again.headers.warning).toBeUndefined();
+    expect((await call("PATCH", `${POOLS}/p`, { headers: MERGE, body: { metadata: { labels: { a: null } } } })).body.metadata.labels).toBeUndefined();
+  });
+  test("deletecollection takes what is selected, at most the limit, and tells what it was", async () => {
+    for (const [i, name] of ["a", "b", "c", "d"].entries())
+      await call("POST", POOLS, {
+        body: { ...pool(name, { spec: { cidr: `10.${i}.0.0/16` } }), metadata: { name, labels: { x: name === "b" ? "2" : "1" } } },
+      });
+    const deleted = async (query: string): Promise<string[]> =>
+      (await call("DELETE", `${POOLS}?${query}`)).body.items.map((o: { metadata: { name: string } }) => o.metadata.name);
+    expect(await deleted("labelSelector=x%3D1&dryRun=All")).toEqual(["a", "c", "d"]);
+    expect(await deleted("labelSelector=x%3D1&limit=2")).toEqual(["a", "c"]);
+    expect(await deleted("fieldSelector=metadata.name%3Db")).toEqual(["b"]);
+    expect((await call("GET", POOLS)).body.items).toHaveLength(1);
+  });
+  test("core kinds but Pod have no generation", async () => {
+    const node = (await call("POST", "/api/v1/nodes", { body: { metadata: { name: "n", generation: 7 } } })).body;
+    const changed = await call("PATCH", "/api/v1/nodes/n", { headers: MERGE, body: { spec: { unschedulable: true }, metadata: { generation: 9 } } });
+    const held = await call("POST", "/api/v1/namespaces/default/pods", { body: { metadata: { name: "p" }, spec: { containers: [{ name: "c" }] } } });
+    expect([node, changed.body, held.body].map((o) => o.metadata.generation)).toEqual([undefined, undefined, 1]);
   });
   test("/status of a core kind stores annotations and status, not spec; of ours only status", async () => {
     await call("POST", "/api/v1/nodes", {

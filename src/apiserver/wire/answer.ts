@@ -75,6 +75,9 @@ export async function answerObject(
   return plain(code, form.contentType, await encode(request, form, value), warnings);
 }
 
+/** Lists of all but the core kinds say that there is no more by an empty text, as Kubernetes' lists of custom resources do. */
+const plainMeta = (kind: Kind, metadata: ListMeta): ListMeta => (kind.builtIn ? metadata : { continue: "", ...metadata });
+
 export async function answerList(request: ApiRequest, now: number, kind: Kind, items: readonly Resource[], metadata: ListMeta): Promise<ApiResponse> {
   const form = formFor(request);
   let value: object;
@@ -93,7 +96,7 @@ export async function answerList(request: ApiRequest, now: number, kind: Kind, i
       metadata,
       items: items.map((o) => partial(o, form.version)),
     };
-  else value = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items };
+  else value = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: plainMeta(kind, metadata), items };
   return plain(200, form.contentType, await encode(request, form, value), []);
 }
 
@@ -102,13 +105,14 @@ export function statusOf(thrown: unknown): Status {
   return thrown instanceof ApiError ? thrown.status : internalError("the server met an error that it did not expect").status;
 }
 
-export function answerError(thrown: unknown): ApiResponse {
+/** `request`: what was asked, where that is known: how its answer is to look. */
+export function answerError(thrown: unknown, request?: ApiRequest): ApiResponse {
   const status = statusOf(thrown);
   const retry = status.details?.retryAfterSeconds;
   return {
     code: status.code,
     headers: { "content-type": "application/json", ...(retry === undefined ? {} : { "retry-after": String(retry) }) },
-    body: `${JSON.stringify(status)}\n`,
+    body: request && pretty(request) ? `${JSON.stringify(status, null, 2)}\n` : `${JSON.stringify(status)}\n`,
   };
 }
 

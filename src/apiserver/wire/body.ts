@@ -2,7 +2,7 @@
 import type { Kind } from "../../api/kind.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import { isObject, type JsonObject, type JsonValue, type Parsed, parseJson } from "../../api/json.ts";
-import { badRequest, unsupportedMediaType } from "../../api/status.ts";
+import { badRequest, invalid, unsupportedMediaType } from "../../api/status.ts";
 import { messageOf } from "../../base/errors.ts";
 import { decodeProtobuf, hasProtobuf } from "./protobuf.ts";
 
@@ -69,8 +69,11 @@ export async function decodeObject(kind: Form, bytes: Uint8Array, contentType: s
 /** `object` with apiVersion and kind, which must be those of `kind` where they are given. Throws ApiError. */
 export function typed(kind: Form, object: JsonObject): JsonObject {
   const apiVersion = apiVersionOf(kind);
-  if (object.kind !== undefined && object.kind !== kind.kind)
-    throw badRequest(`the object provided is of kind ${JSON.stringify(object.kind)}, must be of kind ${kind.kind}`);
+  if (object.kind !== undefined && object.kind !== kind.kind) {
+    const name = isObject(object.metadata) && typeof object.metadata.name === "string" ? object.metadata.name : "";
+    const message = `Invalid value: ${JSON.stringify(object.kind)}: must be ${kind.kind}`;
+    throw invalid(kind, name, [{ field: "kind", reason: "FieldValueInvalid", message }]);
+  }
   if (object.apiVersion !== undefined && object.apiVersion !== apiVersion)
     throw badRequest(
       `the API version in the data (${JSON.stringify(object.apiVersion).replaceAll('"', "")}) does not match the expected API version (${apiVersion})`,

@@ -3,13 +3,14 @@ import { isObject, type JsonObject, type JsonValue } from "../../api/json.ts";
 import { jsonPatch, JsonPatchError } from "../../api/jsonpatch.ts";
 import type { Kind } from "../../api/kind.ts";
 import { mergePatch } from "../../api/mergepatch.ts";
-import { ApiError, badRequest, unsupportedMediaType } from "../../api/status.ts";
+import { ApiError, badRequest, noServerSideApply, unsupportedMediaType } from "../../api/status.ts";
 import { strategicPatch, StrategicPatchError } from "../../api/strategicpatch.ts";
 import { messageOf } from "../../base/errors.ts";
 import { mediaType, parseText } from "./body.ts";
 
 const JSON_PATCH = "application/json-patch+json";
 const MERGE_PATCH = "application/merge-patch+json";
+const APPLY_PATCH = "application/apply-patch+yaml";
 const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
 /** Core kinds have merge keys; others have no strategic patch, as custom resources of Kubernetes. */
 const acceptedBy = (kind: Kind): string[] => [JSON_PATCH, MERGE_PATCH, ...(kind.builtIn ? [STRATEGIC_PATCH] : [])];
@@ -23,6 +24,7 @@ export type Patch = {
 /** Reads a patch for `kind`. Throws ApiError: 415 for a type it does not take, 400 for what cannot be read. */
 export async function readPatch(kind: Kind, bytes: Uint8Array, contentType: string | undefined): Promise<Patch> {
   const type = mediaType(contentType);
+  if (type === APPLY_PATCH) throw noServerSideApply(acceptedBy(kind));
   if (contentType === undefined || !acceptedBy(kind).includes(type)) throw unsupportedMediaType(acceptedBy(kind));
   let value: JsonValue;
   let duplicates: readonly string[];

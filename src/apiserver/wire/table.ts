@@ -12,10 +12,10 @@ const columnsOf = (kind: Kind): readonly Column<Resource>[] => (kind.columns.len
 
 export const columnDefinitions = (kind: Kind): ColumnDefinition[] => [
   ...(kind.nameColumn === false ? [] : [NAME]),
-  // A date is sent as an age, so that every client prints the same.
+  // A date is sent as an age, so that every client prints the same; the tables of the core kinds also say so.
   ...columnsOf(kind).map((c) => ({
     name: c.name,
-    type: c.type === "date" ? "string" : c.type,
+    type: c.type === "date" && kind.builtIn ? "string" : c.type,
     format: "",
     description: c.description,
     priority: c.priority,

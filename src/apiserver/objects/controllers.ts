@@ -1,0 +1,28 @@
+// What runs beside the requests: it reads and writes as an administrator, from the store's changes. Each part is started and stopped as a whole, so that of
+// several servers on one store one runs them.
+import type { Kind } from "../../api/kind.ts";
+import type { Log } from "../../base/log.ts";
+import { keepEventsShort } from "./expiry.ts";
+import { GarbageCollector } from "./garbage.ts";
+import type { Registry } from "./registry.ts";
+import { Termination } from "./termination.ts";
+
+export type ControllerOptions = { readonly registry: Registry; readonly kinds: readonly Kind[]; readonly log: Log; readonly now: () => number };
+export type Controllers = {
+  /** Resolves when nothing is under way any more. */
+  stop(): Promise<void>;
+};
+
+/** Starts all of them; resolves when what is there already was looked at. */
+export async function startControllers(options: ControllerOptions): Promise<Controllers> {
+  const garbage = new GarbageCollector(options);
+  const termination = new Termination(options);
+  await Promise.all([garbage.start(), termination.start()]);
+  const expiring = keepEventsShort(options);
+  return {
+    async stop() {
+      clearInterval(expiring);
+      await Promise.all([garbage.stop(), termination.stop()]);
+    },
+  };
+}

@@ -1,0 +1,52 @@
+// What a delete makes of an object: its preconditions, the finalizers that its propagation policy stands for, the mark. Nothing here reads or writes the
+// store. https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/, …/architecture/garbage-collection/
+import type { Kind } from "../../api/kind.ts";
+import type { ObjectMeta, Resource } from "../../api/meta.ts";
+import { conflict } from "../../api/status.ts";
+
+/** What becomes of the objects that name the deleted one as their owner: deleted after it, deleted before it, or left without it. */
+export type Propagation = "Background" | "Foreground" | "Orphan";
+export type DeleteOptions = { readonly uid?: string; readonly resourceVersion?: string; readonly propagationPolicy?: Propagation };
+
+/** The garbage collector takes these away when it has done what they ask for. */
+export const FOREGROUND = "foregroundDeletion";
+export const ORPHAN = "orphan";
+
+/** Throws ApiError 409, in the words of Kubernetes, which names the Kind here and not the plural. */
+export function checkPreconditions(kind: Kind, old: Resource, { uid, resourceVersion }: DeleteOptions): void {
+  const { name, uid: is, resourceVersion: at } = old.metadata;
+  const refused = (why: string): Error => conflict({ group: kind.group, plural: kind.kind }, name, why);
+  if (uid !== undefined && uid !== is)
+    throw refused(
+      `the UID in the precondition (${uid}) does not match the UID in record (${is ?? ""}). The object might have been deleted and then recreated`,
+    );
+  if (resourceVersion !== undefined && resourceVersion !== at)
+    throw refused(
+      `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${at ?? ""}). The object might have been modified`,
+    );
+}
+
+/** Without a policy, a mark that is there already stays. */
+function finalizersAfter(finalizers: readonly string[], policy: Propagation | undefined): string[] {
+  if (policy === undefined) return [...finalizers];
+  const wanted = policy === "Orphan" ? ORPHAN : policy === "Foreground" ? FOREGROUND : undefined;
+  const others = finalizers.filter((f) => f === wanted || (f !== ORPHAN && f !== FOREGROUND));
+  return wanted === undefined || others.includes(wanted) ? others : [...others, wanted];
+}
+
+/** `old` after a delete at `now` (RFC 3339): marked, once, and with the finalizers of `policy`. */
+export function marked(kind: Kind, old: Resource, policy: Propagation | undefined, now: string): Resource {
+  const { finalizers, ...rest } = old.metadata;
+  const kept = finalizersAfter(finalizers ?? [], policy);
+  const metadata: ObjectMeta = { ...rest, ...(kept.length > 0 ? { finalizers: kept } : {}) };
+  if (rest.deletionTimestamp !== undefined) return { ...old, metadata };
+  metadata.deletionTimestamp = now;
+  metadata.deletionGracePeriodSeconds = 0;
+  if (rest.generation !== undefined) metadata.generation = rest.generation + 1;
+  const object = { ...old, metadata };
+  return kind.lifecycle ? kind.lifecycle.deleted(object) : object;
+}
+
+/** Whether the object is to be removed: its deletion was asked for and nothing holds it. */
+export const isOver = (kind: Kind, object: Resource): boolean =>
+  object.metadata.deletionTimestamp !== undefined && (object.metadata.finalizers ?? []).length === 0 && !kind.lifecycle?.held(object);
