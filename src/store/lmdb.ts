@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { checkStoreFile, damaged } from "./file.ts";
-import { type Entry, MvccStore, type Persistence } from "./mvcc.ts";
+import type { Entry } from "./history.ts";
+import { MvccStore, type Persistence } from "./mvcc.ts";
 import type { Stored } from "./store.ts";
 
 const FORMAT = 1;
