@@ -72,6 +72,7 @@ export const expired = (message: string, continueToken?: string): ApiError => {
   return error;
 };
 export const tooLarge = (limit: number): ApiError => failure(413, "RequestEntityTooLarge", `Request entity too large: limit is ${limit}`);
+export const tooLargeToStore = (message: string): ApiError => failure(413, "RequestEntityTooLarge", message);
 export const unsupportedMediaType = (accepted: readonly string[]): ApiError =>
   failure(415, "UnsupportedMediaType", `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`);
 export const tooManyRequests = (): ApiError =>

@@ -4,6 +4,7 @@ import { chmodSync, unlinkSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, type ListenOptions } from "node:net";
+import { hostname } from "node:os";
 import { KINDS } from "../api/kinds.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -17,12 +18,15 @@ import { type Controllers, startControllers } from "./objects/controllers.ts";
 import { keepTrimmed } from "./objects/trim.ts";
 import { Handler } from "./handler.ts";
 import { type Carrier, Connections, serve } from "./http.ts";
+import { campaign, type Duties, lead } from "./leader.ts";
 import { Registry } from "./objects/registry.ts";
 import { Streams } from "./nodes/streams.ts";
 import { upgrades } from "./nodes/upgrade.ts";
 
 export type ServerOptions = {
   readonly store: Store;
+  /** Other servers may use the store too. */
+  readonly shared: boolean;
   readonly authority: Authority;
   /** "192.168.10.1" or "::1"; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -83,11 +87,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw thrown;
   }
   chmodSync(options.socket, 0o600);
-  const trimming = keepTrimmed(store, log);
-  const controllers = startControllers({ registry, kinds: KINDS, log, now }).catch((thrown: unknown): Controllers => {
-    log.error("what deleted objects leave behind is not cleaned up until the next start", { error: messageOf(thrown) });
-    return { stop: async () => {} };
-  });
+  const duties: Duties = async () => {
+    const trimming = keepTrimmed(store, log);
+    const controllers = await startControllers({ registry, kinds: KINDS, log, now }).catch((thrown: unknown): Controllers => {
+      log.error("what deleted objects leave behind is not cleaned up until the next start", { error: messageOf(thrown) });
+      return { stop: async () => {} };
+    });
+    return {
+      async stop() {
+        clearInterval(trimming);
+        await controllers.stop();
+      },
+    };
+  };
+  const leader = options.shared ? campaign({ store, id: `${hostname()} ${process.pid} ${randomUUID()}`, duties, log }) : lead(duties, log);
 
   const bound = tls.address();
   const port = typeof bound === "object" && bound ? bound.port : options.listen.port;
@@ -97,16 +110,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url: `https://${shown}:${port}`,
     socket: options.socket,
     async stop(graceMs = GRACE_MS) {
-      clearInterval(trimming);
-      const resting = controllers.then((c) => c.stop());
       const closed = doors.map(([server]) => new Promise<void>((resolve) => server.close(() => resolve())));
       connections.endAll();
       streams.close();
       for (const [server] of doors) server.closeIdleConnections();
       const late = setTimeout(() => connections.destroyAll(), graceMs);
-      await Promise.all(closed);
+      await Promise.all([...closed, leader.stop()]);
       clearTimeout(late);
-      await resting;
       await store.close();
     },
   };

@@ -50,15 +50,18 @@ export async function list(registry: Registry, kind: Kind, namespace: string, qu
   // "Any version will do" is answered whole: nobody pages through a cache.
   const limit = version === 0 && !token ? undefined : countOf(query, "limit");
   if (version !== undefined) await reached(store, version, signal);
-  const at = token && token.revision >= 0 ? token.revision : match === "Exact" ? version! : store.revision;
-  if (at > store.revision) throw badRequest("invalid continue token: it is of a version that does not exist");
+  const continued = token && token.revision >= 0 ? token.revision : undefined;
+  if (continued !== undefined && continued > store.revision) await store.sync();
+  if (continued !== undefined && continued > store.revision) throw badRequest("invalid continue token: it is of a version that does not exist");
+  // What is "any version" or "this one or newer" is answered from what this server has; without a version it is the newest, whoever wrote it.
+  const at = continued ?? (match === "Exact" ? version : version !== undefined && !token ? store.revision : undefined);
 
   const prefix = prefixOf(kind, namespace);
   const startAfter = token ? prefix + token.start : undefined;
   let range;
   try {
     range = await store.range(prefix, {
-      atRevision: at,
+      ...(at === undefined ? {} : { atRevision: at }),
       ...(startAfter === undefined ? {} : { startAfter }),
       ...(limit && !selection.narrow ? { limit } : {}),
     });

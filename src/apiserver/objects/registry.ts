@@ -18,7 +18,7 @@ import {
 } from "../../api/status.ts";
 import { sameObject } from "../../api/structure.ts";
 import { fromUtf8, utf8 } from "../../base/bytes.ts";
-import type { Condition, Stored, Store, Transaction } from "../../store/store.ts";
+import { type Condition, type Stored, type Store, StoreError, type Transaction } from "../../store/store.ts";
 import { admitNode, type Operation } from "../identity/admission.ts";
 import { ADMINS, isAdmin, nodeOf } from "../identity/roles.ts";
 import { claimsFor } from "./claims.ts";
@@ -216,6 +216,7 @@ export class Registry {
     try {
       return await this.store.commit(transaction);
     } catch (thrown) {
+      if (thrown instanceof StoreError) throw thrown;
       throw unavailable(`the store does not take writes: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
     }
   }

@@ -54,6 +54,9 @@ const PATIENCE_MS = 3000;
 /** Waits until the store has `revision`. Throws ApiError 504. */
 export async function reached(store: Store, revision: number, signal: AbortSignal): Promise<void> {
   if (store.revision >= revision) return;
+  // Another server on the same store may have given it out.
+  await store.sync();
+  if (store.revision >= revision) return;
   await new Promise<void>((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

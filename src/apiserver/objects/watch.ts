@@ -60,6 +60,7 @@ export async function watch(
   // Without a version, or with "any", the present objects come first, as if they were added now.
   const replay = initial ?? (version === undefined || version === 0);
   const present = replay ? await store.range(prefix) : undefined;
+  if (!replay && version === undefined) await store.sync();
   const after = present?.revision ?? (version === undefined || version === 0 ? store.revision : version);
 
   const start = (sink: Sink): (() => void) => {

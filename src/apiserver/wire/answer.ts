@@ -2,7 +2,8 @@
 import type { Kind } from "../../api/kind.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import type { Resource } from "../../api/meta.ts";
-import { ApiError, badRequest, internalError, notAcceptable, type Status } from "../../api/status.ts";
+import { ApiError, badRequest, internalError, notAcceptable, type Status, tooLargeToStore, unavailable } from "../../api/status.ts";
+import { StoreError } from "../../store/store.ts";
 import { formOf, type Form } from "./accept.ts";
 import type { ApiRequest, ApiResponse } from "./request.ts";
 import { columnDefinitions, type IncludeObject, partial, rowOf, table } from "./table.ts";
@@ -102,7 +103,9 @@ export async function answerList(request: ApiRequest, now: number, kind: Kind, i
 
 /** The Status of whatever was thrown; what nobody foresaw is 500 without its inside. */
 export function statusOf(thrown: unknown): Status {
-  return thrown instanceof ApiError ? thrown.status : internalError("the server met an error that it did not expect").status;
+  if (thrown instanceof ApiError) return thrown.status;
+  if (thrown instanceof StoreError) return (thrown.reason === "too large" ? tooLargeToStore : unavailable)(thrown.message).status;
+  return internalError("the server met an error that it did not expect").status;
 }
 
 /** `request`: what was asked, where that is known: how its answer is to look. */
