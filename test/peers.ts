@@ -13,6 +13,8 @@ const PACKAGES = {
   capinfos: "wireshark-common",
   editcap: "wireshark-common",
   kubectl: "kubernetes-client, or scripts/peers for a current one",
+  etcd: "etcd-server of a release after Debian 12; scripts/peers brings it",
+  etcdctl: "etcd-client; scripts/peers brings it",
   ping: "iputils-ping",
   iperf3: "iperf3",
   openvpn: "openvpn",

@@ -10,8 +10,9 @@ import { messageOf, TortieError } from "../base/errors.ts";
 import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram, withExamples } from "./program.ts";
+import { addStoreOptions, type StoreOptions, storeOpener } from "./serverstore.ts";
 
-type ServeOptions = { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
+type ServeOptions = StoreOptions & { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
 type IssueOptions = { data: string; node: string; server: string; kubeconfig: string };
 
 /** "192.168.10.1:6443", "[::1]:6443", ":6443". */
@@ -47,21 +48,23 @@ async function serve(options: ServeOptions): Promise<number> {
   const listen = parseListen(options.listen);
   const data = resolve(options.data);
   makeDirectory(data);
-  const [log, { startServer }, { openLmdbStore }, { holdDirectory }] = await Promise.all([
+  const opener = storeOpener(options);
+  const [log, { startServer }, { holdDirectory }] = await Promise.all([
     daemonLog(options.logLevel, {}),
     import("../apiserver/server.ts"),
-    import("../store/lmdb.ts"),
     import("../apiserver/hold.ts"),
   ]);
   const release = holdDirectory(data);
   const authority = openAuthority(data, Date.now, { create: true });
-  const store = await openLmdbStore(join(data, "store"), Date.now);
+  const store = await opener.open(join(data, "store"), log);
   const socket = resolve(options.socket ?? join(data, "server.sock"));
-  const server = await startServer({ store, authority, listen, socket, version: VERSION, log, now: Date.now }).catch(async (thrown: unknown) => {
-    await store.close();
-    release();
-    throw thrown;
-  });
+  const server = await startServer({ store, shared: opener.shared, authority, listen, socket, version: VERSION, log, now: Date.now }).catch(
+    async (thrown: unknown) => {
+      await store.close();
+      release();
+      throw thrown;
+    },
+  );
   try {
     if (options.kubeconfig !== undefined)
       writeKubeconfig(options.kubeconfig, {
@@ -106,17 +109,23 @@ function issue(options: IssueOptions): number {
 }
 
 export async function main(args: string[]): Promise<number> {
-  const command: Command = program("tortie server", "the API server: a Kubernetes-style API on TLS and on a unix socket, over an embedded store", [
-    "tortie server --data /var/lib/tortie --listen 192.168.10.1:6443 --kubeconfig admin.kubeconfig",
-    "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
-  ])
+  const command: Command = program(
+    "tortie server",
+    "the API server: a Kubernetes-style API on TLS and on a unix socket, over an embedded store or an etcd",
+    [
+      "tortie server --data /var/lib/tortie --listen 192.168.10.1:6443 --kubeconfig admin.kubeconfig",
+      "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
+      "tortie server --data /var/lib/tortie --store etcd=https://10.0.0.1:2379,https://10.0.0.2:2379 --etcd-ca ca.crt --etcd-cert tortie.crt --etcd-key tortie.key",
+    ],
+  )
     .option("--data <dir>", "directory of the store and of the certificate authority")
     .option("--listen <host:port>", "address of the TLS port", "127.0.0.1:6443")
     .option("--kubeconfig <file>", "write a kubeconfig for an admin here")
     .option("--socket <path>", "path of the admin's unix socket (default: DIR/server.sock)")
     .addOption(new Option("--log-level <level>", "how much to say").choices(LOG_LEVELS).default("info"))
     .option("--foreground", "stay in the foreground (always so)");
-  onAction(command, (options: Partial<ServeOptions> & { listen: string; logLevel: LogLevel }) => {
+  addStoreOptions(command);
+  onAction(command, (options: Omit<ServeOptions, "data"> & { data?: string }) => {
     if (options.data === undefined)
       throw new TortieError("Cannot start the server: --data is missing", { hint: "tortie server --help explains it." });
     return serve({ ...options, data: options.data });

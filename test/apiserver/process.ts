@@ -15,11 +15,10 @@ export class ServerHome {
   readonly kubeconfig: string = join(this.directory, "admin.kubeconfig");
   readonly #children = new Set<ChildProcess>();
 
-  /** Resolves when the ready line is there. `port` 0: a free one. */
-  async start(port = 0): Promise<ServerProcess> {
-    const child = spawn(process.execPath, [TORTIE, "server", "--data", this.data, "--listen", `127.0.0.1:${port}`, "--kubeconfig", this.kubeconfig], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+  /** Resolves when the ready line is there. `port` 0: a free one; `more`: further arguments. */
+  async start(port = 0, more: readonly string[] = []): Promise<ServerProcess> {
+    const args = ["server", "--data", this.data, "--listen", `127.0.0.1:${port}`, "--kubeconfig", this.kubeconfig, ...more];
+    const child = spawn(process.execPath, [TORTIE, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     this.#children.add(child);
     let said = "";
     let logged = "";

@@ -1,0 +1,55 @@
+// Where the store's keys are in etcd: all begin with one prefix ("/tortie"), so that a role can be given just them and other programs' keys are not met.
+import { fromUtf8, utf8 } from "../../base/bytes.ts";
+import type { Stored } from "../store.ts";
+import type { Member } from "./member.ts";
+import { endOf, type KeyValue, RANGE } from "./rpc.ts";
+
+/** Keys asked for at once. */
+const PAGE = 1000;
+
+export class Keyspace {
+  readonly #prefix: string;
+  /** All keys: from `key` to before `rangeEnd`. */
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+
+  /** `prefix` does not end with a slash; the store's keys begin with one. */
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+    this.key = utf8(`${prefix}/`);
+    this.rangeEnd = endOf(this.key);
+  }
+
+  /** etcd's key of the store's key. */
+  bytes(key: string): Uint8Array {
+    return utf8(this.#prefix + key);
+  }
+  /** The store's key of etcd's. */
+  text(key: Uint8Array): string {
+    return fromUtf8(key).slice(this.#prefix.length);
+  }
+
+  /** The value is copied: what gRPC gives is a view of the whole message. */
+  stored(kv: KeyValue): Stored {
+    return { key: this.text(kv.key), value: new Uint8Array(kv.value), revision: kv.modRevision };
+  }
+
+  /** The newest revision that any member has answered with. Throws EtcdError. */
+  async revision(member: Member): Promise<number> {
+    const { header } = await member.call(RANGE, { key: this.key, countOnly: true });
+    return header!.revision;
+  }
+
+  /** Everything, at the newest revision. Throws EtcdError. */
+  async load(member: Member): Promise<{ items: Stored[]; revision: number }> {
+    const items: Stored[] = [];
+    let revision = 0;
+    for (let { key } = this; ;) {
+      const page = await member.call(RANGE, { key, rangeEnd: this.rangeEnd, limit: PAGE, revision });
+      revision ||= page.header!.revision;
+      for (const kv of page.kvs) items.push(this.stored(kv));
+      if (!page.more) return { items, revision };
+      key = this.bytes(`${items.at(-1)!.key}\0`);
+    }
+  }
+}

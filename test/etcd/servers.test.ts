@@ -1,0 +1,189 @@
+// Three servers on an etcd of three members: any one of each may be killed at any moment. What was answered stays, and who watches, going on with another
+// server after the last version it saw, misses nothing and sees nothing twice.
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { FELIX_CONFIGURATION, type FelixConfiguration } from "../../src/api/felixconfiguration.ts";
+import { isApiError } from "../../src/client/error.ts";
+import { connectWith } from "../../src/client/node.ts";
+import type { RestClient } from "../../src/client/rest.ts";
+import { ask, ServerHome, type ServerProcess, until } from "../apiserver/process.ts";
+import { describeEtcd, Etcd } from "./etcd.ts";
+
+const felix = (name: string): FelixConfiguration => ({
+  apiVersion: "projectcalico.org/v3",
+  kind: "FelixConfiguration",
+  metadata: { name: `node.${name}` },
+  spec: {},
+});
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+class Servers {
+  readonly etcd: Etcd;
+  readonly homes: readonly ServerHome[] = [new ServerHome(), new ServerHome(), new ServerHome()];
+  readonly #running: ServerProcess[] = [];
+  readonly clients: RestClient[] = [];
+
+  constructor(etcd: Etcd) {
+    this.etcd = etcd;
+  }
+
+  async start(i: number): Promise<void> {
+    const { etcd } = this;
+    // Each has its own member first.
+    const urls = [...etcd.urls.slice(i), ...etcd.urls.slice(0, i)].join(",");
+    const files = [`--etcd-ca=${etcd.file("ca.crt")}`, `--etcd-cert=${etcd.file("client.crt")}`, `--etcd-key=${etcd.file("client.key")}`];
+    const port = this.#running[i] === undefined ? 0 : Number(new URL(this.#running[i].url).port);
+    this.#running[i] = await this.homes[i]!.start(port, [`--store=etcd=${urls}`, ...files]);
+    this.clients[i] ??= connectWith(this.homes[i]!.kubeconfig);
+  }
+  async startAll(): Promise<void> {
+    await this.start(0);
+    for (const home of this.homes.slice(1)) {
+      mkdirSync(home.data, { recursive: true });
+      cpSync(join(this.homes[0]!.data, "pki"), join(home.data, "pki"), { recursive: true });
+    }
+    await Promise.all([this.start(1), this.start(2)]);
+  }
+  async kill(i: number): Promise<void> {
+    this.#running[i]!.child.kill("SIGKILL");
+    await this.#running[i]!.ended;
+  }
+  async terminate(i: number): Promise<number | string> {
+    this.#running[i]!.child.kill("SIGTERM");
+    return this.#running[i]!.ended;
+  }
+  async remove(): Promise<void> {
+    for (const client of this.clients) await client.close();
+    for (const home of this.homes) await home.remove();
+    await this.etcd.remove();
+  }
+}
+
+let servers: Servers;
+afterEach(() => servers.remove());
+
+describeEtcd("three servers on three etcd members", () => {
+  test("kill -9 of any one of each during writes and watches loses no answered write, and no watch misses or repeats", async () => {
+    servers = new Servers(await Etcd.start({ members: 3, tls: true }));
+    await servers.startAll();
+    const { clients } = servers;
+    const start = (await clients[0]!.list(FELIX_CONFIGURATION)).metadata.resourceVersion!;
+    const stop = new AbortController();
+    const answered = new Map<string, number>();
+    const unexpected: string[] = [];
+
+    const writers = [0, 1, 2, 3].map(async (id) => {
+      for (let i = 0, at = id; !stop.signal.aborted; i++) {
+        const name = `${id}-${i}`;
+        try {
+          const made = await clients[at % 3]!.create(FELIX_CONFIGURATION, felix(name));
+          answered.set(made.metadata.name, Number(made.metadata.resourceVersion));
+        } catch (thrown) {
+          // Its server was killed, or lost its member: not answered, so it may be there or not.
+          if (isApiError(thrown) && thrown.code !== 503) unexpected.push(thrown.message);
+          at++;
+          await pause(20);
+        }
+      }
+    });
+
+    type Seen = { revision: number; type: string; name: string };
+    const watches = [0, 1, 2].map((id) => ({ at: id, version: start, seen: [] as Seen[], resumed: 0 }));
+    const over = new AbortController();
+    const watchers = watches.map(async (w) => {
+      while (!over.signal.aborted) {
+        try {
+          const events = clients[w.at % 3]!.watch(FELIX_CONFIGURATION, { resourceVersion: w.version, signal: over.signal });
+          for await (const { type, object } of events) {
+            w.version = object.metadata.resourceVersion!;
+            w.seen.push({ revision: Number(w.version), type, name: object.metadata.name });
+          }
+        } catch (thrown) {
+          if (isApiError(thrown) && thrown.code !== 503) unexpected.push(thrown.message);
+        }
+        w.at++;
+        w.resumed++;
+        if (!over.signal.aborted) await pause(50);
+      }
+    });
+
+    const counts: number[] = [];
+    const moment = async (ms: number): Promise<void> => {
+      const before = answered.size;
+      await pause(ms);
+      counts.push(answered.size - before);
+    };
+    await moment(1000);
+    for (const i of [0, 1, 2]) {
+      await servers.etcd.kill(i);
+      await moment(2500);
+      servers.etcd.run(i);
+      await servers.etcd.answers(i);
+      await servers.kill(i);
+      await moment(1000);
+      await servers.start(i);
+      await moment(500);
+    }
+    stop.abort();
+    await Promise.all(writers);
+    const last = await clients[0]!.create(FELIX_CONFIGURATION, felix("last"));
+    const end = Number(last.metadata.resourceVersion);
+    await until(() => watches.every((w) => Number(w.version) >= end), 20_000);
+    over.abort();
+    await Promise.all(watchers);
+
+    // Writes went on through every single failure, and the watches were really interrupted.
+    expect(Math.min(...counts)).toBeGreaterThan(0);
+    expect(Math.min(...watches.map((w) => w.resumed))).toBeGreaterThan(0);
+    expect(unexpected).toEqual([]);
+    const { items } = await clients[1]!.list(FELIX_CONFIGURATION);
+    const there = new Map(items.map((o) => [o.metadata.name, Number(o.metadata.resourceVersion)]));
+    for (const [name, revision] of answered) expect([name, there.get(name)]).toEqual([name, revision]);
+    const expected = items
+      .map((o) => ({ revision: Number(o.metadata.resourceVersion), type: "ADDED", name: o.metadata.name }))
+      .filter((o) => o.revision > Number(start))
+      .toSorted((a, b) => a.revision - b.revision);
+    for (const w of watches) expect(w.seen).toEqual(expected);
+    expect(answered.size).toBeGreaterThan(100);
+  });
+
+  test("what one answers, the others read at once; one certificate is good for all; each ends on SIGTERM", async () => {
+    servers = new Servers(await Etcd.start({ members: 3, tls: true }));
+    await servers.startAll();
+    const { clients, homes } = servers;
+    for (let i = 0; i < 30; i++) {
+      await clients[i % 3]!.create(FELIX_CONFIGURATION, felix(String(i)));
+      expect((await clients[(i + 1) % 3]!.get(FELIX_CONFIGURATION, `node.${i}`)).metadata.name).toBe(`node.${i}`);
+      const listed = await clients[(i + 2) % 3]!.list(FELIX_CONFIGURATION, { limit: 7 });
+      expect(listed.items.filter((o) => /^node\.\d+$/.test(o.metadata.name))).toHaveLength(i + 1);
+    }
+    // The admin's certificate of the first server opens the second.
+    const config = homes[0]!.read("admin.kubeconfig").replace(/https:\/\/\S+/, /https:\/\/\S+/.exec(homes[1]!.read("admin.kubeconfig"))![0]);
+    const both = join(homes[0]!.directory, "both.kubeconfig");
+    writeFileSync(both, config, { mode: 0o600 });
+    const client = connectWith(both);
+    expect((await client.list(FELIX_CONFIGURATION)).items.length).toBeGreaterThanOrEqual(30);
+    await client.close();
+    for (const i of [0, 1, 2]) expect(await servers.terminate(i)).toBe(0);
+  });
+
+  test("without a majority of etcd nothing is answered as written or as new; with one again it goes on", async () => {
+    servers = new Servers(await Etcd.start({ members: 3, tls: true }));
+    await servers.startAll();
+    const { clients, etcd, homes } = servers;
+    await clients[0]!.create(FELIX_CONFIGURATION, felix("before"));
+    await Promise.all([etcd.kill(1), etcd.kill(2)]);
+    const refused = await Promise.allSettled([
+      clients[0]!.create(FELIX_CONFIGURATION, felix("during")),
+      clients[1]!.list(FELIX_CONFIGURATION),
+      clients[2]!.get(FELIX_CONFIGURATION, "node.before"),
+    ]);
+    for (const r of refused) expect(r).toMatchObject({ status: "rejected", reason: { code: 503 } });
+    expect((await ask(homes[1]!.socket, "/readyz")).body).toMatch(/store failed: etcd cannot be reached/);
+    etcd.run(1);
+    await until(async () => (await ask(homes[1]!.socket, "/readyz")).code === 200, 20_000);
+    await clients[1]!.create(FELIX_CONFIGURATION, felix("after"));
+    expect((await clients[1]!.list(FELIX_CONFIGURATION)).items.map((o) => o.metadata.name)).toContain("node.before");
+  });
+});

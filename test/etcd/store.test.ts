@@ -1,0 +1,278 @@
+// The store on a real etcd: what every store must do, and what only this one meets: several servers, cut connections, TLS, users, limits.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { fromUtf8, utf8 } from "../../src/base/bytes.ts";
+import type { EtcdStore } from "../../src/store/etcd/store.ts";
+import { storeCases } from "../../src/store/store.cases.ts";
+import { type Change, CompactedError, type Committed, type Store } from "../../src/store/store.ts";
+import { until } from "../apiserver/process.ts";
+import { describeEtcd, Etcd } from "./etcd.ts";
+import { Proxy } from "./proxy.ts";
+
+const put = (store: Store, key: string, value: string | Uint8Array): Promise<Committed> =>
+  store.commit({ conditions: [], writes: [{ key, value: typeof value === "string" ? utf8(value) : value }] });
+const remove = (store: Store, key: string): Promise<Committed> => store.commit({ conditions: [], writes: [{ key, value: undefined }] });
+const shown = (c: Change): string => `${c.revision} ${c.key}=${c.value ? fromUtf8(c.value) : "-"}(${c.previous ? fromUtf8(c.previous.value) : "-"})`;
+
+/** What a watch from now on brings. */
+function record(store: Store): string[] {
+  const seen: string[] = [];
+  store.watch("", store.revision, (changes) => seen.push(...changes.map(shown)));
+  return seen;
+}
+
+describeEtcd("etcd store", () => {
+  let etcd: Etcd;
+  let fresh = 0;
+  beforeAll(async () => {
+    etcd = await Etcd.start();
+  });
+  afterAll(() => etcd.remove());
+  const open: { close(): unknown }[] = [];
+  const opened = async (...args: Parameters<Etcd["store"]>): Promise<EtcdStore> => {
+    const store = await etcd.store(...args);
+    open.push(store);
+    return store;
+  };
+  afterEach(async () => {
+    for (const it of open.splice(0)) await it.close();
+  });
+
+  describe("does what every store must", () =>
+    storeCases(async () => {
+      const prefix = `/cases-${fresh++}`;
+      let store = await etcd.store({ prefix });
+      return {
+        store,
+        reopen: async () => {
+          await store.close();
+          return (store = await etcd.store({ prefix }));
+        },
+        done: () => store.close(),
+      };
+    }));
+
+  test("what one server was answered, the next one reads at once, also while others write elsewhere in this etcd", async () => {
+    const prefix = `/t-${fresh++}`;
+    const [a, b, other] = [await opened({ prefix }), await opened({ prefix }), await opened({ prefix: `/other-${fresh++}` })];
+    const seen = record(b);
+    const expected: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      const done = await put(a, "/k", String(i));
+      if (i % 3 === 0) await put(other, "/k", "x");
+      expect([fromUtf8((await b.get("/k"))!.value), b.revision >= (done.done ? done.revision : Infinity)]).toEqual([String(i), true]);
+      expected.push(`${done.done ? done.revision : 0} /k=${i}(${i === 0 ? "-" : i - 1})`);
+    }
+    expect(seen).toEqual(expected);
+    expect((await other.range("")).items).toHaveLength(1);
+  });
+
+  test("a list at a revision before what a server has read back is answered by etcd, until it forgets", async () => {
+    const prefix = `/t-${fresh++}`;
+    const a = await opened({ prefix });
+    for (const k of ["/x/a", "/x/b", "/x/c", "/y"]) await put(a, k, "old");
+    const at = a.revision;
+    await put(a, "/x/b", "new");
+    for (let i = 0; i < 26; i++) await Promise.all(Array.from({ length: 200 }, (_, n) => put(a, `/${n}`, "x")));
+    const b = await opened({ prefix });
+    expect([b.compacted > at, a.compacted <= at]).toEqual([true, true]);
+    for (const options of [{}, { limit: 2 }, { limit: 1, startAfter: "/x/a" }, { startAfter: "/a" }, { startAfter: "/x/c" }])
+      for (const from of ["", "/x/", "/none/"])
+        expect(await b.range(from, { ...options, atRevision: at })).toEqual(await a.range(from, { ...options, atRevision: at }));
+    await a.compact(at + 1);
+    await expect(b.range("/", { atRevision: at })).rejects.toThrow(CompactedError);
+  });
+
+  test("a server that starts goes back far enough for watchers of others to go on with it", async () => {
+    const prefix = `/t-${fresh++}`;
+    const a = await opened({ prefix });
+    const after = a.revision;
+    const seen = record(a);
+    for (let i = 0; i < 50; i++) await put(a, `/${i % 7}`, String(i));
+    await remove(a, "/3");
+    const b = await opened({ prefix });
+    const again: string[] = [];
+    b.watch("", after, (changes) => again.push(...changes.map(shown)));
+    expect(again).toEqual(seen);
+    expect(seen).toHaveLength(51);
+  });
+
+  describe("a server that was cut off", () => {
+    const behindProxy = async (): Promise<{ a: EtcdStore; b: EtcdStore; proxy: Proxy }> => {
+      const prefix = `/t-${fresh++}`;
+      const proxy = await Proxy.before(etcd.endpoints[0]!);
+      const a = await opened({ prefix, endpoints: [proxy.endpoint] });
+      open.push(proxy);
+      return { a, b: await opened({ prefix }), proxy };
+    };
+
+    test("misses nothing, and nothing comes twice", async () => {
+      const { a, b, proxy } = await behindProxy();
+      const [seen, expected] = [record(a), record(b)];
+      for (let round = 0; round < 5; round++) {
+        for (let i = 0; i < 10; i++) await put(i % 2 === 0 ? a : b, `/${i}`, `${round}`);
+        proxy.cut();
+        await until(() => a.failure !== undefined);
+        for (let i = 0; i < 10; i++) await put(b, `/${i % 3}`, `cut ${round} ${i}`);
+        await remove(b, "/1");
+        proxy.mend();
+        expect(fromUtf8((await a.get("/0"))!.value)).toBe(`cut ${round} 9`);
+      }
+      expect(seen).toEqual(expected);
+      expect(seen).toHaveLength(5 * 21);
+      expect(a.failure).toBeUndefined();
+    });
+
+    test("gets what is too much for one message in parts, and still each transaction whole", async () => {
+      const { a, b, proxy } = await behindProxy();
+      const seen: string[] = [];
+      a.watch("", a.revision, (changes) => seen.push(changes.map((c) => `${c.revision} ${c.key} ${c.value?.length}`).join()));
+      proxy.cut();
+      await until(() => a.failure !== undefined);
+      const expected: string[] = [];
+      for (let i = 0; i < 40; i++) {
+        const writes = ["/a", "/b"].map((key) => ({ key, value: new Uint8Array(300_000 + i) }));
+        const done = await b.commit({ conditions: [], writes });
+        const revision = done.done ? done.revision : 0;
+        expected.push(writes.map((w) => `${revision} ${w.key} ${w.value.length}`).join());
+      }
+      proxy.mend();
+      await a.sync();
+      expect(seen).toEqual(expected);
+    });
+
+    test("and comes back after a compaction: the differences come as changes, older watches are refused", async () => {
+      const { a, b, proxy } = await behindProxy();
+      for (const k of ["/same", "/changed", "/gone"]) await put(a, k, "1");
+      const before = a.revision;
+      const seen = record(a);
+      proxy.cut();
+      await until(() => a.failure !== undefined);
+      await put(b, "/changed", "2");
+      await put(b, "/new", "1");
+      await remove(b, "/gone");
+      await put(b, "/passing", "1");
+      await remove(b, "/passing");
+      const [changed, made, last] = [(await b.get("/changed"))!.revision, (await b.get("/new"))!.revision, b.revision];
+      await b.compact(last);
+      proxy.mend();
+      await a.sync();
+      expect(seen).toEqual([`${changed} /changed=2(1)`, `${made} /new=1(-)`, `${last} /gone=-(1)`]);
+      expect(() => a.watch("", before, () => {})).toThrow(CompactedError);
+      await put(b, "/new", "2");
+      await a.sync();
+      expect(seen.at(-1)).toBe(`${last + 1} /new=2(1)`);
+    });
+
+    test("answers nothing stale meanwhile, says why, and closes all the same", async () => {
+      const { a, b, proxy } = await behindProxy();
+      await put(a, "/k", "1");
+      proxy.cut();
+      await until(() => a.failure !== undefined);
+      expect(a.failure!.message).toMatch(/^etcd cannot be reached: /);
+      await put(b, "/k", "2");
+      const reads = Promise.allSettled([a.get("/k"), put(a, "/k", "3")]);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await a.close();
+      for (const r of await reads) expect(r).toMatchObject({ status: "rejected", reason: { name: "StoreError", message: "the store is closed" } });
+      expect(fromUtf8((await b.get("/k"))!.value)).toBe("2");
+    });
+  });
+
+  test("a value that is too large is refused as such, and nothing else suffers", async () => {
+    const store = await opened({ prefix: `/t-${fresh++}` });
+    for (const size of [1_600_000, 2_200_000, 5_000_000])
+      await expect(put(store, "/large", new Uint8Array(size))).rejects.toMatchObject({ name: "StoreError", reason: "too large" });
+    await put(store, "/k", new Uint8Array(1_000_000));
+    expect([(await store.get("/k"))!.value.length, await store.get("/large"), store.failure]).toEqual([1_000_000, undefined, undefined]);
+  });
+});
+
+describeEtcd("etcd with little space", () => {
+  test("a write that finds none is refused in words; reads go on", async () => {
+    const etcd = await Etcd.start({ flags: ["--quota-backend-bytes=8388608"] });
+    const store = await etcd.store();
+    try {
+      let refused: unknown;
+      for (let i = 0; i < 20 && !refused; i++) await put(store, "/k", new Uint8Array(1_000_000)).catch((thrown: unknown) => (refused = thrown));
+      expect(refused).toMatchObject({ reason: "unavailable", message: expect.stringMatching(/no space left: compact and defragment/) as string });
+      expect((await store.get("/k"))!.value.length).toBe(1_000_000);
+    } finally {
+      await store.close();
+      await etcd.remove();
+    }
+  });
+});
+
+describeEtcd("etcd with TLS", () => {
+  let etcd: Etcd;
+  beforeAll(async () => {
+    etcd = await Etcd.start({ tls: true });
+  });
+  afterAll(() => etcd.remove());
+
+  test("a client certificate opens it, and nothing goes without", async () => {
+    const store = await etcd.store();
+    await put(store, "/k", "1");
+    await store.close();
+    const { ca } = etcd.tls();
+    await expect(etcd.store({ tls: () => ({ ca: ca! }) })).rejects.toThrow(/Cannot use the etcd: https:/);
+  });
+
+  test("a member that another authority vouches for is not talked to", async () => {
+    const { certificate, key } = etcd.tls();
+    const refused = etcd.store({ tls: () => ({ ca: certificate!, certificate: certificate!, key: key! }) });
+    await expect(refused).rejects.toThrow(/Cannot use the etcd: .*certificate/);
+  });
+});
+
+describeEtcd("etcd with users", () => {
+  let etcd: Etcd;
+  const root = ["--user=root:root"];
+  const login = { user: "tortie", password: () => "pass:word" };
+  beforeAll(async () => {
+    etcd = await Etcd.start({ flags: ["--auth-token-ttl=1"] });
+    await etcd.ctl("user", "add", "root:root");
+    await etcd.ctl("user", "grant-role", "root", "root");
+    await etcd.ctl("role", "add", "tortie");
+    await etcd.ctl("role", "grant-permission", "tortie", "--prefix=true", "readwrite", "/tortie/");
+    await etcd.ctl("user", "add", "tortie", "--new-user-password=pass:word");
+    await etcd.ctl("user", "grant-role", "tortie", "tortie");
+    await etcd.ctl("auth", "enable");
+  });
+  afterAll(() => etcd.remove());
+
+  test("a token that has run out is replaced", async () => {
+    const store = await etcd.store({ login });
+    const seen = record(store);
+    await put(store, "/k", "1");
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    await Promise.all([put(store, "/a", "2"), put(store, "/b", "2"), store.get("/k")]);
+    expect(seen).toHaveLength(3);
+    await store.close();
+  });
+
+  test("and one of before a change of the users", async () => {
+    const store = await etcd.store({ login });
+    await put(store, "/k", "1");
+    await etcd.ctl(...root, "user", "add", `new-${Date.now()}:x`);
+    await put(store, "/k", "2");
+    expect(fromUtf8((await store.get("/k"))!.value)).toBe("2");
+    await store.close();
+  });
+
+  test("a wrong password, no user, and a prefix that is not permitted are refused in words that hold no password", async () => {
+    const cases = [
+      { options: { login: { user: "tortie", password: () => "wr0ng" } }, words: /invalid user ID or password/ },
+      { options: {}, words: /does not know who asks/ },
+      { options: { login, prefix: "/elsewhere" }, words: /does not permit it/ },
+    ];
+    for (const { options, words } of cases) {
+      const thrown = await etcd.store(options).then(
+        () => undefined,
+        (e: unknown) => e as Error,
+      );
+      expect(thrown?.message).toMatch(words);
+      expect(thrown?.message).not.toMatch(/wr0ng|pass:word/);
+    }
+  });
+});
