@@ -302,7 +302,7 @@ export class Replica {
       if (previous?.revision !== written) changes.push({ key, revision: written, value, previous });
     }
     // When a key went is not known: at the latest now.
-    for (const previous of [...this.#history.values()])
+    for (const previous of this.#history.values())
       if (!there.has(previous.key)) changes.push({ key: previous.key, revision, value: undefined, previous });
     changes.sort((a, b) => a.revision - b.revision);
     for (const [at, together] of byRevision(changes, (c) => c.revision)) this.#history.apply({ revision: at, at: wall(), changes: together });

@@ -92,8 +92,8 @@ export class EtcdStore implements Store {
   commit(transaction: Transaction): Promise<Committed> {
     const writing = this.#commit(transaction);
     this.#writing.add(writing);
-    const done = (): void => void this.#writing.delete(writing);
-    writing.then(done, done);
+    const settled = (): void => void this.#writing.delete(writing);
+    writing.then(settled, settled);
     return writing;
   }
 
