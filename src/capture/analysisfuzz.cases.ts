@@ -13,7 +13,7 @@ import { peerPairs } from "./peers.ts";
 import { CaptureReader } from "./reader.ts";
 import { linesOf } from "./summary.ts";
 import type { TrackedPacket } from "./tracked.ts";
-import { treeLines } from "./tree.ts";
+import { partLines, treeLines } from "./tree.ts";
 
 const FILTERS = ["wg", "ip.addr == 10.77.0.1", "tcp.flags.syn == 1 || icmp", "frame[0:4] contains 00", "udp.port in {51820..51830}"].map(
   displayFilter,
@@ -44,7 +44,8 @@ export const analyses = (corpus: readonly Uint8Array[], log: string): Fuzzer => 
         packets.add(t.packet.number);
         const d = dissector.add(t);
         linesOf(t, d);
-        treeLines(d.tree());
+        if (treeLines(d.tree()).join("\n") !== partLines(d.parts).join("\n"))
+          throw new Error(`the lines of packet ${t.packet.number} differ from its tree`);
         for (const f of FILTERS) f.test(d);
         for (const m of t.messages)
           if (m.opened && m.opened.bytes.length > t.packet.data.length + 65_535) throw new Error("an inner packet larger than what holds it");

@@ -39,14 +39,10 @@ export function treeOf(parts: readonly Part[]): TreeNode[] {
 
 function rowNodes(rows: readonly Row[], p: Part, sort: boolean): TreeNode[] {
   const out: TreeNode[] = [];
-  for (const { at, way } of inOrder(
-    rows.map((row) => ({ row })),
-    p,
-    sort,
-  )) {
-    const node = rowNode(way.row, at);
+  eachRow(rows, p, sort, (row, at) => {
+    const node = rowNode(row, at);
     if (node) out.push(node);
-  }
+  });
   return out;
 }
 
@@ -77,4 +73,46 @@ function lineOf(row: Row, value: Value, p: Part): string {
 /** The tree as lines of text, four blanks a level. */
 export function treeLines(nodes: readonly TreeNode[], depth = 0): string[] {
   return nodes.flatMap((n) => (n.hidden ? [] : [`${"    ".repeat(depth)}${n.text}`, ...treeLines(n.children ?? [], depth + 1)]));
+}
+
+/** The same lines of layers, without making their nodes: where every packet is printed. */
+export function partLines(parts: readonly Part[]): string[] {
+  const below = new Map<Part, Part[]>();
+  const top: Part[] = [];
+  for (const p of parts) {
+    ((p.parent && below.get(p.parent)) ?? top).push(p);
+    below.set(p, []);
+  }
+  const out: string[] = [];
+  const layer = (p: Part, indent: string): void => {
+    out.push(indent + p.protocol.title(p));
+    rowLines(p.protocol.rows, p, false, `${indent}    `, out);
+    for (const inner of below.get(p)!) layer(inner, `${indent}    `);
+  };
+  for (const p of top) layer(p, "");
+  return out;
+}
+
+function rowLines(rows: readonly Row[], p: Part, sort: boolean, indent: string, out: string[]): void {
+  eachRow(rows, p, sort, (row, at) => {
+    if (row.mode === "hidden") return;
+    const value = row.read(at);
+    if (value === undefined) return;
+    const line = lineOf(row, value, at);
+    out.push(row.mode === "generated" ? `${indent}[${line}]` : indent + line);
+    if (row.rows && row.rows.length > 0) rowLines(row.rows, at, row.inOrder ?? false, `${indent}    `, out);
+  });
+}
+
+/** Each row with the part it stands in: once for each that it names. */
+function eachRow(rows: readonly Row[], p: Part, sort: boolean, visit: (row: Row, at: Part) => void): void {
+  if (!sort) {
+    for (const row of rows) {
+      if (row.each) for (const at of row.each(p)) visit(row, at);
+      else visit(row, p);
+    }
+    return;
+  }
+  const ways = rows.map((row) => ({ row }));
+  for (const { at, way } of inOrder(ways, p, true)) visit(way.row, at);
 }

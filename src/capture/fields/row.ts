@@ -54,7 +54,12 @@ type Look = Pick<Row, "mode" | "rows" | "pane">;
 type Words = Readonly<Record<number, string>>;
 
 export const hex = (n: number | bigint, digits: number): string => `0x${n.toString(16).padStart(digits, "0")}`;
-export const formatMac = (mac: Uint8Array): string => Array.from(mac, (b) => b.toString(16).padStart(2, "0")).join(":");
+export function formatMac(mac: Uint8Array): string {
+  let out = "";
+  for (let i = 0; i < mac.length; i++) out += i === 0 ? PAIRS[mac[i]!]! : `:${PAIRS[mac[i]!]!}`;
+  return out;
+}
+const PAIRS: readonly string[] = Array.from({ length: 256 }, (_, b) => b.toString(16).padStart(2, "0"));
 
 /** "010. .... = " of a byte's upper three bits. */
 export function pattern(value: number, mask: number, size: number): string {

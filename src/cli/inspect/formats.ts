@@ -8,7 +8,7 @@ import { nearest } from "../../capture/display/nearest.ts";
 import { FLOW_FIELDS } from "../../capture/flows.ts";
 import { fieldsJson, packetEk, packetJson } from "../../capture/json.ts";
 import { linesOf } from "../../capture/summary.ts";
-import { type TreeNode, treeLines } from "../../capture/tree.ts";
+import { type TreeNode, partLines } from "../../capture/tree.ts";
 import { hexRows, packetLine, packetLines, sideBySide } from "../captures/lines.ts";
 import { printable } from "../captures/printable.ts";
 
@@ -54,8 +54,8 @@ export const details = (tree: boolean, hex: boolean): Format => ({
 function trees(d: Dissection): string {
   const opened = d.tracked.messages.filter((m) => m.opened && m.opened.bytes.length > 0);
   const inner = new Set(opened.flatMap((m) => d.inner(m)));
-  const left = treeLines(d.tree(d.parts.filter((p) => !inner.has(p))));
-  const right = opened.flatMap((m) => treeLines(d.tree(d.inner(m))));
+  const left = partLines(d.parts.filter((p) => !inner.has(p)));
+  const right = opened.flatMap((m) => partLines(d.inner(m)));
   return lines(sideBySide(left.map(printable), right.map(printable), COLUMN));
 }
 const paneRows = (p: { name: string; bytes: Uint8Array }): string[] => [`${p.name} (${p.bytes.length} bytes)`, ...hexRows(p.bytes)];
@@ -69,7 +69,7 @@ function bytesBeside(d: Dissection): string {
 export const tsharkDetails = (tree: boolean, hex: boolean): Format => ({
   flows: true,
   packet: (d, first) => {
-    const top = tree ? lines(treeLines(d.tree())) : TSHARK_LIST.packet(d, first);
+    const top = tree ? lines(partLines(d.parts)) : TSHARK_LIST.packet(d, first);
     const panes = d.panes();
     const bytes = panes.flatMap((p) => [...(panes.length > 1 ? [`${p.name} (${p.bytes.length} bytes):`] : []), ...hexRows(p.bytes)]);
     return hex ? `${top}\n${lines(bytes)}\n` : `${top}\n`;
