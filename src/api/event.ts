@@ -67,8 +67,8 @@ const lastSeen = (e: Event): string | undefined =>
 const firstSeen = (e: Event): string | undefined => e.firstTimestamp ?? e.eventTime ?? e.metadata.creationTimestamp;
 const sourceOf = (e: Event): string => [e.source?.component ?? e.reportingComponent ?? "", e.source?.host ?? ""].filter((s) => s !== "").join(", ");
 
-export const EVENT: Kind<Event> = {
-  group: "",
+/** What both views of events have. */
+export const EVENT_NAMES = {
   version: "v1",
   kind: "Event",
   plural: "events",
@@ -79,6 +79,12 @@ export const EVENT: Kind<Event> = {
   builtIn: true,
   generation: false,
   categories: [],
+  nameColumn: false,
+} as const;
+
+export const EVENT: Kind<Event> = {
+  ...EVENT_NAMES,
+  group: "",
   selectable: [
     "involvedObject.kind",
     "involvedObject.namespace",
@@ -114,7 +120,6 @@ export const EVENT: Kind<Event> = {
   ),
   defaults: noDefaults,
   validate,
-  nameColumn: false,
   columns: [
     { name: "Last Seen", type: "date", priority: 0, description: "When it happened last.", value: lastSeen },
     { name: "Type", type: "string", priority: 0, description: "Normal or Warning.", value: (e) => e.type },

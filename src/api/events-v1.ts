@@ -1,6 +1,6 @@
 // Event of events.k8s.io/v1: the events of v1 (event.ts) under other names; both are one and the same objects.
 // https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
-import { EVENT, type Event, eventReference, type ObjectReference } from "./event.ts";
+import { EVENT, type Event, EVENT_NAMES, eventReference, type ObjectReference } from "./event.ts";
 import type { Kind } from "./kind.ts";
 import { noDefaults } from "./kind.ts";
 import type { FieldError, Resource } from "./meta.ts";
@@ -63,30 +63,10 @@ function validate(event: EventV1, old?: EventV1): FieldError[] {
 }
 
 export const EVENTS_V1: Kind<EventV1> = {
+  ...EVENT_NAMES,
   group: "events.k8s.io",
-  version: "v1",
-  kind: "Event",
-  plural: "events",
-  singular: "event",
-  shortNames: ["ev"],
-  namespaced: true,
-  hasStatus: false,
-  builtIn: true,
-  generation: false,
-  categories: [],
   storedAs: { kind: EVENT as unknown as Kind, write: toCore, read: (stored) => renamed(stored, HERE, "events.k8s.io/v1") as EventV1 },
-  selectable: [
-    "regarding.kind",
-    "regarding.namespace",
-    "regarding.name",
-    "regarding.uid",
-    "regarding.apiVersion",
-    "regarding.resourceVersion",
-    "regarding.fieldPath",
-    "reason",
-    "reportingController",
-    "type",
-  ],
+  selectable: EVENT.selectable!.filter((f) => f !== "source").map((f) => f.replace(/^[^.]+/, (name) => HERE.get(name) ?? name)),
   schema: resource("What happened to an object.", {
     eventTime: { ...time("When it happened first."), nullable: true },
     series: object("A row of equal events.", { count: integer("How often it happened."), lastObservedTime: time("When it happened last.") }, [
@@ -108,6 +88,5 @@ export const EVENTS_V1: Kind<EventV1> = {
   }),
   defaults: noDefaults,
   validate,
-  nameColumn: false,
   columns: EVENT.columns.map((c) => ({ ...c, value: (event: EventV1) => c.value(toCore(event)) })),
 };
