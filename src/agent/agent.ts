@@ -25,6 +25,8 @@ import { TunnelAddresses, vxlanMac } from "./tunnels.ts";
 const COALESCE_MS = 10;
 const RETRY: Backoff = { firstMs: 50, maxMs: 10_000, factor: 2, jitter: 0.3 };
 const RESYNC_JITTER = 0.1;
+/** A restarted server must not delay its agents: the first tries come quickly; the jitter keeps a thousand of them apart. */
+const WATCH = { backoff: { firstMs: 80, maxMs: 5_000, factor: 2, jitter: 1 }, healthyMs: 1_000 } as const;
 
 export type AgentOptions = {
   readonly node: string;
@@ -53,7 +55,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     const { client, node, log } = options;
-    const watch = { log };
+    const watch = { log, ...WATCH };
     this.#sources = {
       nodes: informer(client, NODE, watch),
       felixConfigurations: informer(client, FELIX_CONFIGURATION, watch),

@@ -1,6 +1,7 @@
 // The resource model: kinds, metadata, conversion. Library entry `tortie/api`.
 export * from "./blockaffinity.ts";
 export * from "./calico-node.ts";
+export * from "./capturegrant.ts";
 export * from "./clusterinformation.ts";
 export * from "./felixconfiguration.ts";
 export * from "./ipamblock.ts";

@@ -1,6 +1,7 @@
 // Every kind that the API serves.
 import { BLOCK_AFFINITY } from "./blockaffinity.ts";
 import { CALICO_NODE_STATUS } from "./caliconodestatus.ts";
+import { CAPTURE_GRANT } from "./capturegrant.ts";
 import { CLUSTER_INFORMATION } from "./clusterinformation.ts";
 import { CONFIG_MAP } from "./configmap.ts";
 import { EVENT } from "./event.ts";
@@ -37,6 +38,7 @@ export const KINDS: readonly Kind[] = [
   CLUSTER_INFORMATION,
   CALICO_NODE_STATUS,
   NODE_ENCRYPTION,
+  CAPTURE_GRANT,
 ] as unknown as Kind[];
 
 /** The kind that a person means by `word`: its plural, singular, kind (any case) or a short name; of `group` where it is given. */

@@ -1,6 +1,7 @@
 // exec in a pod, and captures on a node, over a WebSocket: subprotocol v5.channel.k8s.io, as kubectl >= 1.30 speaks it. First byte of a message = channel.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/ and KEP-4006.
 import { type NodeCapture, queryOfCapture } from "../api/nodecapture.ts";
+import { type NodeTask, queryOfTask } from "../api/nodetask.ts";
 import { concat, fromUtf8, utf8 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 import { apiErrorOfStatus, type Status } from "./error.ts";
@@ -63,6 +64,12 @@ export async function exec(transport: Transport, options: ExecOptions): Promise<
 export function captureOnNode(transport: Transport, node: string, capture: NodeCapture, pipes: Pipes): Promise<number> {
   const path = `/apis/tortie.io/v1/nodes/${encodeURIComponent(node)}/capture?${queryOfCapture(capture)}`;
   return run(transport, path, pipes, `the capture on node "${node}"`);
+}
+
+/** A key log, an audit or a probe on a node: stdout is what it finds. Gives its exit code. Throws as exec(). */
+export function runOnNode(transport: Transport, node: string, task: NodeTask, pipes: Pipes): Promise<number> {
+  const path = `/apis/tortie.io/v1/nodes/${encodeURIComponent(node)}/${task.type}?${queryOfTask(task)}`;
+  return run(transport, path, pipes, `the ${task.type} on node "${node}"`);
 }
 
 async function run(transport: Transport, path: string, options: Pipes & Pick<ExecOptions, "sizes">, what: string): Promise<number> {

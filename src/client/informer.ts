@@ -2,17 +2,21 @@
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 import type { Kind } from "../api/kind.ts";
 import type { Resource } from "../api/meta.ts";
-import { type Backoff, delay } from "../base/backoff.ts";
-import { messageOf } from "../base/errors.ts";
+import { type Backoff, delay, RECONNECT } from "../base/backoff.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
 import { type Log, silent } from "../base/log.ts";
 import { ApiError } from "./error.ts";
+import { LabelIndex } from "./labelindex.ts";
 import { pause } from "./pause.ts";
-import type { Client, Informer, WatchOptions } from "./types.ts";
+import type { Client, Informer, InformerMetrics, WatchOptions } from "./types.ts";
 
-/** A restarted server must not delay its agents: the first tries come quickly; the jitter keeps a thousand of them apart. */
-export const INFORMER_BACKOFF: Backoff = { firstMs: 80, maxMs: 5_000, factor: 2, jitter: 1 };
-/** A watch that lived this long was healthy: the back-off begins anew. client-go waits 2 min; a second is enough to tell a crash loop. */
-const HEALTHY_MS = 1_000;
+/** client-go's: a watch that lived so long was healthy, and the back-off begins anew. */
+const HEALTHY_MS = 120_000;
+/** A watch that the server ended in order is opened again at once, unless it ends them as soon as they begin. */
+const SHORT_MS = 1_000;
+/** A server that says nothing for so long in the middle of the first events does not know that they end: it is asked for a list instead. */
+const FIRST_EVENTS_IDLE_MS = 10_000;
+const FIRST_EVENTS_END = "k8s.io/initial-events-end";
 /** The server ends a watch after 5 to 10 min, so that connections spread again after a failover (client-go's values). */
 const TIMEOUT_SECONDS = { min: 300, spread: 300 };
 
@@ -21,11 +25,20 @@ export type InformerOptions<T extends Resource> = Pick<WatchOptions, "namespace"
   log?: Log;
   /** Each change in revision order, after it is in the cache. After a gap (410) the differences come as changes, deletions too. */
   onEvent?: (type: ChangeType, object: T) => void;
-  /** @default INFORMER_BACKOFF */
+  /** @default RECONNECT: 0.8 to 30 s, and as much jitter */
   backoff?: Backoff;
+  /** A watch that lived so long begins the back-off anew, in ms. @default 120000 */
+  healthyMs?: number;
   /** Uniform in [0, 1). @default Math.random */
   random?: () => number;
 };
+
+/** The server did not say where the first events end. */
+class NoFirstEvents extends TortieError {
+  constructor() {
+    super("Cannot take the collection from the watch: its first events do not end");
+  }
+}
 
 const keyOf = (name: string, namespace: string | undefined): string => `${namespace ?? ""}/${name}`;
 
@@ -37,6 +50,10 @@ class CachingInformer<T extends Resource> implements Informer<T> {
   readonly #abort = new AbortController();
   readonly #listeners = new Set<() => void>();
   #cache = new Map<string, T>();
+  readonly #index = new LabelIndex<T>();
+  readonly #counts = { lists: 0, watches: 0, events: 0, bookmarks: 0, failures: 0, expired: 0 };
+  /** False once the server refused to stream a collection's objects as the first events of a watch. */
+  #streams = true;
   #snapshot: readonly T[] | undefined;
   #revision: string | undefined;
   #synced = false;
@@ -59,6 +76,12 @@ class CachingInformer<T extends Resource> implements Informer<T> {
   }
   list(): readonly T[] {
     return (this.#snapshot ??= [...this.#cache.values()]);
+  }
+  byLabel(key: string, value: string): readonly T[] {
+    return this.#index.get(key, value, this.#cache);
+  }
+  get metrics(): InformerMetrics {
+    return { ...this.#counts, objects: this.#cache.size, revision: this.#revision };
   }
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -87,34 +110,46 @@ class CachingInformer<T extends Resource> implements Informer<T> {
 
   async #run(synced: () => void): Promise<void> {
     const { signal } = this.#abort;
-    const { backoff = INFORMER_BACKOFF, random = Math.random } = this.#options;
+    const { backoff = RECONNECT, healthyMs = HEALTHY_MS, random = Math.random } = this.#options;
     for (let failures = 0; !signal.aborted;) {
       const began = performance.now();
+      let atLeastMs = 0;
       try {
-        if (this.#revision === undefined) {
+        if (this.#revision === undefined && !this.#streams) {
           await this.#list(signal);
           synced();
         }
-        await this.#watch(signal, random);
-        if (performance.now() - began > HEALTHY_MS) {
-          failures = 0;
-          continue; // the server ended it at its time: nothing to wait for
-        }
+        await this.#watch(signal, random, synced);
+        if (performance.now() - began > SHORT_MS) continue; // the server ended it at its time: nothing to wait for
       } catch (thrown) {
         if (signal.aborted) return;
-        if (performance.now() - began > HEALTHY_MS) failures = 0;
+        if (this.#declined(thrown)) continue;
+        if (performance.now() - began > healthyMs) failures = 0;
         this.#complain(thrown, failures);
+        if (thrown instanceof ApiError) atLeastMs = (thrown.status.details?.retryAfterSeconds ?? 0) * 1000;
       }
-      if (!signal.aborted) await pause(delay(backoff, Math.min(failures++, 30), random()), signal);
+      if (!signal.aborted) await pause(Math.max(atLeastMs, delay(backoff, Math.min(failures++, 30), random())), signal);
     }
+  }
+
+  /** True when the server cannot stream a collection: from now on it is listed. */
+  #declined(thrown: unknown): boolean {
+    if (this.#revision !== undefined || !this.#streams) return false;
+    const unknown = thrown instanceof NoFirstEvents || (thrown instanceof ApiError && (thrown.code === 400 || thrown.code === 422));
+    if (unknown) this.#streams = false;
+    return unknown;
   }
 
   #complain(thrown: unknown, failures: number): void {
     const fields = { kind: this.#kind.kind, error: messageOf(thrown) };
+    this.#counts.failures++;
     if (thrown instanceof ApiError) {
       // 410: the revision is out of the window; 504 and 400: it is not of this store (restored from a backup, made anew).
       if ([410, 504, 400].includes(thrown.code)) this.#revision = undefined;
-      if (thrown.code === 410) return this.#log.info("watch is too far behind, listing again", fields);
+      if (thrown.code === 410) {
+        this.#counts.expired++;
+        return this.#log.info("watch is too far behind, listing again", fields);
+      }
     }
     const what = thrown instanceof ApiError ? "the API server refuses to be watched" : "lost the API server, trying again";
     // Said once an outage, not at each try.
@@ -133,12 +168,18 @@ class CachingInformer<T extends Resource> implements Informer<T> {
 
   async #list(signal: AbortSignal): Promise<void> {
     const { items, metadata } = await this.#client.list(this.#kind, { ...this.#selection(), signal });
-    const next = new Map(items.map((o) => [keyOf(o.metadata.name, o.metadata.namespace), strip(o)]));
+    this.#replace(new Map(items.map((o) => [keyOf(o.metadata.name, o.metadata.namespace), strip(o)])), metadata.resourceVersion ?? "");
+  }
+
+  /** The whole collection as of `revision`: what differs comes as changes. */
+  #replace(next: Map<string, T>, revision: string): void {
     const previous = this.#cache;
     this.#cache = next;
-    this.#revision = metadata.resourceVersion ?? "";
+    this.#index.clear();
+    this.#revision = revision;
     const first = !this.#synced;
     this.#synced = true;
+    this.#counts.lists++;
     this.#snapshot = undefined;
     let changed = first;
     const tell = (type: ChangeType, object: T): void => {
@@ -157,29 +198,66 @@ class CachingInformer<T extends Resource> implements Informer<T> {
     if (changed) this.#notify();
   }
 
-  async #watch(signal: AbortSignal, random: () => number): Promise<void> {
+  /** Follows from the last revision; without one the collection's objects come first, up to a bookmark that says so. */
+  async #watch(signal: AbortSignal, random: () => number, synced: () => void): Promise<void> {
+    let first = this.#revision === undefined ? new Map<string, T>() : undefined;
+    const { idleMs } = this.#options;
+    // Left when the first events do not end.
+    const giveUp = new AbortController();
+    const abort = (): void => giveUp.abort();
+    signal.addEventListener("abort", abort, { once: true });
+    let patience: ReturnType<typeof setTimeout> | undefined;
+    const wait = (): void => {
+      clearTimeout(patience);
+      if (first) patience = setTimeout(abort, Math.min(FIRST_EVENTS_IDLE_MS, idleMs ?? FIRST_EVENTS_IDLE_MS));
+    };
+    this.#counts.watches++;
     const events = this.#client.watch(this.#kind, {
       ...this.#selection(),
-      ...(this.#options.idleMs === undefined ? {} : { idleMs: this.#options.idleMs }),
-      resourceVersion: this.#revision!,
+      ...(idleMs === undefined ? {} : { idleMs }),
+      ...(first ? { sendInitialEvents: true } : { resourceVersion: this.#revision! }),
       bookmarks: true,
       timeoutSeconds: TIMEOUT_SECONDS.min + Math.floor(random() * TIMEOUT_SECONDS.spread),
-      signal,
+      signal: giveUp.signal,
+      onOpen: wait,
     });
-    for await (const { type, object } of events) {
-      if (signal.aborted) return;
-      if (object?.metadata === undefined) continue;
-      if (type !== "BOOKMARK") this.#take(type, strip(object));
-      if (object.metadata.resourceVersion !== undefined) this.#revision = object.metadata.resourceVersion;
+    try {
+      for await (const { type, object } of events) {
+        if (signal.aborted) return;
+        if (object?.metadata === undefined) continue;
+        const { resourceVersion, annotations } = object.metadata;
+        wait();
+        if (type === "BOOKMARK") this.#counts.bookmarks++;
+        if (!first) {
+          if (type !== "BOOKMARK") this.#take(type, strip(object));
+          if (resourceVersion !== undefined) this.#revision = resourceVersion;
+        } else if (type !== "BOOKMARK") {
+          if (type === "DELETED") first.delete(keyOf(object.metadata.name, object.metadata.namespace));
+          else first.set(keyOf(object.metadata.name, object.metadata.namespace), strip(object));
+        } else if (annotations?.[FIRST_EVENTS_END] === "true") {
+          this.#replace(first, resourceVersion ?? "");
+          first = undefined;
+          clearTimeout(patience);
+          synced();
+        }
+      }
+    } catch (thrown) {
+      if (first && giveUp.signal.aborted && !signal.aborted) throw new NoFirstEvents();
+      throw thrown;
+    } finally {
+      clearTimeout(patience);
+      signal.removeEventListener("abort", abort);
     }
   }
 
   #take(type: "ADDED" | "MODIFIED" | "DELETED", object: T): void {
     const key = keyOf(object.metadata.name, object.metadata.namespace);
-    const known = this.#cache.has(key);
+    const known = this.#cache.get(key);
+    this.#counts.events++;
     if (type === "DELETED") {
       if (!this.#cache.delete(key)) return;
     } else this.#cache.set(key, object);
+    this.#index.change(key, known, type === "DELETED" ? undefined : object);
     this.#snapshot = undefined;
     this.#options.onEvent?.(type === "DELETED" ? "DELETED" : known ? "MODIFIED" : "ADDED", object);
     this.#notify();

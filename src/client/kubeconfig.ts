@@ -1,5 +1,5 @@
 // Where the API is and who we are, from kubeconfig files. https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
 import { messageOf, TortieError } from "../base/errors.ts";
@@ -162,13 +162,15 @@ export const parseKubeconfig = (text: string, options: { context?: string | unde
 const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** The endpoint of a pod's service account, or undefined outside of a cluster. */
-export function inClusterEndpoint(env: NodeJS.ProcessEnv = process.env): Endpoint | undefined {
+export function inClusterEndpoint(env: NodeJS.ProcessEnv = process.env, directory: string = SERVICE_ACCOUNT): Endpoint | undefined {
   const host = env.KUBERNETES_SERVICE_HOST;
   if (!host) return undefined;
-  const ca = readConfig(`${SERVICE_ACCOUNT}/ca.crt`);
+  const ca = readConfig(`${directory}/ca.crt`);
+  const namespace = existsSync(`${directory}/namespace`) ? readConfig(`${directory}/namespace`).trim() : "";
   return {
     url: `https://${host.includes(":") ? `[${host}]` : host}:${env.KUBERNETES_SERVICE_PORT ?? "443"}`,
     ca,
-    tokenFile: `${SERVICE_ACCOUNT}/token`,
+    tokenFile: `${directory}/token`,
+    ...(namespace === "" ? {} : { namespace }),
   };
 }

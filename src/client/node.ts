@@ -1,5 +1,4 @@
 // The transport for Node: node:https with client certificates, node:http over a unix socket, WebSockets by ws. One keep-alive agent a client.
-import { readFileSync } from "node:fs";
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import WebSocket, { type RawData } from "ws";
@@ -8,11 +7,11 @@ import { apiErrorOf } from "./error.ts";
 import { type Endpoint, loadKubeconfig } from "./kubeconfig.ts";
 import { textOf } from "./lines.ts";
 import { type RestClient, restClient } from "./rest.ts";
+import { tokenIn } from "./token.ts";
 import type { HttpAnswer, HttpRequest, MessageSocket, Transport } from "./transport.ts";
 
 const KEEP_ALIVE_MS = 10_000;
 const HEAD_TIMEOUT_MS = 30_000;
-const TOKEN_AGE_MS = 60_000;
 /** Of one WebSocket message. */
 const MESSAGE_LIMIT = 8 << 20;
 
@@ -47,13 +46,9 @@ type Wire = {
 };
 
 function wireOf(e: Endpoint): Wire {
-  let token = e.token;
-  let readAt = -Infinity;
+  const tokenOf = e.tokenFile === undefined ? (): string | undefined => e.token : tokenIn(e.tokenFile);
   const authorization = (): string | undefined => {
-    if (e.tokenFile && performance.now() - readAt > TOKEN_AGE_MS) {
-      token = readFileSync(e.tokenFile, "utf8").trim();
-      readAt = performance.now();
-    }
+    const token = tokenOf();
     return token ? `Bearer ${token}` : undefined;
   };
   if (e.socketPath !== undefined) return { where: `unix:${e.socketPath}`, options: { socketPath: e.socketPath }, prefix: "", authorization };

@@ -2,7 +2,7 @@
 import { apiVersionOf, type Kind } from "../api/kind.ts";
 import type { Resource, ResourceList, WatchEvent } from "../api/meta.ts";
 import { TortieError } from "../base/errors.ts";
-import { apiErrorOf, apiErrorOfStatus, isExpired, type Status } from "./error.ts";
+import { type ApiError, apiErrorOf, apiErrorOfStatus, isExpired, type Status } from "./error.ts";
 import { linesOf, textOf } from "./lines.ts";
 import { pause } from "./pause.ts";
 import { pathOf, type Query, queryOf } from "./path.ts";
@@ -31,13 +31,15 @@ export type RawRequest = {
   signal?: AbortSignal | undefined;
 };
 
+type RawWatch = RawRequest & Pick<WatchOptions, "idleMs" | "onOpen">;
+
 /** A Client that also takes requests by path: discovery, tables, /version. */
 export interface RestClient extends Client {
   readonly transport: Transport;
   /** The JSON of a successful answer. Throws ApiError, TortieError. */
   raw<T>(method: HttpRequest["method"], path: string, request?: RawRequest): Promise<T>;
   /** The events of a watch at `path`; objects of any kind, also Tables. */
-  rawWatch<T>(path: string, request: RawRequest & { idleMs?: number }): AsyncGenerator<{ type: string; object: T }>;
+  rawWatch<T>(path: string, request: RawWatch): AsyncGenerator<{ type: string; object: T }>;
 }
 
 async function send(transport: Transport, method: HttpRequest["method"], path: string, request: RawRequest): Promise<AsyncIterable<Uint8Array>> {
@@ -49,11 +51,20 @@ async function send(transport: Transport, method: HttpRequest["method"], path: s
     const answer = await transport.request({ method, path: full, headers, ...(body === undefined ? {} : { body }), signal: request.signal });
     if (answer.status >= 200 && answer.status < 300) return answer.body;
     const error = apiErrorOf(answer.status, await textOf(answer.body, 16 << 20));
-    const after = Number(answer.headers["retry-after"]);
-    const asked = (answer.status === 429 || answer.status === 503) && after >= 0 && after <= RETRY_AFTER_LIMIT_S;
+    const after = retryAfter(answer.headers["retry-after"], error);
+    const asked = (answer.status === 429 || answer.status === 503) && after !== undefined && after <= RETRY_AFTER_LIMIT_S;
     if (!asked || attempt >= RETRIES || request.signal?.aborted) throw error;
     await pause(after * 1000, request.signal);
   }
+}
+
+/** Seconds that a server asks to wait: a number or a date (RFC 9110, 10.2.3); kept in the error, for who waits longer than a request may. */
+function retryAfter(text: string | undefined, error: ApiError): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^[0-9]{1,6}$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  if (Number.isNaN(seconds)) return undefined;
+  error.status.details = { ...error.status.details, retryAfterSeconds: Math.max(0, seconds) };
+  return Math.max(0, seconds);
 }
 
 function parse<T>(text: string, where: string): T {
@@ -99,8 +110,9 @@ export function restClient(transport: Transport): RestClient {
   const raw = async <T>(method: HttpRequest["method"], path: string, request: RawRequest = {}): Promise<T> =>
     parse<T>(await textOf(await send(transport, method, path, request)), transport.where);
 
-  async function* rawWatch<T>(path: string, request: RawRequest & { idleMs?: number }): AsyncGenerator<{ type: string; object: T }> {
+  async function* rawWatch<T>(path: string, request: RawWatch): AsyncGenerator<{ type: string; object: T }> {
     const body = await send(transport, "GET", path, request);
+    request.onOpen?.();
     for await (const line of linesOf(lively(body, request.idleMs ?? IDLE_MS, transport.where))) {
       if (line === "" || line === "\r") continue;
       const event = parse<{ type: string; object: T }>(line, transport.where);
@@ -164,8 +176,8 @@ export function restClient(transport: Transport): RestClient {
       timeoutSeconds: o.timeoutSeconds,
     };
     const path = pathOf(kind, { namespace: o.namespace });
-    for await (const event of rawWatch<T>(path, { query, signal: o.signal, ...(o.idleMs === undefined ? {} : { idleMs: o.idleMs }) }))
-      yield event as WatchEvent<T>;
+    const more = { ...(o.idleMs === undefined ? {} : { idleMs: o.idleMs }), ...(o.onOpen ? { onOpen: o.onOpen } : {}) };
+    for await (const event of rawWatch<T>(path, { query, signal: o.signal, ...more })) yield event as WatchEvent<T>;
   }
 
   return {

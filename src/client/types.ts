@@ -24,6 +24,8 @@ export type WatchOptions = ListOptions & {
   timeoutSeconds?: number;
   /** Silence after which the peer is taken for dead, in ms. @default 130000 */
   idleMs?: number;
+  /** Called when the server has accepted the watch. */
+  onOpen?: () => void;
 };
 export type PatchType = "merge" | "json" | "strategic";
 
@@ -52,6 +54,21 @@ export interface Client {
   close(): Promise<void>;
 }
 
+/** Counted since start(). */
+export type InformerMetrics = {
+  readonly objects: number;
+  /** The newest revision that was seen. */
+  readonly revision: string | undefined;
+  /** Whole collections taken: 1, and one more after each gap. */
+  readonly lists: number;
+  readonly watches: number;
+  readonly events: number;
+  readonly bookmarks: number;
+  /** Lists and watches that failed, and of these how many because the revision was too old (410). */
+  readonly failures: number;
+  readonly expired: number;
+};
+
 /** A cache of one kind, kept by list and watch; never stops except by stop(). */
 export interface Informer<T extends Resource> {
   /** Resolves when the first list is in. Keeps trying; `signal` gives up. */
@@ -60,6 +77,9 @@ export interface Informer<T extends Resource> {
   readonly synced: boolean;
   get(name: string, namespace?: string): T | undefined;
   list(): readonly T[];
+  /** Those whose label `key` is `value`. The first question for a key builds an index of it, which is kept from then on. */
+  byLabel(key: string, value: string): readonly T[];
+  readonly metrics: InformerMetrics;
   /** Called after each change was taken into the cache (once for a batch); the result removes the listener. */
   onChange(listener: () => void): () => void;
 }

@@ -38,6 +38,10 @@ export class FakeServer {
   events: Event[] = [];
   #watchers = new Set<Watcher>();
   #server: Server | undefined;
+  /** Whether a watch may begin with the objects that are there. */
+  streamsLists = false;
+  /** Whether it says where those objects end. */
+  endsFirstEvents = true;
   /** Answers a request itself when it returns true. */
   intercept: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined;
 
@@ -92,6 +96,11 @@ export class FakeServer {
   }
 
   #serve(req: IncomingMessage, res: ServerResponse): void {
+    // As a server before 1.32, or one with the feature switched off: the client lists instead.
+    if (!this.streamsLists && req.url!.includes("sendInitialEvents")) {
+      const message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+      return void res.writeHead(422).end(JSON.stringify({ kind: "Status", status: "Failure", reason: "Invalid", code: 422, message }));
+    }
     this.requests.push(`${req.method} ${req.url}`);
     if (this.intercept?.(req, res)) return;
     const url = new URL(req.url!, "http://x");
@@ -114,7 +123,8 @@ export class FakeServer {
         items: all.slice(from, from + limit),
       });
     }
-    const since = Number(url.searchParams.get("resourceVersion") ?? 0);
+    const initial = url.searchParams.get("sendInitialEvents") === "true";
+    const since = initial ? this.revision : Number(url.searchParams.get("resourceVersion") ?? 0);
     res.writeHead(200, { "content-type": "application/json" });
     if (since < this.compacted) {
       const object = {
@@ -127,6 +137,11 @@ export class FakeServer {
       return void res.end(`${JSON.stringify({ type: "ERROR", object })}\n`);
     }
     res.write("\n");
+    if (initial) {
+      for (const object of this.objects.values()) res.write(line({ revision: this.revision, type: "ADDED", object }));
+      const metadata = { resourceVersion: String(this.revision), annotations: { "k8s.io/initial-events-end": "true" } };
+      if (this.endsFirstEvents) res.write(`${JSON.stringify({ type: "BOOKMARK", object: { kind: "Thing", metadata } })}\n`);
+    }
     for (const e of this.events) if (e.revision > since) res.write(line(e));
     const watcher = { res };
     this.#watchers.add(watcher);

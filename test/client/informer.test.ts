@@ -1,7 +1,7 @@
 // The informer against a small server that breaks in every way; only a unix socket, no root.
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { delay } from "../../src/base/backoff.ts";
-import { type ChangeType, informer, INFORMER_BACKOFF, type InformerOptions } from "../../src/client/informer.ts";
+import { delay, RECONNECT } from "../../src/base/backoff.ts";
+import { type ChangeType, informer, type InformerOptions } from "../../src/client/informer.ts";
 import { connectToSocket } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
 import type { Informer } from "../../src/client/types.ts";
@@ -24,7 +24,9 @@ afterEach(async () => {
 type Seen = `${ChangeType} ${string}=${number}`;
 function watcher(options: InformerOptions<Thing> = {}): { things: Informer<Thing>; seen: Seen[] } {
   const seen: Seen[] = [];
-  const things = informer(client, THING, { ...options, onEvent: (type, o) => seen.push(`${type} ${o.metadata.name}=${o.spec?.n ?? 0}`) });
+  // The usual back-off would make the tests wait.
+  const quick = { backoff: { firstMs: 20, maxMs: 200, factor: 2, jitter: 1 }, healthyMs: 500 };
+  const things = informer(client, THING, { ...quick, ...options, onEvent: (type, o) => seen.push(`${type} ${o.metadata.name}=${o.spec?.n ?? 0}`) });
   running.push(things);
   return { things, seen };
 }
@@ -83,11 +85,87 @@ describe("informer", () => {
     expect(server.requests.filter((r) => !r.includes("watch=true")).length, "one list only: it resumed from its revision").toBe(1);
   });
 
-  test("the first retry comes within 200 ms, whatever the jitter; the later ones grow, to 10 s at most", () => {
-    const waits = [0, 1, 2, 3, 20].map((n) => delay(INFORMER_BACKOFF, n, 0.999));
-    expect(waits[0]).toBeLessThanOrEqual(200);
-    expect(waits).toEqual([...waits].sort((a, b) => a - b));
-    expect(waits.at(-1)).toBeLessThanOrEqual(10_000);
+  test("the back-off is client-go's: 0.8 to 30 s, and up to as much again by chance", () => {
+    const waits = [0, 1, 2, 3, 20].map((n) => [delay(RECONNECT, n, 0), delay(RECONNECT, n, 0.999)]);
+    expect(waits.map(([least]) => least)).toEqual([800, 1600, 3200, 6400, 30_000]);
+    for (const [least, most] of waits) expect(most! / least!).toBeCloseTo(2, 1);
+  });
+
+  test("a server that asks to wait is waited for", async () => {
+    await server.start();
+    let refused = 0;
+    server.intercept = (req, res) => {
+      if (!req.url!.includes("watch=true") || refused++ > 0) return false;
+      res.writeHead(429, { "retry-after": "6" }).end(JSON.stringify({ kind: "Status", status: "Failure", reason: "TooManyRequests", code: 429 }));
+      return true;
+    };
+    const { things } = watcher({ backoff: { firstMs: 1, maxMs: 1, factor: 1, jitter: 0 } });
+    await things.start();
+    await until(() => expect(refused).toBe(1));
+    const began = performance.now();
+    await until(() => expect(refused).toBe(2));
+    expect(performance.now() - began).toBeGreaterThan(5_500);
+  });
+
+  test("the collection comes as the first events of a watch, in one request", async () => {
+    server.streamsLists = true;
+    await server.start();
+    server.put("a", 1);
+    server.put("b", 2);
+    const { things, seen } = watcher();
+    await things.start();
+    expect(values(things)).toEqual({ a: 1, b: 2 });
+    server.put("a", 3);
+    await until(() => expect(seen).toEqual(["ADDED a=1", "ADDED b=2", "MODIFIED a=3"]));
+    expect(server.requests).toHaveLength(1);
+    // After a gap it comes that way again, with what went as deletions.
+    await server.kill();
+    server.remove("b");
+    server.compacted = server.revision;
+    server.events = [];
+    await server.start();
+    await until(() => expect(seen.at(-1)).toBe("DELETED b=2"));
+    expect(server.requests.every((r) => r.includes("watch=true"))).toBe(true);
+    expect(things.metrics).toMatchObject({ objects: 1, lists: 2, expired: 1, revision: String(server.revision) });
+  });
+
+  test("a server that never says where the first events end is asked for a list", async () => {
+    server.streamsLists = true;
+    server.endsFirstEvents = false;
+    await server.start();
+    server.put("a", 1);
+    const { things, seen } = watcher({ idleMs: 300 });
+    await things.start();
+    expect(values(things)).toEqual({ a: 1 });
+    expect(server.requests.some((r) => !r.includes("watch=true"))).toBe(true);
+    server.put("b", 2);
+    await until(() => expect(seen).toEqual(["ADDED a=1", "ADDED b=2"]));
+  });
+
+  test("objects by label, also as labels change, and after a gap", async () => {
+    await server.start();
+    const put = (name: string, side?: string): void => {
+      server.put(name, 1);
+      if (side !== undefined) server.objects.get(name)!.metadata.labels = { side };
+    };
+    put("a", "left");
+    put("b", "right");
+    put("c");
+    const { things } = watcher();
+    await things.start();
+    const names = (side: string): string[] => things.byLabel("side", side).map((o) => o.metadata.name).sort(); // prettier-ignore
+    expect([names("left"), names("right"), names("up")]).toEqual([["a"], ["b"], []]);
+    await until(() => expect(server.requests).toHaveLength(2));
+    const events = (...of: [string, string, string?][]): void => {
+      for (const [type, name, side] of of) {
+        const metadata = { name, resourceVersion: String(++server.revision), ...(side === undefined ? {} : { labels: { side } }) };
+        server.write(`${JSON.stringify({ type, object: { metadata, spec: { n: 2 } } })}\n`);
+      }
+    };
+    events(["MODIFIED", "a", "right"], ["MODIFIED", "c", "left"], ["DELETED", "b", "right"], ["ADDED", "d", "left"]);
+    await until(() => expect([names("left"), names("right")]).toEqual([["c", "d"], ["a"]]));
+    events(["MODIFIED", "c"]);
+    await until(() => expect(names("left")).toEqual(["d"]));
   });
 
   test("410: lists again, and what went meanwhile comes as deletions", async () => {

@@ -1,0 +1,23 @@
+// A token in a file, which rotates (a service account's does each hour): read again each minute. While it cannot be read, the last one is kept.
+import { readFileSync } from "node:fs";
+import { messageOf, TortieError } from "../base/errors.ts";
+
+const AGE_MS = 60_000;
+
+/** Throws TortieError when the file could not be read even once. `clock` gives ms that only grow. */
+export function tokenIn(path: string, clock: () => number = () => performance.now()): () => string {
+  let token: string | undefined;
+  let readAt = -Infinity;
+  return () => {
+    if (clock() - readAt <= AGE_MS && token !== undefined) return token;
+    try {
+      const text = readFileSync(path, "utf8").trim();
+      // A file that is being written is empty for a moment.
+      if (text !== "" || token === undefined) token = text;
+      readAt = clock();
+    } catch (cause) {
+      if (token === undefined) throw new TortieError(`Cannot read the token in "${path}": ${messageOf(cause)}`, { cause });
+    }
+    return token;
+  };
+}
