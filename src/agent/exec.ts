@@ -1,14 +1,16 @@
-// One command in a pod (found by the pid that holds the pod's namespaces, entered with nsenter), or a capture on the node; its end told as a Kubernetes
-// Status.
+// One command in a pod (found by the pid that holds the pod's namespaces, entered with nsenter), or one of this program on the node, such as a capture; its end
+// told as a Kubernetes Status.
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { argumentsOf } from "../api/nodecapture.ts";
+import { CHANNEL } from "../api/nodestream.ts";
+import { argumentsOfTask, type NodeTask } from "../api/nodetask.ts";
 import { messageOf } from "../base/errors.ts";
 import { fromUtf8 } from "../base/bytes.ts";
 import type { Endpoint } from "../client/kubeconfig.ts";
 import { enter } from "../sys/ns.ts";
 import { type Session, type SessionOptions, startSession } from "../sys/session.ts";
-import type { ExecOrder, Order } from "./open.ts";
+import type { CaptureOrder, ExecOrder, Order } from "./open.ts";
 import { podPidFile } from "./paths.ts";
 
 type Status = {
@@ -30,8 +32,11 @@ export type ExecutionEvents = {
 };
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** Output that is still in a pipe when the program ends is waited for this long: a child in the background may hold it open. */
-const DRAIN_MS = 500;
+/**
+ * When the program ends there may be output in its pipe still (1 MiB is the most that a pipe holds), and whoever reads it may be slow. But a child in the
+ * background may hold the pipe open, and even write: it is over when nothing came for so long, or more than the pipe can have held.
+ */
+const [DRAIN_MS, DRAIN_BYTES] = [500, 1 << 20];
 
 const failure = (message: string): Status => ({
   kind: "Status",
@@ -92,19 +97,20 @@ export class Execution {
   readonly #events: ExecutionEvents;
   readonly #pipes: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean; readonly tty: boolean };
   #session: Session | undefined;
+  /** Bytes of output read, and outputs that wait to leave. */
+  #moved = 0;
+  #sending = 0;
 
   constructor(order: Order, self: Self, events: ExecutionEvents) {
     this.#order = order;
     this.#self = self;
     this.#events = events;
-    this.#pipes = order.type === "exec" ? order : { stdin: true, stdout: true, stderr: true, tty: false };
+    this.#pipes = order.type === "exec" ? order : { stdin: order.type === "capture", stdout: true, stderr: true, tty: false };
   }
 
   start(): void {
     const order = this.#order;
-    const env = { PATH: process.env.PATH ?? PATH, HOME: "/root" };
-    const session =
-      order.type === "exec" ? inPod(order) : { argv: [...this.#self.tortie, ...argumentsOf(order, this.#self.traffic)], env, tty: false };
+    const session = order.type === "exec" ? inPod(order) : this.#ourselves(order);
     if (typeof session === "string") return this.#events.ended(failure(session));
     try {
       this.#session = startSession(session);
@@ -115,6 +121,12 @@ export class Execution {
     void this.#run(this.#session);
   }
 
+  #ourselves(order: CaptureOrder | NodeTask): SessionOptions {
+    const { tortie, traffic } = this.#self;
+    const args = order.type === "capture" ? argumentsOf(order, traffic) : argumentsOfTask(order);
+    return { argv: [...tortie, ...args], env: { PATH: process.env.PATH ?? PATH, HOME: "/root" }, tty: false };
+  }
+
   async #run(session: Session): Promise<void> {
     const flows = [this.#forward(session.stdout, 1), ...(session.stderr ? [this.#forward(session.stderr, 2)] : [])];
     let status: Status;
@@ -123,41 +135,55 @@ export class Execution {
     } catch (thrown) {
       status = failure(messageOf(thrown));
     }
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([Promise.all(flows), new Promise((resolve) => (timer = setTimeout(resolve, DRAIN_MS)))]);
-    clearTimeout(timer);
+    await this.#drain(Promise.all(flows));
     // What the command left in the background must not outlive the stream.
     session.kill();
     session.close();
     this.#events.ended(status);
   }
 
+  async #drain(flows: Promise<unknown>): Promise<void> {
+    const before = this.#moved;
+    for (let seen = -1, done = false; !done && (seen !== this.#moved || this.#sending > 0) && this.#moved - before < DRAIN_BYTES;) {
+      seen = this.#moved;
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), DRAIN_MS)));
+      done = await Promise.race([flows.then(() => true), late]);
+      clearTimeout(timer);
+    }
+  }
+
   async #forward(from: NodeJS.ReadableStream, channel: 1 | 2): Promise<void> {
     const wanted = channel === 1 ? this.#pipes.stdout : this.#pipes.stderr;
     try {
-      for await (const chunk of from) if (wanted) await this.#events.output(channel, chunk as Buffer);
+      for await (const chunk of from) {
+        this.#moved += (chunk as Buffer).length;
+        this.#sending++;
+        if (wanted) await this.#events.output(channel, chunk as Buffer);
+        this.#sending--;
+      }
     } catch {
       // the terminal was closed
     }
   }
 
-  /** Bytes of input that the command has not taken yet. */
-  get waiting(): number {
-    return this.#session?.waiting ?? 0;
+  /** Input of the command; `taken` is called when it took it, or never will. */
+  write(data: Uint8Array, taken: () => void): void {
+    if (this.#session) this.#session.write(data, taken);
+    else taken();
   }
 
-  /** Something came for this stream. */
-  input(channel: number, payload: Uint8Array): void {
+  /** Something else than input came for this stream. */
+  control(channel: number, payload: Uint8Array): void {
     const session = this.#session;
     if (!session) return;
-    if (channel === 0) session.write(payload);
-    if (channel === 4) {
+    if (channel === CHANNEL.resize) {
       const size = parseSize(fromUtf8(payload));
       if (size) session.resize(size.columns, size.rows);
     }
     // The other side closed a channel: its number. Standard input, or everything.
-    if (channel === 255) {
-      if (payload[0] === 0) session.end();
+    if (channel === CHANNEL.close) {
+      if (payload[0] === CHANNEL.stdin) session.end();
       else session.kill();
     }
   }

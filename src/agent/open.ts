@@ -1,5 +1,6 @@
 // What a server may ask of an agent on the stream. Pure; nothing of it is trusted to be well formed.
 import { captureOf, type NodeCapture } from "../api/nodecapture.ts";
+import { isNodeTask, type NodeTask, taskOf } from "../api/nodetask.ts";
 
 /** One command in a pod. */
 export type ExecOrder = {
@@ -15,7 +16,7 @@ export type ExecOrder = {
 
 /** A capture on the node itself. */
 export type CaptureOrder = NodeCapture & { readonly type: "capture" };
-export type Order = ExecOrder | CaptureOrder;
+export type Order = ExecOrder | CaptureOrder | NodeTask;
 
 /** A DNS subdomain name: it becomes part of a path. */
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -33,8 +34,9 @@ export function parseOpen(text: string): Order | string {
     const capture = captureOf(value);
     return typeof capture === "string" ? capture : { type: "capture", ...capture };
   }
+  if ("type" in value && isNodeTask(value.type)) return taskOf(value);
   const { type, namespace, pod, command, tty, stdin, stdout, stderr } = value as Record<string, unknown>;
-  if (type !== "exec") return "this node knows no order but exec and capture";
+  if (type !== "exec") return "this node knows no order but exec, capture, keylog, audit and probe";
   if (typeof namespace !== "string" || !NAME.test(namespace)) return "namespace: not a name";
   if (typeof pod !== "string" || !NAME.test(pod)) return "pod: not a name";
   if (!Array.isArray(command) || command.length === 0 || !command.every((w) => typeof w === "string" && !w.includes("\0")))

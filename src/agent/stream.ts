@@ -1,39 +1,29 @@
-// The one connection by which the server reaches this node: a WebSocket that the agent opens and keeps open. Frames: u32 big-endian stream id, u8 channel,
-// payload. Channel numbers are those of v5.channel.k8s.io, and 254 opens a stream. One stream is one command in a pod, or one capture on the node.
-import { setTimeout as sleep } from "node:timers/promises";
+// The one connection by which a server reaches this node: a WebSocket that the agent opens and keeps open. What goes over it: docs/design/streams.md.
+import { randomUUID } from "node:crypto";
 import type WebSocket from "ws";
+import { GRACE_MS } from "../api/nodelink.ts";
+import { STREAM_PROTOCOL } from "../api/nodestream.ts";
 import { type Backoff, delay } from "../base/backoff.ts";
-import { fromUtf8 } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Endpoint } from "../client/kubeconfig.ts";
 import { openWebSocket } from "../client/node.ts";
 import { pause } from "../client/pause.ts";
-import { Execution, type Self, trafficTo } from "./exec.ts";
-import { parseOpen } from "./open.ts";
+import { trafficTo } from "./exec.ts";
+import { Served } from "./served.ts";
 
-export const STREAM_PROTOCOL = "v1.stream.tortie.io";
-export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, open: 254, close: 255 } as const;
-const HEADER = 5;
-/** Commands at a time on one node. */
-const STREAM_LIMIT = 64;
+/** Close code for the agent whose place a newer one of the same node took. */
+export const REPLACED = 4001;
+/** Close code of a connection that makes no sense (RFC 6455, 7.4.1). */
+const PROTOCOL_ERROR = 1002;
+/** A connection that was cut, not closed. */
+const CUT = 1006;
 const RECONNECT: Backoff = { firstMs: 100, maxMs: 5_000, factor: 2, jitter: 0.5 };
-/** Input that a command has not taken: above this nothing is read for anybody, for so long as it still takes some; else the command is ended. */
-const INPUT_LIMIT = 4 << 20;
-const STUCK_MS = 3_000;
-const LOOK_MS = 20;
+/** Two agents of one name would take the stream from each other without end. */
+const REPLACED_MS = 60_000;
 /** A connection that says nothing, not even pong, for two of these is dead. */
 const PING_MS = 15_000;
 const HEALTHY_MS = 3_000;
-
-/** One frame. */
-export function frame(stream: number, channel: number, payload: Uint8Array): Buffer {
-  const out = Buffer.allocUnsafe(HEADER + payload.length);
-  out.writeUInt32BE(stream, 0);
-  out[4] = channel;
-  out.set(payload, HEADER);
-  return out;
-}
 
 export type StreamOptions = {
   endpoint: Endpoint;
@@ -45,98 +35,86 @@ export type StreamOptions = {
 
 export class Stream {
   readonly #options: StreamOptions;
+  readonly #served: Served;
+  /** Tells this agent from another of the same name. */
+  readonly #agent = randomUUID();
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(options: StreamOptions) {
     this.#options = options;
+    this.#served = new Served({ tortie: options.tortie, traffic: trafficTo(options.endpoint) }, options.log);
   }
 
-  /** Keeps the connection until `signal` aborts. */
+  /** Whether a connection stands. */
+  connected = false;
+
+  /** Keeps the connection until `signal` aborts; then everything that runs for the server is ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { endpoint, node, log, tortie } = this.#options;
+    const { endpoint, node, log } = this.#options;
     const path = `/apis/tortie.io/v1/nodes/${encodeURIComponent(node)}/stream`;
     for (let failures = 0; !signal.aborted;) {
       const began = performance.now();
+      let wait: number | undefined;
       try {
         const socket = await openWebSocket(endpoint, path, STREAM_PROTOCOL, signal);
-        log.debug("stream to the server is open");
-        await serve(socket, { tortie, traffic: trafficTo(endpoint) }, log, signal);
+        const code = await this.#carry(socket, signal);
+        if (code === REPLACED) {
+          log.warn("another agent with this node's name took the stream to the server: stop one of them", { node });
+          wait = REPLACED_MS;
+        }
       } catch (thrown) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         log.debug("no stream to the server, trying again", { error: messageOf(thrown) });
       }
       if (performance.now() - began > HEALTHY_MS) failures = 0;
-      await pause(delay(RECONNECT, Math.min(failures++, 20), Math.random()), signal);
+      await pause(wait ?? delay(RECONNECT, Math.min(failures++, 20), Math.random()), signal);
     }
+    clearTimeout(this.#grace);
+    this.#served.end();
   }
-}
 
-/** Answers what comes on one connection, until it ends; then everything that ran for it is ended too. */
-function serve(socket: WebSocket, self: Self, log: Log, signal: AbortSignal): Promise<void> {
-  const running = new Map<number, Execution>();
-  const send = (id: number, channel: number, payload: Uint8Array): Promise<void> =>
-    new Promise((resolve) => (socket.readyState === socket.OPEN ? socket.send(frame(id, channel, payload), () => resolve()) : resolve()));
-
-  const open = (id: number, payload: Uint8Array): void => {
-    const refuse = (message: string): void =>
-      void send(id, CHANNEL.status, Buffer.from(JSON.stringify({ kind: "Status", status: "Failure", reason: "BadRequest", message, code: 400 })));
-    if (running.has(id)) return refuse("this stream is open already");
-    if (running.size >= STREAM_LIMIT) return refuse(`this node runs ${STREAM_LIMIT} commands already`);
-    const order = parseOpen(fromUtf8(payload));
-    if (typeof order === "string") return refuse(order);
-    if (order.type === "exec") log.info("running a command in a pod", { namespace: order.namespace, pod: order.pod, tty: order.tty });
-    else log.info("capturing packets", { interfaces: order.interfaces, filter: order.filter });
-    const execution = new Execution(order, self, {
-      output: (channel, data) => send(id, channel, data),
-      ended: (status) => {
-        running.delete(id);
-        void send(id, CHANNEL.status, Buffer.from(JSON.stringify(status)));
-      },
+  /** Serves over one connection until it ends; gives its close code. */
+  #carry(socket: WebSocket, signal: AbortSignal): Promise<number> {
+    const served = this.#served;
+    clearTimeout(this.#grace);
+    return new Promise((resolve) => {
+      let [alive, welcomed, over] = [true, false, false];
+      const carry = (message: string | Uint8Array): Promise<void> =>
+        new Promise((done) => (socket.readyState === socket.OPEN ? socket.send(message, () => done()) : done()));
+      const ping = setInterval(() => {
+        if (!alive) return socket.terminate();
+        alive = false;
+        socket.ping();
+        served.tell();
+      }, PING_MS);
+      socket.on("pong", () => (alive = true));
+      const stop = (): void => socket.close(1001);
+      signal.addEventListener("abort", stop, { once: true });
+      socket.on("message", (data, binary) => {
+        alive = true;
+        if (over) return;
+        const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
+        const message = binary ? bytes : bytes.toString("utf8");
+        const good = welcomed ? served.message(message) : served.welcome(message, carry);
+        if (good && !welcomed) this.#options.log.debug("stream to the server is open", { server: this.#options.endpoint.url });
+        welcomed = true;
+        this.connected = good;
+        if (good) return;
+        over = true;
+        socket.close(PROTOCOL_ERROR);
+      });
+      socket.once("close", (code) => {
+        clearInterval(ping);
+        signal.removeEventListener("abort", stop);
+        served.detach();
+        this.connected = false;
+        // What was closed is over; what was cut may come back.
+        if (code !== CUT || over) served.end();
+        else this.#grace = setTimeout(() => served.end(), GRACE_MS);
+        resolve(code);
+      });
+      if (signal.aborted) stop();
+      else void carry(served.hello(this.#agent));
     });
-    running.set(id, execution);
-    execution.start();
-  };
-
-  return new Promise((resolve) => {
-    let alive = true;
-    const ping = setInterval(() => {
-      if (!alive) return socket.terminate();
-      alive = false;
-      socket.ping();
-    }, PING_MS);
-    socket.on("pong", () => (alive = true));
-    const stop = (): void => socket.close(1001);
-    signal.addEventListener("abort", stop, { once: true });
-    socket.on("message", (data) => {
-      alive = true;
-      const bytes = Buffer.isBuffer(data) ? data : Buffer.concat(Array.isArray(data) ? data : [Buffer.from(data)]);
-      if (bytes.length < HEADER) return;
-      const id = bytes.readUInt32BE(0);
-      const payload = bytes.subarray(HEADER);
-      if (bytes[4] === CHANNEL.open) return open(id, payload);
-      const execution = running.get(id);
-      execution?.input(bytes[4]!, payload);
-      if (execution && execution.waiting > INPUT_LIMIT && !socket.isPaused) void hold(socket, execution);
-    });
-    socket.once("close", () => {
-      clearInterval(ping);
-      signal.removeEventListener("abort", stop);
-      for (const execution of running.values()) execution.kill();
-      running.clear();
-      resolve();
-    });
-    if (signal.aborted) stop();
-  });
-}
-
-/** Reads nothing more until the command has taken its input. */
-async function hold(socket: WebSocket, execution: Execution): Promise<void> {
-  socket.pause();
-  let least = execution.waiting;
-  for (let since = performance.now(); execution.waiting > INPUT_LIMIT / 2 && performance.now() - since < STUCK_MS; await sleep(LOOK_MS)) {
-    if (execution.waiting >= least) continue;
-    least = execution.waiting;
-    since = performance.now();
   }
-  if (execution.waiting > INPUT_LIMIT / 2) execution.kill();
-  socket.resume();
 }

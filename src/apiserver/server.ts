@@ -20,6 +20,8 @@ import { Handler } from "./handler.ts";
 import { type Carrier, Connections, serve } from "./http.ts";
 import { campaign, type Duties, lead } from "./leader.ts";
 import { Registry } from "./objects/registry.ts";
+import { announce } from "./nodes/announce.ts";
+import { keepGrantsShort } from "./nodes/grants.ts";
 import { Streams } from "./nodes/streams.ts";
 import { upgrades } from "./nodes/upgrade.ts";
 
@@ -27,6 +29,8 @@ export type ServerOptions = {
   readonly store: Store;
   /** Other servers may use the store too. */
   readonly shared: boolean;
+  /** URL by which agents reach this one of several servers. @default where it listens */
+  readonly advertise?: string;
   readonly authority: Authority;
   /** "192.168.10.1" or "::1"; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -56,7 +60,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const connections = new Connections();
   const streams = new Streams(log);
 
-  const identity = authority.issue({ commonName: "tortie-server" }, "server", serverNames(options.listen.host));
+  const identity = authority.issue({ commonName: "tortie-server" }, "server", [
+    ...serverNames(options.listen.host),
+    ...(options.advertise === undefined ? [] : [hostOf(options.advertise)]),
+  ]);
   const tls = createTlsServer({
     key: identity.key,
     cert: identity.certificate,
@@ -76,7 +83,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   ];
   for (const [server, authenticate] of doors) {
     serve(server, { handler, connections, authenticate });
-    upgrades(server, { registry, streams, authenticate, audit });
+    upgrades(server, { registry, streams, authenticate, audit, now });
   }
   try {
     await listen(tls, options.listen, `${options.listen.host}:${options.listen.port}`);
@@ -88,14 +95,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   chmodSync(options.socket, 0o600);
   const duties: Duties = async () => {
-    const trimming = keepTrimmed(store, log);
+    const routines = [keepTrimmed(store, log), keepGrantsShort(registry, { now, log, audit })];
     const controllers = await startControllers({ registry, kinds: KINDS, log, now }).catch((thrown: unknown): Controllers => {
       log.error("what deleted objects leave behind is not cleaned up until the next start", { error: messageOf(thrown) });
       return { stop: async () => {} };
     });
     return {
       async stop() {
-        clearInterval(trimming);
+        for (const routine of routines) clearInterval(routine);
         await controllers.stop();
       },
     };
@@ -106,8 +113,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const port = typeof bound === "object" && bound ? bound.port : options.listen.port;
   const { host } = options.listen;
   const shown = host === "0.0.0.0" ? "127.0.0.1" : host === "::" || host === "" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  const url = `https://${shown}:${port}`;
+  const announced = options.shared ? announce({ registry, url: options.advertise ?? url, now, log }) : undefined;
   return {
-    url: `https://${shown}:${port}`,
+    url,
     socket: options.socket,
     async stop(graceMs = GRACE_MS) {
       const closed = doors.map(([server]) => new Promise<void>((resolve) => server.close(() => resolve())));
@@ -115,12 +124,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       streams.close();
       for (const [server] of doors) server.closeIdleConnections();
       const late = setTimeout(() => connections.destroyAll(), graceMs);
-      await Promise.all([...closed, leader.stop()]);
+      await Promise.all([...closed, leader.stop(), announced?.stop()]);
       clearTimeout(late);
       await store.close();
     },
   };
 }
+
+const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, "");
 
 function listen(server: Server, where: ListenOptions, shown: string): Promise<void> {
   return new Promise((resolve, reject) => {

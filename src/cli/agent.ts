@@ -1,6 +1,6 @@
 // tortie agent: the agent of one node.
 import { nameProblem } from "../api/names.ts";
-import { messageOf, TortieError } from "../base/errors.ts";
+import { TortieError } from "../base/errors.ts";
 import { type Endpoint, inClusterEndpoint, loadKubeconfig } from "../client/kubeconfig.ts";
 import { forbidDumps } from "../sys/protect.ts";
 import { adviseOnNode, daemonLog, LOG_LEVELS } from "./log.ts";
@@ -34,9 +34,9 @@ async function start(options: Options): Promise<number> {
   process.on("SIGUSR1", () => {});
   const node = nodeName(options);
   const endpoint = endpointOf(options);
-  const [{ Agent }, { Stream }, { connectTo }, log] = await Promise.all([
+  const [{ Agent }, { Streams }, { connectTo }, log] = await Promise.all([
     import("../agent/agent.ts"),
-    import("../agent/stream.ts"),
+    import("../agent/streams.ts"),
     import("../client/node.ts"),
     daemonLog(LOG_LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info", { node }),
   ]);
@@ -51,8 +51,7 @@ async function start(options: Options): Promise<number> {
     });
   const tortie = [process.execPath, ...process.execArgv, process.argv[1]!];
   const deviceCommand = options.deviceCommand?.split(" ").filter((w) => w !== "") ?? [...tortie, "device", "--foreground"];
-  const stream = new Stream({ endpoint, node, log, tortie });
-  const streaming = stream.run(stop.signal).catch((thrown: unknown) => log.error("the stream to the server ended", { error: messageOf(thrown) }));
+  const streaming = new Streams({ endpoint, node, log, tortie, client }).run(stop.signal);
   try {
     await new Agent({ node, client, log, deviceCommand }).run(stop.signal);
   } catch (thrown) {

@@ -39,6 +39,7 @@ type Options = {
   canaryFrom?: number;
   hostEncryption?: boolean;
   sendControl?: boolean;
+  node?: string;
 };
 
 const HELP = `
@@ -62,6 +63,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie audit node-a=a.pcap node-b=b.pcap --inventory cluster.json --conntrack node-a=nf_conntrack.txt",
     "tortie audit wire.pcapng --inventory cluster.json -w marked.pcapng    every packet that leaked carries a comment",
     "tortie audit --host --pod-cidr 10.1.0.0/24 --canary 10.2.0.5          this machine: its devices, its links",
+    "tortie audit --node k8s-w1 --pod-cidr 10.1.0.0/24                     the same on another node of the cluster, through its agent",
   ])
     .argument("[files...]", "captures of nodes' wires, each as FILE or NODE=FILE; without one the running lab is audited")
     .option("--inventory <file>", "the cluster's nodes, keys, ranges and pods as JSON")
@@ -69,6 +71,7 @@ export async function main(args: string[]): Promise<number> {
     .option("--trust <list>", "vouch for preconditions that cannot be checked, such as P1,P7", list)
     .option("--keys <file>", "a key log: data that it opens is opened, its tag and its sender's addresses are checked; - is standard input", several)
     .option("--host", "audit this machine instead of a lab")
+    .option("--node <name>", "audit this node of the cluster, through its agent, as --host does there")
     .option("--pod-cidr <range>", "with --host: a range of pods, here or elsewhere, that must go through a tunnel", several)
     .option("--canary <address>", "with --host: send marked packets to this address of a peer", several)
     .option("--canary-from <pid>", "with --host: send them from the network namespace of this process, a pod's", integer("a process", 1, 2 ** 22))
@@ -94,6 +97,7 @@ async function audit(files: string[], options: Options): Promise<number> {
     process.stdout.write(obey(await text(process.stdin)));
     return 0;
   }
+  if (options.node !== undefined) return onNode(options.node, files, options);
   refuseMixed(files, options);
   const json = wantsJson(options.output);
   const trusted = new Set(options.trust);
@@ -117,6 +121,19 @@ async function audit(files: string[], options: Options): Promise<number> {
   } finally {
     recorded.forget();
   }
+}
+
+async function onNode(node: string, files: string[], options: Options): Promise<number> {
+  const foreign = ["inventory", "conntrack", "trust", "keys", "html", "write", "save", "salvage", "host", "canaryFrom", "hostEncryption"] as const;
+  const found = files.length > 0 ? "a capture" : foreign.find((name) => options[name] !== undefined);
+  if (found !== undefined)
+    throw new TortieError(`Cannot use ${found.replace(/^(?!a )/, "--").replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} with --node`, {
+      hint: "It takes --pod-cidr, --canary, --duration, -o json and --kubeconfig.",
+    });
+  const { runTask } = await import("./onnode.ts");
+  const json = wantsJson(options.output) ? { json: true as const } : {};
+  const task = { type: "audit", seconds: options.duration, podCidrs: options.podCidr ?? [], canaries: options.canary ?? [], ...json } as const;
+  return runTask(node, task, { kubeconfig: options.kubeconfig, stdout: (data) => void process.stdout.write(data) });
 }
 
 /** An option of another subject would go by unheard. */

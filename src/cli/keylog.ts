@@ -3,7 +3,7 @@
 import { toBase64 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 import { forbidDumps } from "../sys/protect.ts";
-import { keyOutput, sayOn } from "./keylog/output.ts";
+import { type KeyOutput, keyOutput, sayOn } from "./keylog/output.ts";
 import { duration, onAction, peerKey, program, runProgram } from "./program.ts";
 
 type Options = {
@@ -16,6 +16,8 @@ type Options = {
   check?: boolean;
   off?: boolean;
   output?: string;
+  node?: string;
+  kubeconfig?: string;
 };
 
 export async function main(args: string[]): Promise<number> {
@@ -24,6 +26,7 @@ export async function main(args: string[]): Promise<number> {
     "tortie keylog -i wg0 --off                                 end every key log of our device, also WG_KEYLOGFILE's",
     "tortie keylog --kernel -w wg.keys --for 10m                of the kernel's own WireGuard, all interfaces",
     "tortie keylog --kernel -i wg0 --existing -w wg.keys        of wg0, with the keys of the sessions that it has now",
+    "tortie keylog --node k8s-w1 -w w1.keys --for 10m           of the device of another node, through its agent",
     "tortie keylog --kernel --check                             can this kernel be asked? what is missing, what to do",
     "tortie decrypt capture.pcap --keys wg.keys -w open.pcapng  then: a file that Wireshark opens decrypted",
   ])
@@ -33,6 +36,8 @@ export async function main(args: string[]): Promise<number> {
     .option("--for <time>", "end after so long: 30s, 10m, 2h", duration("a time"))
     .option("--peer <key>", "only handshakes with the peer of this public key; may be repeated", peerKey, [])
     .option("--existing", "also the keys of sessions that exist already (Wireshark cannot use them; tortie can)")
+    .option("--node <name>", "on this node of the cluster, through its agent; wants --for")
+    .option("--kubeconfig <file>", "with --node: where the API is")
     .option("--check", "with --kernel: only say whether it can be done")
     .option("--off", "end the key logs of our device")
     .option("-o, --output <format>", "with --check: json")
@@ -58,6 +63,7 @@ async function keylog(options: Options): Promise<number> {
   // What these commands hold is in no core dump, and only root reads their memory.
   forbidDumps();
   const output = keyOutput(options.write ?? "-");
+  if (options.node !== undefined) return onNode(options.node, options, output);
   const stop = new AbortController();
   const end = (): void => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -75,6 +81,22 @@ async function keylog(options: Options): Promise<number> {
   } finally {
     clearTimeout(timer);
     for (const s of signals) process.off(s, end);
+    output.close();
+  }
+}
+
+async function onNode(node: string, options: Options, output: KeyOutput): Promise<number> {
+  if (options.kernel || options.existing)
+    throw new TortieError(`Cannot log keys on node "${node}": --kernel and --existing are for this machine`, { hint: `Run it on ${node} itself.` });
+  if (options.for === undefined)
+    throw new TortieError(`Cannot log keys on node "${node}" without an end`, { hint: "--for 10m ends it after ten minutes." });
+  const { runTask } = await import("./onnode.ts");
+  const on = options.interface === undefined ? {} : { interface: options.interface };
+  output.open();
+  try {
+    const task = { type: "keylog", seconds: options.for, peers: options.peer.map(toBase64), ...on } as const;
+    return await runTask(node, task, { kubeconfig: options.kubeconfig, stdout: (data) => output.write(data) });
+  } finally {
     output.close();
   }
 }

@@ -12,7 +12,7 @@ import { adviseOnNode, daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram, withExamples } from "./program.ts";
 import { addStoreOptions, type StoreOptions, storeOpener } from "./serverstore.ts";
 
-type ServeOptions = StoreOptions & { data: string; listen: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
+type ServeOptions = StoreOptions & { data: string; listen: string; advertise?: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
 type IssueOptions = { data: string; node: string; server: string; kubeconfig: string };
 
 /** "192.168.10.1:6443", "[::1]:6443", ":6443". */
@@ -34,10 +34,10 @@ function makeDirectory(path: string): void {
 }
 
 /** The URL of an API server. Throws TortieError. */
-function checkUrl(text: string): void {
+function checkUrl(text: string, why: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== "https:" || url.hostname === "" || /\s/.test(text))
-    throw new TortieError(`Cannot issue a certificate for the server ${JSON.stringify(text)}: it must be a URL of https`, {
+    throw new TortieError(`${why} ${JSON.stringify(text)}: it must be a URL of https`, {
       hint: "For example https://192.168.10.1:6443.",
     });
 }
@@ -49,6 +49,11 @@ async function serve(options: ServeOptions): Promise<number> {
   const data = resolve(options.data);
   makeDirectory(data);
   const opener = storeOpener(options);
+  if (options.advertise !== undefined) checkUrl(options.advertise, "Cannot be reached at");
+  else if (opener.shared && ["0.0.0.0", "::"].includes(listen.host))
+    throw new TortieError("Cannot share a store: agents are to reach each server, and --advertise does not say where this one is", {
+      hint: "--advertise https://192.168.10.1:6443, or --listen with an address.",
+    });
   const [log, { startServer }, { holdDirectory }] = await Promise.all([
     daemonLog(options.logLevel, {}),
     import("../apiserver/server.ts"),
@@ -58,13 +63,21 @@ async function serve(options: ServeOptions): Promise<number> {
   const authority = openAuthority(data, Date.now, { create: true });
   const store = await opener.open(join(data, "store"), log);
   const socket = resolve(options.socket ?? join(data, "server.sock"));
-  const server = await startServer({ store, shared: opener.shared, authority, listen, socket, version: VERSION, log, now: Date.now }).catch(
-    async (thrown: unknown) => {
-      await store.close();
-      release();
-      throw thrown;
-    },
-  );
+  const server = await startServer({
+    store,
+    shared: opener.shared,
+    ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+    authority,
+    listen,
+    socket,
+    version: VERSION,
+    log,
+    now: Date.now,
+  }).catch(async (thrown: unknown) => {
+    await store.close();
+    release();
+    throw thrown;
+  });
   try {
     if (options.kubeconfig !== undefined)
       writeKubeconfig(options.kubeconfig, {
@@ -95,7 +108,7 @@ function issue(options: IssueOptions): number {
   process.umask(0o077);
   const problem = nameProblem(options.node, "subdomain");
   if (problem !== undefined) throw new TortieError(`Cannot issue a certificate for node "${options.node}": ${problem}`);
-  checkUrl(options.server);
+  checkUrl(options.server, "Cannot issue a certificate for the server");
   const authority = openAuthority(resolve(options.data), Date.now, { create: false });
   const user = `system:node:${options.node}`;
   writeKubeconfig(options.kubeconfig, {
@@ -120,6 +133,7 @@ export async function main(args: string[]): Promise<number> {
   )
     .option("--data <dir>", "directory of the store and of the certificate authority")
     .option("--listen <host:port>", "address of the TLS port", "127.0.0.1:6443")
+    .option("--advertise <url>", "where agents reach this one of several servers (default: where it listens)")
     .option("--kubeconfig <file>", "write a kubeconfig for an admin here")
     .option("--socket <path>", "path of the admin's unix socket (default: DIR/server.sock)")
     .addOption(new Option("--log-level <level>", "how much to say").choices(LOG_LEVELS).default("info"))

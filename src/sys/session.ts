@@ -11,9 +11,8 @@ export interface Session {
   readonly stdout: NodeJS.ReadableStream;
   /** undefined on a terminal. */
   readonly stderr: NodeJS.ReadableStream | undefined;
-  write(data: Uint8Array): void;
-  /** Bytes of input that the program has not taken yet. */
-  readonly waiting: number;
+  /** `taken` is called when the program took it, or never will. */
+  write(data: Uint8Array, taken: () => void): void;
   /** End of input (Ctrl-D on a terminal). */
   end(): void;
   resize(columns: number, rows: number): void;
@@ -71,11 +70,8 @@ function onTerminal({ argv, env }: SessionOptions): Session {
   return {
     stdout: stream,
     stderr: undefined,
-    write: (data) => void (closed || stream.write(data)),
+    write: (data, taken) => (closed ? taken() : void stream.write(data, taken)),
     end: () => void (closed || stream.write(Buffer.from([4]))),
-    get waiting() {
-      return stream.writableLength;
-    },
     resize: (columns, rows) => void (closed || resizePty(master, columns, rows)),
     exit: exitOf(child),
     kill: () => void (child.pid !== undefined && killSession(child.pid)),
@@ -93,11 +89,8 @@ function onPipes({ argv, env }: SessionOptions): Session {
   return {
     stdout: child.stdout,
     stderr: child.stderr,
-    write: (data) => void child.stdin.write(data),
+    write: (data, taken) => void child.stdin.write(data, taken),
     end: () => void child.stdin.end(),
-    get waiting() {
-      return child.stdin.writableLength;
-    },
     resize: () => {},
     exit: exitOf(child),
     kill: () => void (child.pid !== undefined && killSession(child.pid)),

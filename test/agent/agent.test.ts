@@ -12,7 +12,7 @@ import { ANNOTATION } from "../../src/api/node-annotations.ts";
 import { NODE_ENCRYPTION } from "../../src/api/nodeencryption.ts";
 import { POD } from "../../src/api/pod.ts";
 import { fromBase64, wipe } from "../../src/base/bytes.ts";
-import { exec } from "../../src/client/exec.ts";
+import { exec, runOnNode } from "../../src/client/exec.ts";
 import { openLmdbStore } from "../../src/store/lmdb.ts";
 import { connect } from "../../src/uapi/client.ts";
 import { describeRoot, describeWith, find } from "../peers.ts";
@@ -294,12 +294,30 @@ describeRoot("agents of three nodes", () => {
     expect(await sleeping).toBe("ended");
     const gone = (): boolean => execFileSync("sh", ["-c", "pgrep -fc '^sleep 4321' || true"], { encoding: "utf8" }).trim() === "0";
     await until("its end", gone);
-    // A command that does not read its input must not fill the agent, and is ended.
+    // A command that takes no input holds up its client, and nobody else; it ends with its client.
     async function* flood(): AsyncGenerator<Uint8Array> {
       for (let i = 0; i < 400; i++) yield new Uint8Array(1 << 16);
       await sleep(60_000, undefined, { ref: false });
     }
-    expect((await run(shell("exec sleep 4321"), { stdin: flood() })).code).toBe(137);
+    const leave = new AbortController();
+    const stuck = run(shell("exec sleep 4321"), { stdin: flood(), signal: leave.signal }).catch(() => "ended");
+    await until("the command", () => !gone());
+    expect(await run(shell("cat"), { stdin: input() })).toMatchObject({ code: 0, out: "one\ntwo\n" });
+    expect(gone()).toBe(false);
+    leave.abort();
+    expect(await stuck).toBe("ended");
+    await until("its end", gone);
+    // What the node itself is asked.
+    let pinged = "";
+    const stdout = (data: Uint8Array): void => void (pinged += Buffer.from(data).toString());
+    expect(await runOnNode(c.client.transport, "n1", { type: "probe", address: "192.168.10.12", count: 2 }, { stdout, stderr: stdout })).toBe(0);
+    expect(pinged).toContain("2 packets transmitted, 2 received");
+    // A slow reader gets all of a command that has ended long before.
+    let late = 0;
+    const slow = { stdout: async (data: Uint8Array) => (await sleep(20), void (late += data.length)), stderr: () => {} };
+    const command = shell("head -c 3000000 /dev/zero");
+    expect(await exec(c.client.transport, { namespace: "default", pod: "pod1", command, ...slow })).toBe(0);
+    expect(late).toBe(3_000_000);
     // Nor does it outlive the agent, whatever ends that.
     const orphan = run(shell("exec sleep 4321")).catch(() => ({ code: -1 }));
     await until("the command", () => !gone());

@@ -14,15 +14,19 @@ export class ServerHome {
   readonly socket: string = join(this.data, "server.sock");
   readonly kubeconfig: string = join(this.directory, "admin.kubeconfig");
   readonly #children = new Set<ChildProcess>();
+  #logged = "";
 
+  /** What the servers logged. */
+  get log(): string {
+    return this.#logged;
+  }
   /** Resolves when the ready line is there. `port` 0: a free one; `more`: further arguments. */
   async start(port = 0, more: readonly string[] = []): Promise<ServerProcess> {
     const args = ["server", "--data", this.data, "--listen", `127.0.0.1:${port}`, "--kubeconfig", this.kubeconfig, ...more];
     const child = spawn(process.execPath, [TORTIE, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     this.#children.add(child);
     let said = "";
-    let logged = "";
-    child.stderr.on("data", (d: Buffer) => (logged = (logged + d.toString()).slice(-4000)));
+    child.stderr.on("data", (d: Buffer) => (this.#logged += d.toString()));
     const ended = new Promise<number | string>((resolve) => child.once("close", (code, signal) => resolve(code ?? signal ?? "")));
     const url = await new Promise<string>((resolve, reject) => {
       child.stdout.on("data", (d: Buffer) => {
@@ -30,7 +34,7 @@ export class ServerHome {
         const ready = /ready: (https:\S+)/.exec(said);
         if (ready) resolve(ready[1]!);
       });
-      child.once("close", () => reject(new Error(`the server ended: ${said}${logged}`)));
+      child.once("close", () => reject(new Error(`the server ended: ${said}${this.#logged.slice(-4000)}`)));
     });
     return { child, url, ended };
   }

@@ -219,7 +219,7 @@ test("nothing that is sent ends it", async () => {
     "GET /apis/tortie.io/v1/nodes/%ff/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n",
   );
   await raw(
-    "GET /apis/tortie.io/v1/nodes/n/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: v1.stream.tortie.io\r\nSec-WebSocket-Key: bad\r\n\r\n",
+    "GET /apis/tortie.io/v1/nodes/n/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: v2.stream.tortie.io\r\nSec-WebSocket-Key: bad\r\n\r\n",
   );
   await new Promise<void>((resolve) => {
     const socket = tlsConnect({ port: Number(port), rejectUnauthorized: false }, () => socket.end(Buffer.alloc(70_000, 0xff)));

@@ -111,7 +111,16 @@ describe("a server whose history is short", () => {
     store = memoryStore(Date.now);
     const authority = openAuthority(directory, Date.now, { create: true });
     const socket = join(directory, "api.sock");
-    server = await startServer({ store, authority, listen: { host: "127.0.0.1", port: 0 }, socket, version: "0.0.0", log: silent, now: Date.now });
+    server = await startServer({
+      store,
+      shared: false,
+      authority,
+      listen: { host: "127.0.0.1", port: 0 },
+      socket,
+      version: "0.0.0",
+      log: silent,
+      now: Date.now,
+    });
     proxy = new FaultProxy(socket);
     direct = connectToSocket(socket);
     client = connectTo({ url: await proxy.listen() });

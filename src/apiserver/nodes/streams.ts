@@ -1,13 +1,18 @@
-// The agents' streams: one WebSocket that each agent opens and keeps (subprotocol v1.stream.tortie.io). Frames, both ways: u32 BE stream id, u8 channel,
-// payload. Channels are those of v5.channel.k8s.io (0 stdin, 1 stdout, 2 stderr, 3 final Status, 4 resize, 255 close of a channel), and 254: open.
+// The agents' streams: one WebSocket that each agent opens and keeps, with any number of commands on it. What goes over it: docs/design/streams.md.
 import type { WebSocket } from "ws";
 import type { NodeCapture } from "../../api/nodecapture.ts";
+import { type Carry, GRACE_MS, type Hello, helloOf, helloText, Link } from "../../api/nodelink.ts";
+import { CHANNEL, creditFrame, creditOf, encodeFrame, type Frame, ReceiveWindow, sendData, SendWindow } from "../../api/nodestream.ts";
+import type { NodeTask } from "../../api/nodetask.ts";
+import { utf8 } from "../../base/bytes.ts";
 import type { Log } from "../../base/log.ts";
 
-export const STREAM_PROTOCOL = "v1.stream.tortie.io";
-export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, open: 254, close: 255 } as const;
-const HEADER = 5;
 const PING_MS = 15_000;
+const HELLO_MS = 10_000;
+/** A connection that was cut, not closed. */
+const CUT = 1006;
+/** Close codes: the server stops; the messages make no sense; a newer agent of this node took the stream. */
+const [STOPPING, PROTOCOL_ERROR, REPLACED] = [1001, 1002, 4001];
 
 export type OpenExec = {
   type: "exec";
@@ -21,95 +26,141 @@ export type OpenExec = {
 };
 
 export type OpenCapture = NodeCapture & { type: "capture" };
-export type Open = OpenExec | OpenCapture;
+export type Open = OpenExec | OpenCapture | NodeTask;
 
-/** Receives the frames of one stream. */
+/** Receives what comes on one stream. */
 export interface Listener {
-  data(channel: number, payload: Uint8Array): void;
-  /** The agent went away before the stream's final Status. */
+  /** Output; `taken` is to be called when it was passed on: until then the other side sends a window's worth at most. */
+  data(channel: 1 | 2, payload: Uint8Array, taken: () => void): void;
+  /** The final Status, as JSON. Nothing comes after it. */
+  status(payload: Uint8Array): void;
+  /** The agent went away before the final Status. */
   lost(): void;
 }
 export interface Stream {
-  send(channel: number, payload: Uint8Array): void;
-  /** No more frames are wanted. */
+  /** Input; resolves when the window let it go. */
+  write(data: Uint8Array): Promise<void>;
+  /** A size of the terminal, or the end of the input. */
+  control(channel: number, payload: Uint8Array): void;
+  /** Nothing more is wanted: the agent ends what still runs. */
   close(): void;
-  /** Bytes not yet taken by the agent. */
-  readonly waiting: number;
-  /** Stops and goes on reading from the agent (all its streams). */
-  pause(): void;
-  resume(): void;
 }
 
+type Opened = { readonly listener: Listener; readonly input: SendWindow; readonly output: ReceiveWindow };
+
+/** What one agent serves: a link, on one connection after the other. */
 class Agent {
-  readonly #socket: WebSocket;
-  readonly #listeners = new Map<number, Listener>();
+  readonly hello: Hello;
+  readonly #link: Link;
+  readonly #streams = new Map<number, Opened>();
+  readonly #over: () => void;
   #next = 1;
-  #alive = true;
-  readonly #timer: NodeJS.Timeout;
+  #socket: WebSocket | undefined;
+  #grace: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket) {
+  /** `over` is called once, when the agent is gone for good. */
+  constructor(hello: Hello, over: () => void) {
+    this.hello = hello;
+    this.#over = over;
+    this.#link = new Link((frame) => this.#receive(frame));
+  }
+
+  get connected(): boolean {
+    return this.#socket !== undefined;
+  }
+  resumes(hello: Hello): boolean {
+    return hello.link === this.hello.link && hello.agent === this.hello.agent && this.#link.resumable(hello.received);
+  }
+
+  /** Goes on over this connection. */
+  attach(socket: WebSocket, resumed: boolean, theirs: number): void {
+    clearTimeout(this.#grace);
+    // The one before may hang without having noticed.
+    this.#socket?.terminate();
     this.#socket = socket;
-    socket.on("message", (data: Buffer, binary: boolean) => {
-      this.#alive = true;
-      if (binary && data.length >= HEADER) this.#receive(data);
-    });
-    socket.on("pong", () => (this.#alive = true));
-    socket.on("close", () => this.#lost());
-    socket.on("error", () => socket.terminate());
-    this.#timer = setInterval(() => {
-      // What is not read cannot show life.
-      if (socket.isPaused) return;
-      if (!this.#alive) return socket.terminate();
-      this.#alive = false;
+    const carry: Carry = (message) => new Promise((done) => (socket.readyState === socket.OPEN ? socket.send(message, () => done()) : done()));
+    let alive = true;
+    const timer = setInterval(() => {
+      if (!alive) return socket.terminate();
+      alive = false;
       socket.ping();
+      this.#link.tell();
     }, PING_MS);
+    socket.on("pong", () => (alive = true));
+    socket.on("message", (data: Buffer, binary: boolean) => {
+      alive = true;
+      if (this.#socket !== socket || this.#link.message(binary ? data : data.toString("utf8"))) return;
+      this.close(PROTOCOL_ERROR, "this makes no sense");
+    });
+    socket.on("close", (code: number) => {
+      clearInterval(timer);
+      if (this.#socket !== socket) return;
+      this.#socket = undefined;
+      this.#link.detach();
+      // What was closed is over; what was cut may come back.
+      if (code === CUT) this.#grace = setTimeout(() => this.#end(), GRACE_MS).unref();
+      else this.#end();
+    });
+    void carry(helloText({ resumed, received: this.#link.received }));
+    this.#link.attach(carry, theirs);
   }
 
-  #receive(frame: Buffer): void {
-    const id = frame.readUInt32BE(0);
-    const channel = frame[4]!;
-    const listener = this.#listeners.get(id);
-    if (channel === CHANNEL.error) this.#listeners.delete(id);
-    listener?.data(channel, frame.subarray(HEADER));
-  }
-
-  #lost(): void {
-    clearInterval(this.#timer);
-    for (const listener of this.#listeners.values()) listener.lost();
-    this.#listeners.clear();
+  #receive({ stream, channel, payload }: Frame): void {
+    const opened = this.#streams.get(stream);
+    if (!opened) return;
+    const { listener, input, output } = opened;
+    if (channel === CHANNEL.credit) return input.give(creditOf(payload));
+    if (channel === CHANNEL.status) {
+      this.#streams.delete(stream);
+      input.close();
+      return listener.status(payload);
+    }
+    if (channel !== CHANNEL.stdout && channel !== CHANNEL.stderr) return;
+    if (!output.receive(payload.length)) return this.close(PROTOCOL_ERROR, "more than its window");
+    listener.data(channel, payload, () => {
+      const credit = output.pass(payload.length);
+      if (credit > 0 && this.#streams.get(stream) === opened) void this.#link.send(creditFrame(stream, credit));
+    });
   }
 
   open(order: Open, listener: Listener): Stream {
-    const id = this.#next;
+    const stream = this.#next;
     this.#next = this.#next >= 0xffffffff ? 1 : this.#next + 1;
-    this.#listeners.set(id, listener);
-    const socket = this.#socket;
-    const send = (channel: number, payload: Uint8Array): void => {
-      const header = Buffer.alloc(HEADER);
-      header.writeUInt32BE(id, 0);
-      header[4] = channel;
-      socket.send(Buffer.concat([header, payload]), { binary: true });
-    };
-    send(CHANNEL.open, Buffer.from(JSON.stringify(order)));
+    const opened: Opened = { listener, input: new SendWindow(), output: new ReceiveWindow() };
+    this.#streams.set(stream, opened);
+    const send = (channel: number, payload: Uint8Array): Promise<void> => this.#link.send(encodeFrame({ stream, channel, payload }));
+    void send(CHANNEL.open, utf8(JSON.stringify(order)));
     return {
-      send,
+      write: (data) => sendData(opened.input, data, (piece) => send(CHANNEL.stdin, piece)),
+      control: (channel, payload) => void (this.#streams.get(stream) === opened && send(channel, payload)),
       close: () => {
-        if (!this.#listeners.delete(id)) return;
-        // The agent ends what still runs.
-        for (const channel of [CHANNEL.stdin, CHANNEL.stdout, CHANNEL.stderr, CHANNEL.error]) send(CHANNEL.close, Uint8Array.of(channel));
+        opened.input.close();
+        if (this.#streams.get(stream) !== opened) return;
+        this.#streams.delete(stream);
+        for (const channel of [CHANNEL.stdin, CHANNEL.stdout, CHANNEL.stderr, CHANNEL.status]) void send(CHANNEL.close, Uint8Array.of(channel));
       },
-      get waiting() {
-        return socket.bufferedAmount;
-      },
-      pause: () => socket.pause(),
-      resume: () => socket.resume(),
     };
   }
 
-  close(): void {
-    this.#socket.close(1001, "the server stops");
-    clearInterval(this.#timer);
-    setTimeout(() => this.#socket.terminate(), 500).unref();
+  /** Ends it, and all that runs for it. */
+  close(code: number, why: string): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close(code, why);
+    if (socket) setTimeout(() => socket.terminate(), 500).unref();
+    this.#end();
+  }
+
+  #end(): void {
+    clearTimeout(this.#grace);
+    this.#link.detach();
+    const streams = [...this.#streams.values()];
+    this.#streams.clear();
+    for (const { listener, input } of streams) {
+      input.close();
+      listener.lost();
+    }
+    this.#over();
   }
 }
 
@@ -121,19 +172,37 @@ export class Streams {
     this.#log = log;
   }
 
-  /** A new stream takes the place of an older one of the same node: the agent was started again. */
-  add(node: string, socket: WebSocket): void {
-    this.#agents.get(node)?.close();
-    const agent = new Agent(socket);
-    this.#agents.set(node, agent);
-    this.#log.info("agent connected", { node });
-    socket.on("close", () => {
-      if (this.#agents.get(node) !== agent) return;
-      this.#agents.delete(node);
-      this.#log.info("agent disconnected", { node });
+  /**
+   * Takes the connection of the agent of `node`. One that comes back goes on where it was cut. Any other takes the place of the one before it: an agent that was
+   * started again, or, when that one is connected still, a second one of the same name: then `replaced` is called.
+   */
+  add(node: string, socket: WebSocket, replaced: () => void): void {
+    const late = setTimeout(() => socket.close(PROTOCOL_ERROR, "no hello came"), HELLO_MS).unref();
+    socket.on("error", () => socket.terminate());
+    socket.once("close", () => clearTimeout(late));
+    socket.once("message", (data: Buffer, binary: boolean) => {
+      clearTimeout(late);
+      const hello = binary ? undefined : helloOf(data.toString("utf8"));
+      if (!hello) return socket.close(PROTOCOL_ERROR, "the first message must be a hello");
+      const known = this.#agents.get(node);
+      if (known?.resumes(hello)) {
+        known.attach(socket, true, hello.received);
+        return this.#log.info("agent is back", { node });
+      }
+      if (known?.connected && known.hello.agent !== hello.agent) replaced();
+      known?.close(REPLACED, "another agent of this node is connected");
+      const agent = new Agent(hello, () => {
+        if (this.#agents.get(node) !== agent) return;
+        this.#agents.delete(node);
+        this.#log.info("agent disconnected", { node });
+      });
+      this.#agents.set(node, agent);
+      agent.attach(socket, false, 0);
+      this.#log.info("agent connected", { node });
     });
   }
 
+  /** Also while an agent that was cut off may come back. */
   has(node: string): boolean {
     return this.#agents.has(node);
   }
@@ -144,7 +213,6 @@ export class Streams {
   }
 
   close(): void {
-    for (const agent of this.#agents.values()) agent.close();
-    this.#agents.clear();
+    for (const agent of this.#agents.values()) agent.close(STOPPING, "the server stops");
   }
 }
