@@ -2,7 +2,6 @@
 import type { Kind } from "./kind.ts";
 import { noDefaults } from "./kind.ts";
 import type { Resource } from "./meta.ts";
-import { blockName } from "./ipamblock.ts";
 import { boolean, object, resource, string } from "./schema.ts";
 
 export type BlockAffinitySpec = {
@@ -13,9 +12,6 @@ export type BlockAffinitySpec = {
   deleted: boolean;
 };
 export type BlockAffinity = Resource & { spec: BlockAffinitySpec };
-
-/** "NODE-10-65-0-0-26". Calico hashes names of 253 characters and more; node names that long are not supported here. */
-export const affinityName = (node: string, cidr: string): string => `${node}-${blockName(cidr)}`;
 
 export const BLOCK_AFFINITY: Kind<BlockAffinity> = {
   group: "projectcalico.org",

@@ -1,8 +1,9 @@
 // Claiming a block for a node: the affinity is written as pending, then the block is created (the one step that decides), then the affinity is confirmed.
-import { affinityName, BLOCK_AFFINITY, type BlockAffinity } from "../../api/blockaffinity.ts";
+import { BLOCK_AFFINITY, type BlockAffinity } from "../../api/blockaffinity.ts";
 import { blockName, IPAM_BLOCK, type IPAMBlock } from "../../api/ipamblock.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../../client/error.ts";
+import { affinityName } from "../../client/layouts/names.ts";
 import type { Client } from "../../client/types.ts";
 import { emptyBlock, ownerOf } from "./block.ts";
 
@@ -16,7 +17,7 @@ async function ignoring<T>(expected: (thrown: unknown) => boolean, work: Promise
 }
 
 /** Claims the block; undefined: another node was faster. Finishes what an earlier try of the same node left half done. */
-export async function claimBlock(client: Client, node: string, cidr: string): Promise<IPAMBlock | undefined> {
+export async function claimBlock(client: Client, node: string, cidr: string, strictAffinity: boolean): Promise<IPAMBlock | undefined> {
   const pending: BlockAffinity = {
     apiVersion: apiVersionOf(BLOCK_AFFINITY),
     kind: BLOCK_AFFINITY.kind,
@@ -28,7 +29,7 @@ export async function claimBlock(client: Client, node: string, cidr: string): Pr
     apiVersion: apiVersionOf(IPAM_BLOCK),
     kind: IPAM_BLOCK.kind,
     metadata: { name: blockName(cidr) },
-    spec: emptyBlock(cidr, `host:${node}`),
+    spec: emptyBlock(cidr, `host:${node}`, strictAffinity),
   };
   const created = await ignoring(isAlreadyExists, client.create(IPAM_BLOCK, fresh));
   const block = created ?? (await ignoring(isNotFound, client.get(IPAM_BLOCK, blockName(cidr))));

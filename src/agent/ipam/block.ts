@@ -8,7 +8,13 @@ type Block = IPAMBlockSpec;
 
 /** Who holds an address. */
 export type Holder = { handle: string; attributes: Readonly<Record<string, string>> };
-export type Allocation = { address: string; handle: string | undefined; attributes: Readonly<Record<string, string>> };
+export type Allocation = {
+  address: string;
+  handle: string | undefined;
+  attributes: Readonly<Record<string, string>>;
+  /** Of the change that gave it: another one says that the address was given anew. */
+  sequenceNumber: number | undefined;
+};
 
 /** "host:k8s-w1" → "k8s-w1"; a virtual affinity's owner likewise. */
 export const ownerOf = (b: Pick<Block, "affinity">): string | undefined => /^(?:host|virtual):(.+)$/.exec(b.affinity ?? "")?.[1];
@@ -21,12 +27,12 @@ export function sizeOf(cidr: string): number {
 }
 
 /** A block of which every address is free. */
-export function emptyBlock(cidr: string, affinity: string): Block {
+export function emptyBlock(cidr: string, affinity: string, strictAffinity = false): Block {
   const size = sizeOf(cidr);
   return {
     cidr,
     affinity,
-    strictAffinity: false,
+    strictAffinity,
     allocations: Array.from({ length: size }, () => null),
     unallocated: Array.from({ length: size }, (_, i) => i),
     attributes: [],
@@ -106,10 +112,25 @@ export function releaseHandle(b: Block, handle: string): { block: Block; release
   return { block: free(b, ordinals), released: ordinals.length };
 }
 
+/** Frees this very address. undefined: it is not taken, or not the block's. */
+export function releaseAddress(b: Block, address: string): Block | undefined {
+  const ordinal = ordinalOf(b, address);
+  return ordinal === undefined || b.allocations[ordinal] === null ? undefined : free(b, [ordinal]);
+}
+
 /** Every address in use, in order, with its holder. */
 export const allocations = (b: Block): Allocation[] =>
   b.allocations.flatMap((slot, i) =>
-    slot === null ? [] : [{ address: addressAt(b, i), handle: b.attributes[slot]?.handle_id, attributes: b.attributes[slot]?.secondary ?? {} }],
+    slot === null
+      ? []
+      : [
+          {
+            address: addressAt(b, i),
+            handle: b.attributes[slot]?.handle_id ?? undefined,
+            attributes: b.attributes[slot]?.secondary ?? {},
+            sequenceNumber: b.sequenceNumberForAllocation?.[i],
+          },
+        ],
   );
 
 /** Addresses that a handle holds. */

@@ -3,19 +3,13 @@
 import { IPAM_HANDLE, type IPAMHandle } from "../../api/ipamhandle.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import { isAlreadyExists, isConflict, isNotFound } from "../../client/error.ts";
+import { find } from "../../client/find.ts";
 import type { Client } from "../../client/types.ts";
 
 /** Resource name of a handle. */
 export const handleName = (handle: string): string => handle.toLowerCase();
 
-export async function getHandle(client: Client, handle: string): Promise<IPAMHandle | undefined> {
-  try {
-    return await client.get(IPAM_HANDLE, handleName(handle));
-  } catch (thrown) {
-    if (isNotFound(thrown)) return undefined;
-    throw thrown;
-  }
-}
+export const getHandle = (client: Client, handle: string): Promise<IPAMHandle | undefined> => find(client, IPAM_HANDLE, handleName(handle));
 
 /** Changes the count of one block by `by`; a count of 0 drops the block, a handle without blocks is deleted. */
 export async function countHandle(client: Client, handle: string, cidr: string, by: number): Promise<void> {

@@ -1,14 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BLOCK_AFFINITY } from "../../api/blockaffinity.ts";
+import { CLUSTER_INFORMATION } from "../../api/clusterinformation.ts";
 import { IPAM_BLOCK } from "../../api/ipamblock.ts";
+import { IPAM_CONFIGURATION, type IPAMConfigurationSpec } from "../../api/ipamconfiguration.ts";
 import { IPAM_HANDLE } from "../../api/ipamhandle.ts";
 import { IP_POOL, type IPPoolSpec } from "../../api/ippool.ts";
 import type { Client } from "../../client/types.ts";
 import { allocations, ownerOf } from "./block.ts";
 import { memoryClient } from "./client.cases.ts";
 import { assignPodAddress, podHandle, releasePodAddress } from "./index.ts";
-import { assign, release } from "./ipam.ts";
+import { assign, release, releaseAddress } from "./ipam.ts";
 
 type Fake = ReturnType<typeof memoryClient>;
 const pool = async (client: Client, spec: IPPoolSpec, name = "pool"): Promise<void> => {
@@ -87,7 +89,7 @@ describe("assign()", () => {
     await pool(client, { cidr: "10.0.0.0/31", blockSize: 31 });
     await assignPodAddress(client, pod("a", "p1"));
     await assignPodAddress(client, pod("a", "p2"));
-    await expect(assignPodAddress(client, pod("a", "p3"))).rejects.toThrow(/every block of 10.0.0.0\/31 is full/);
+    await expect(assignPodAddress(client, pod("a", "p3"))).rejects.toThrow(/every block of 10.0.0.0\/31 that it may use is full/);
     expectConsistent(client);
   });
 
@@ -128,6 +130,62 @@ describe("assign()", () => {
     await assignPodAddress(client, pod("n", "p"));
     expectConsistent(client);
   });
+});
+
+describe("the administrators' settings", () => {
+  const configure = (client: Client, spec: IPAMConfigurationSpec): Promise<unknown> =>
+    client.create(IPAM_CONFIGURATION, { apiVersion: "projectcalico.org/v3", kind: "IPAMConfiguration", metadata: { name: "default" }, spec });
+
+  test("strict affinity: nothing is borrowed, and new blocks say so", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/30", blockSize: 30 });
+    await configure(client, { strictAffinity: true });
+    await assignPodAddress(client, pod("a", "p1"));
+    expect(client.all(IPAM_BLOCK)[0]!.spec.strictAffinity).toBe(true);
+    await expect(assignPodAddress(client, pod("b", "p2"))).rejects.toThrow("every block of 10.0.0.0/30 that it may use is full");
+    expectConsistent(client);
+  });
+
+  test.for<IPAMConfigurationSpec & { blocks: number }>([
+    { strictAffinity: true, maxBlocksPerHost: 2, blocks: 2 },
+    { strictAffinity: true, maxBlocksPerHost: 0, blocks: 4 },
+    { strictAffinity: true, maxBlocksPerHost: 2, autoAllocateBlocks: false, blocks: 0 },
+  ])("a node claims no more blocks than %j", async ({ blocks, ...spec }) => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/28", blockSize: 30 });
+    await configure(client, spec);
+    for (let i = 0; i < 4 * blocks; i++) await assignPodAddress(client, pod("a", `p${i}`));
+    await expect(assignPodAddress(client, pod("a", "more"))).rejects.toThrow("that it may use is full");
+    expect(client.all(IPAM_BLOCK)).toHaveLength(blocks);
+    expectConsistent(client);
+  });
+
+  test("nothing new is given out while the datastore is locked; what is held stays", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/24" });
+    const before = await assignPodAddress(client, pod("a", "p1"));
+    await client.create(CLUSTER_INFORMATION, {
+      apiVersion: "projectcalico.org/v3",
+      kind: "ClusterInformation",
+      metadata: { name: "default" },
+      spec: { datastoreReady: false },
+    });
+    expect(await assignPodAddress(client, pod("a", "p1"))).toEqual(before);
+    await expect(assignPodAddress(client, pod("a", "p2"))).rejects.toThrow("Cannot give out addresses: the datastore is locked");
+  });
+});
+
+test("releaseAddress() frees one address and its count, only while it is what was meant", async () => {
+  const client = memoryClient();
+  await pool(client, { cidr: "10.0.0.0/28", blockSize: 30 });
+  const [a, b] = [await assignPodAddress(client, pod("n", "a")), await assignPodAddress(client, pod("n", "b"))];
+  expect(await releaseAddress(client, "10.9.9.9")).toBe(false);
+  expect(await releaseAddress(client, a.address, (held) => held.handle === b.handle)).toBe(false);
+  expect(used(client)).toHaveLength(2);
+  expect(await releaseAddress(client, a.address, (held) => held.handle === a.handle)).toBe(true);
+  expect(await releaseAddress(client, a.address)).toBe(false);
+  expect(used(client)).toEqual([{ address: b.address, handle: b.handle }]);
+  expectConsistent(client);
 });
 
 test("a released address is the last to be given again", async () => {

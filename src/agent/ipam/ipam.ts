@@ -3,11 +3,13 @@
 import { blockName, IPAM_BLOCK, type IPAMBlock } from "../../api/ipamblock.ts";
 import { IP_POOL } from "../../api/ippool.ts";
 import { TortieError } from "../../base/errors.ts";
-import { isConflict, isNotFound } from "../../client/error.ts";
+import { isConflict } from "../../client/error.ts";
+import { find } from "../../client/find.ts";
 import type { Client } from "../../client/types.ts";
 import { claimBlock } from "./affinity.ts";
-import { allocate, heldBy, ownerOf, releaseHandle, type Holder } from "./block.ts";
+import { allocate, type Allocation, allocations, heldBy, type Holder, ordinalOf, ownerOf, releaseAddress as freed, releaseHandle } from "./block.ts";
 import { countHandle, getHandle } from "./handle.ts";
+import { type Settings, settingsOf } from "./settings.ts";
 import { freeBlocks, inPools, type Pool, type Use, usablePools } from "./pool.ts";
 
 export type AssignRequest = {
@@ -23,14 +25,7 @@ export type Assigned = { readonly address: string; readonly block: string };
 /** undefined selector text, "" and "all()" select every node. Others select none until node selectors are evaluated here. */
 const selects = (selector: string): boolean => ["", "all()"].includes(selector.trim());
 
-async function getBlock(client: Client, cidr: string): Promise<IPAMBlock | undefined> {
-  try {
-    return await client.get(IPAM_BLOCK, blockName(cidr));
-  } catch (thrown) {
-    if (isNotFound(thrown)) return undefined;
-    throw thrown;
-  }
-}
+const getBlock = (client: Client, cidr: string): Promise<IPAMBlock | undefined> => find(client, IPAM_BLOCK, blockName(cidr));
 
 /** Takes an address from this block; undefined when it is full or gone. */
 async function takeFrom(client: Client, first: IPAMBlock, holder: Holder): Promise<Assigned | undefined> {
@@ -75,21 +70,26 @@ async function search(
   holder: Holder,
   pools: readonly Pool[],
   all: readonly IPAMBlock[],
+  { strictAffinity, blocksLeft }: Settings,
 ): Promise<Assigned | undefined> {
   const usable = all.filter((b) => inPools(pools, b.spec.cidr));
-  for (const block of usable.filter((b) => ownerOf(b.spec) === node)) {
+  const own = all.filter((b) => ownerOf(b.spec) === node);
+  for (const block of usable.filter((b) => own.includes(b))) {
     const taken = await takeFrom(client, block, holder);
     if (taken) return taken;
   }
   const known = all.map((b) => b.spec.cidr);
+  let claims = blocksLeft(own.length);
   for (const pool of pools) {
+    if (claims <= 0) break;
     for (const cidr of freeBlocks(pool, node, known)) {
-      const block = await claimBlock(client, node, cidr);
+      const block = await claimBlock(client, node, cidr, strictAffinity);
       const taken = block && (await takeFrom(client, block, holder));
       if (taken) return taken;
+      if (block && --claims <= 0) break;
     }
   }
-  for (const block of usable.filter((b) => ownerOf(b.spec) !== node && !b.spec.strictAffinity)) {
+  for (const block of usable.filter((b) => !strictAffinity && ownerOf(b.spec) !== node && !b.spec.strictAffinity)) {
     const taken = await takeFrom(client, block, holder);
     if (taken) return taken;
   }
@@ -115,13 +115,16 @@ export async function assign(client: Client, request: AssignRequest): Promise<As
     throw new TortieError(`Cannot give node "${node}" an address: no IPPool allows it`, { hint: "calicoctl get ippool -o yaml shows the pools." });
   const already = await held(client, request.handle, pools);
   if (already) return already;
+  const settings = await settingsOf(client);
   for (let blocks = await listBlocks(client); ;) {
-    const found = await search(client, node, holder, pools, blocks);
+    const found = await search(client, node, holder, pools, blocks, settings);
     if (found) return found;
     // Full, unless others claimed blocks or gave addresses back while we looked.
     const now = await listBlocks(client);
     if (versions(now) === versions(blocks))
-      throw new TortieError(`Cannot give node "${node}" an address: every block of ${pools.map((p) => p.spec.cidr).join(", ")} is full`);
+      throw new TortieError(
+        `Cannot give node "${node}" an address: every block of ${pools.map((p) => p.spec.cidr).join(", ")} that it may use is full`,
+      );
     blocks = now;
   }
 }
@@ -142,4 +145,24 @@ export async function release(client: Client, handle: string): Promise<void> {
     }
     await countHandle(client, handle, cidr, -count);
   }
+}
+
+/** Gives back one address; false: nobody holds it. `still` looks at its allocation in the block: what it refuses is not given back. */
+export async function releaseAddress(client: Client, address: string, still: (held: Allocation) => boolean = () => true): Promise<boolean> {
+  const found = (await listBlocks(client)).find((b) => ordinalOf(b.spec, address) !== undefined);
+  for (let block = found; block; block = await getBlock(client, block.spec.cidr)) {
+    const { spec } = block;
+    const held = allocations(spec).find((a) => ordinalOf(spec, a.address) === ordinalOf(spec, address));
+    const after = held && still(held) ? freed(spec, address) : undefined;
+    if (!after) return false;
+    try {
+      await client.update(IPAM_BLOCK, { ...block, spec: after });
+    } catch (thrown) {
+      if (!isConflict(thrown)) throw thrown;
+      continue;
+    }
+    if (held!.handle !== undefined) await countHandle(client, held!.handle, block.spec.cidr, -1);
+    return true;
+  }
+  return false;
 }
