@@ -47,6 +47,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   verb("replace", "replace from a file"),
   verb("delete", "delete resources"),
   verb("label", "set or remove a label"),
+  verb("validate", "check a file without asking a server"),
+  verb("ipam", "addresses: show, check, release, split, configure"),
+  verb("datastore", "migrate: lock, export, import, unlock"),
 ];
 
 /** The program acts as these when it is called by their name. */

@@ -85,6 +85,39 @@ describe("pools", () => {
     expect(await ctl("delete -f -", { stdin: withVersion(versionOf(last), "") })).toEqual(ok("Successfully deleted 1 'IPPool' resource(s)\n"));
   });
 
+  test("L08 --export strips what belongs to the cluster", async () => {
+    await ctl("create -f -", { stdin: pool("x8", "10.8.0.0/16").replace("name: x8", "name: x8\n  labels: {a: b}") });
+    const { out } = await ctl("get ippool x8 -o yaml --export");
+    expect(out).toContain("metadata:\n  labels:\n    a: b\n  name: x8\nspec:\n");
+    // A whole list is not exported.
+    expect((await ctl("get ippools -o yaml --export")).out).toMatch(/resourceVersion: .*\n {4}uid: /);
+    expect((await ctl("delete ippool x8")).code).toBe(0);
+  });
+
+  test("L16 patch merges fields and keeps labels and annotations; an unknown top-level field is refused", async () => {
+    const text = pool("x16", "10.16.0.0/16").replace("name: x16", "name: x16\n  labels: {a: b}\n  annotations: {c: d}");
+    await ctl("create -f -", { stdin: text });
+    expect(await ctl(["patch", "ippool", "x16", "-p", '{"spec":{"natOutgoing":true}}'])).toEqual(ok("Successfully patched 1 'IPPool' resource\n"));
+    const { out } = await ctl("get ippool x16 -o yaml --export");
+    expect(out).toContain("metadata:\n  annotations:\n    c: d\n  labels:\n    a: b\n  name: x16\n");
+    expect(out).toContain("  natOutgoing: true\n");
+    const bad = await ctl(["patch", "ippool", "x16", "-p", '{"colour":"red"}']);
+    expect([bad.code, bad.out]).toEqual([1, ""]);
+    expect(bad.err).toBe("hit error: creating resource from patched data: field in document is not recognized or is in the wrong location: colour\n");
+    expect((await ctl("delete ippool x16")).code).toBe(0);
+  });
+
+  test("tables of the other kinds", async () => {
+    const status =
+      "apiVersion: projectcalico.org/v3\nkind: CalicoNodeStatus\nmetadata: {name: s}\nspec: {node: n0, classes: [Agent, BGP], updatePeriodSeconds: 10}\n";
+    expect(await ctl("create -f -", { stdin: status })).toEqual(ok("Successfully created 1 'CalicoNodeStatus' resource(s)\n"));
+    expect(await ctl("get nodestatus")).toEqual(ok("NAME   NODE   \ns      n0     \n\n"));
+    expect(await ctl("get caliconodestatuses -o wide")).toEqual(ok("NAME   NODE   CLASSES     \ns      n0     Agent,BGP   \n\n"));
+    expect(await ctl("delete nodestatuses s")).toEqual(ok("Successfully deleted 1 'CalicoNodeStatus' resource(s)\n"));
+    for (const word of ["ipamconfig", "ipamconfigs", "IPAMConfiguration"])
+      expect((await ctl(["get", word])).out).toMatch(/^NAME +STRICTAFFINITY +AUTOALLOCATEBLOCKS +\n/);
+  });
+
   test("L10 one invalid, all invalid, some invalid", async () => {
     const bad = (name: string): string => pool(name, "10.9.0.1/16");
     const one = await ctl("create -f -", { stdin: bad("x1") });
@@ -263,24 +296,25 @@ describe("nodes", () => {
 
 describe("words and files", () => {
   test.for([
-    { line: "get somekind", err: "failed to get resources: resource type 'somekind' is not supported\n" }, // L03
-    { line: "get -m", err: "unknown shorthand flag: 'm' in -m\n" }, // L19
-    { line: "get --unknown-flag", err: "unknown flag: --unknown-flag\n" },
-    { line: "frobnicate", err: 'unknown command "frobnicate" for "calicoctl"\n' },
-    { line: "get felixconfig -n x", err: "FelixConfiguration is not namespaced\n" }, // L11
-    { line: "get pods -n x -A", err: "cannot use both --namespace and --all-namespaces flags at the same time\n" },
-    { line: "get pods p -A", err: "cannot use --all-namespace flag for getting a single resource\n" },
+    { item: "L03 ", line: "get somekind", err: "failed to get resources: resource type 'somekind' is not supported\n" },
+    { item: "L19 ", line: "get -m", err: "unknown shorthand flag: 'm' in -m\n" },
+    { item: "L19 ", line: "get --unknown-flag", err: "unknown flag: --unknown-flag\n" },
+    { item: "", line: "frobnicate", err: 'unknown command "frobnicate" for "calicoctl"\n' },
+    { item: "L11 ", line: "get felixconfig -n x", err: "FelixConfiguration is not namespaced\n" },
+    { item: "", line: "get pods -n x -A", err: "cannot use both --namespace and --all-namespaces flags at the same time\n" },
+    { item: "", line: "get pods p -A", err: "cannot use --all-namespace flag for getting a single resource\n" },
     {
+      item: "L11 ",
       line: "delete felixconfig x -n y",
       err: "namespace should not be specified for a non-namespaced resource. FelixConfiguration is not a namespaced resource\n",
     },
-    { line: "get nodes -o xml", err: "unrecognized output format 'xml'\n" },
-    { line: "get nodes -o custom-columns=", err: "need to specify at least one column\n" },
-    { line: "get nodes -l loud", err: "unknown log level: loud, expected one of: panic, fatal, error, warn, info, debug\n" },
-    { line: "apply -f /nonexistent", err: "failed to execute command: open /nonexistent: no such file or directory\n" },
-    { line: "get nodes -c /nonexistent", err: "Error reading config file: /nonexistent" },
-    { line: "version --poll soon", err: "invalid poll duration specified: soon\n" },
-  ])("$line", async ({ line, err }) => {
+    { item: "", line: "get nodes -o xml", err: "unrecognized output format 'xml'\n" },
+    { item: "", line: "get nodes -o custom-columns=", err: "need to specify at least one column\n" },
+    { item: "", line: "get nodes -l loud", err: "unknown log level: loud, expected one of: panic, fatal, error, warn, info, debug\n" },
+    { item: "", line: "apply -f /nonexistent", err: "failed to execute command: open /nonexistent: no such file or directory\n" },
+    { item: "", line: "get nodes -c /nonexistent", err: "Error reading config file: /nonexistent" },
+    { item: "", line: "version --poll soon", err: "invalid poll duration specified: soon\n" },
+  ])("$item$line", async ({ line, err }) => {
     const ran = await ctl(line);
     expect([ran.code, ran.out]).toEqual([1, ""]);
     expect(ran.err.startsWith(err), ran.err).toBe(true);
@@ -422,9 +456,49 @@ describe("words and files", () => {
     );
     expect((await ctl("validate -f -", { stdin: pool("p", "10.0.0.1/16"), env })).err).toMatch(/^failed to validate 'IPPool' resource: \[/);
     expect((await ctl("validate -f -", { stdin: "}", env })).err).toMatch(/^failed to execute command: /);
+    const path = file(
+      "validate.json",
+      JSON.stringify({ apiVersion: "projectcalico.org/v3", kind: "IPPool", metadata: { name: "p" }, spec: { cidr: "10.0.0.0/16" } }),
+    );
+    expect(await ctl(["validate", "-f", path], { env })).toEqual(ok("Successfully validated 1 'IPPool' resource(s)\n"));
+    const mixed = await ctl("validate -f -", { stdin: [pool("p", "10.0.0.0/16"), pool("q", "10.1.0.0/16"), pool("r", "x")].join("---\n"), env });
+    expect([mixed.code, mixed.out]).toEqual([1, "Partial success: validated the first 2 out of 3 'IPPool' resources:\n"]);
+    expect(mixed.err).toMatch(/^hit error: \[error with field spec\.cidr = 'x' /);
+    const empty = file("empty.yaml", "---\n");
+    expect(await ctl(["validate", "-f", empty], { env })).toEqual({ code: 1, out: "", err: `no resources specified in file ${empty}\n` });
+    expect(await ctl(["validate", "--skip-empty", "-f", empty], { env })).toEqual(ok("No resources specified\n"));
   });
 
-  test("version, and -h", async () => {
+  const node = (bgp: string): string => `apiVersion: projectcalico.org/v3\nkind: Node\nmetadata: {name: n}\nspec:\n  bgp: ${bgp}\n`;
+  const status = (spec: string): string => `apiVersion: projectcalico.org/v3\nkind: CalicoNodeStatus\nmetadata: {name: s}\nspec: ${spec}\n`;
+  test.for([
+    ["an AS number of 33 bits", node("{asNumber: 4294967296}"), "spec.bgp.asNumber"],
+    ["an address that is none", node("{ipv4Address: 10.0.0.256/24}"), "spec.bgp.ipv4Address"],
+    ["IPv6 where IPv4 is wanted", node('{ipv4Address: "fd00::1/64"}'), "spec.bgp.ipv4Address"],
+    ["a CIDR with host bits", pool("p", "10.0.0.1/16"), "spec.cidr"],
+    ["a CIDR that is none", pool("p", "10.0.0.0/33"), "spec.cidr"],
+    ["a block larger than its pool", pool("p", "10.0.0.0/28"), "spec.blockSize"],
+    ["a mode that nobody knows", pool("p", "10.0.0.0/16", "  vxlanMode: Maybe\n"), "spec.vxlanMode"],
+    ["a port of 17 bits", felix("default", "wireguardListeningPort: 65536"), "spec.wireguardListeningPort"],
+    ["port 0", felix("default", "wireguardListeningPortV6: 0"), "spec.wireguardListeningPortV6"],
+    ["a rule's priority that is the kernel's", felix("default", "wireguardRoutingRulePriority: 32766"), "spec.wireguardRoutingRulePriority"],
+    ["an interface of 16 characters", felix("default", "wireguardInterfaceName: wireguard-cali-1"), "spec.wireguardInterfaceName"],
+    ["a class that nobody knows", status("{node: n, classes: [Colour], updatePeriodSeconds: 1}"), "spec.classes[0]"],
+    ["less than no time", status("{node: n, classes: [Agent], updatePeriodSeconds: -1}"), "spec.updatePeriodSeconds"],
+    [
+      "IPAM settings of another name",
+      "apiVersion: projectcalico.org/v3\nkind: IPAMConfiguration\nmetadata: {name: x}\nspec: {strictAffinity: true}\n",
+      "metadata.name",
+    ],
+  ] as const)("L23 invalid data is rejected: %s", async ([, text, field]) => {
+    for (const verb of ["validate", "apply"]) {
+      const ran = await ctl([verb, "-f", "-"], { stdin: text });
+      expect([ran.code, ran.out]).toEqual([1, ""]);
+      expect(ran.err).toContain(`error with field ${field} = '`);
+    }
+  });
+
+  test("L19 version, and -h", async () => {
     expect((await ctl("version")).out).toMatch(/^Client Version: {3}v[0-9.]+\nCluster Version: {2}\S+\nCluster Type: {5}\S+\n$/);
     const help = await ctl("get -h");
     expect([help.code, help.err]).toEqual([0, ""]);

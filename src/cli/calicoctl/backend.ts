@@ -7,6 +7,7 @@ import { TortieError } from "../../base/errors.ts";
 import { ApiError } from "../../client/error.ts";
 import { pause } from "../../client/pause.ts";
 import type { Client, WriteOptions } from "../../client/types.ts";
+import { checkChange } from "./check.ts";
 import { refusal } from "./refusal.ts";
 import type { ResourceType } from "./types.ts";
 
@@ -39,6 +40,7 @@ function withStored(object: Resource, stored: Resource): Resource {
   return { ...object, metadata: { ...kept, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) } };
 }
 
+/** Objects are checked here before they are sent: a server that is not ours may take what Calico's agents then trip over. */
 export function backend(client: Client): Backend {
   const at = (namespace: string | undefined): { namespace?: string } => (namespace === undefined ? {} : { namespace });
 
@@ -91,6 +93,7 @@ export function backend(client: Client): Backend {
       // The writer's own revision: not tried again, or the check would be of no use.
       if (resourceVersion !== undefined && resourceVersion !== current.metadata.resourceVersion)
         throw new TortieError(`update conflict: ${type.kind.kind}(${object.metadata.name})`);
+      checkChange(type, merged, current);
       return write(merged);
     });
   const notOnNodes = (type: ResourceType, operation: "Create" | "Delete", name: string): void => {
@@ -114,16 +117,19 @@ export function backend(client: Client): Backend {
       told(type, object.metadata.name, object.metadata.namespace, async () => {
         writable(type, "create");
         notOnNodes(type, "Create", object.metadata.name);
+        checkChange(type, object);
         return create(type, object);
       }),
     update: (type, object) =>
       told(type, object.metadata.name, object.metadata.namespace, async () => {
         writable(type, "replace");
+        checkChange(type, object);
         return update(type, object);
       }),
     apply: (type, object) =>
       told(type, object.metadata.name, object.metadata.namespace, async () => {
         writable(type, "apply");
+        checkChange(type, object);
         if (isNode(type.kind)) return update(type, object);
         try {
           return await create(type, object);

@@ -19,12 +19,13 @@ const ENVIRONMENT = {
   k8sAPIToken: "K8S_API_TOKEN",
   k8sInsecureSkipTLSVerify: "K8S_INSECURE_SKIP_TLS_VERIFY",
   k8sCurrentContext: "K8S_CURRENT_CONTEXT",
+  calicoAPIGroup: "CALICO_API_GROUP",
 } as const;
 type Key = keyof typeof ENVIRONMENT;
 type Spec = Partial<Record<Key, string>>;
 /** Known, and of no meaning here. */
 const OTHER = new Set(
-  "k8sClientQPS k8sClientBurst usePodCIDR calicoAPIGroup etcdEndpoints etcdDiscoverySrv etcdUsername etcdPassword etcdKeyFile etcdCertFile etcdCACertFile etcdKey etcdCert etcdCACert".split(
+  "k8sClientQPS k8sClientBurst usePodCIDR etcdEndpoints etcdDiscoverySrv etcdUsername etcdPassword etcdKeyFile etcdCertFile etcdCACertFile etcdKey etcdCert etcdCACert".split(
     " ",
   ),
 );
@@ -94,12 +95,19 @@ async function endpointOf(spec: Spec, kubeconfig: string | undefined): Promise<E
 
 export type ConfigFlags = { config?: string; context?: string; kubeconfig?: string };
 
-/** The endpoint that these flags and this environment mean. Throws calicoctl's sentences. */
-export async function configuredEndpoint(flags: ConfigFlags, env: NodeJS.ProcessEnv = process.env): Promise<Endpoint> {
+export type Configured = {
+  readonly endpoint: Endpoint;
+  /** Which resources Calico's are kept as: "projectcalico.org/v3" or "crd.projectcalico.org/v1". Without, the cluster is asked. */
+  readonly apiGroup: string | undefined;
+};
+
+/** What these flags and this environment mean. Throws calicoctl's sentences. */
+export async function configured(flags: ConfigFlags, env: NodeJS.ProcessEnv = process.env): Promise<Configured> {
   const path = flags.config ?? DEFAULT_CONFIG;
   const spec = flags.config !== undefined || existsSync(path) ? fromFile(path) : fromEnvironment(env);
   try {
-    return await endpointOf({ ...spec, ...(flags.context ? { k8sCurrentContext: flags.context } : {}) }, flags.kubeconfig);
+    const endpoint = await endpointOf({ ...spec, ...(flags.context ? { k8sCurrentContext: flags.context } : {}) }, flags.kubeconfig);
+    return { endpoint, apiGroup: spec.calicoAPIGroup };
   } catch (thrown) {
     throw new TortieError(`Failed to create Calico API client: ${messageOf(thrown)}`, {
       cause: thrown,

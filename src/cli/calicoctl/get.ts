@@ -60,13 +60,13 @@ export async function get(words: readonly string[], flags: GetFlags, connect: ()
     process.stdout.write("No resources specified\n");
     return 0;
   }
-  if (typeof output === "object" && wanted.items && singleKind(wanted.items) === undefined)
+  if (typeof output === "object" && "columns" in output && wanted.items && singleKind(wanted.items) === undefined)
     throw new TortieError("Cannot print custom columns of several kinds at once");
   const backend = await connect();
   const { results, errors } = wanted.type
     ? { results: [await all(backend, wanted.type, flags)], errors: [] }
     : await each(backend, wanted.items, flags.export ?? false);
-  if (results.length > 0) process.stdout.write(render(results, output, flags.allNamespaces === true || flags.namespace !== undefined));
+  if (results.length > 0) process.stdout.write(await render(results, output, flags.allNamespaces === true || flags.namespace !== undefined));
   for (const e of errors) process.stderr.write(`${e}\n`);
   return errors.length > 0 ? 1 : 0;
 }

@@ -98,6 +98,9 @@ function itemsOf(value: unknown): Item[] {
   return [{ type: found.type, object: { ...value, metadata: { ...metadata, name } } as Resource }];
 }
 
+/** The resources of all documents in `text`, which came from `where`. */
+export const itemsOfText = (text: string, where: string): Item[] => valuesOf(text, where).flatMap(itemsOf);
+
 /**
  * The resources that `-f path` names, in order, checked by `check` (throws) one by one. A namespaced one without namespace is in `namespace`, or default.
  * An empty result throws unless `skipEmpty`.

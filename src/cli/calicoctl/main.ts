@@ -2,57 +2,25 @@
 import { basename } from "node:path";
 import { type Command, CommanderError, Option } from "commander";
 import { TortieError } from "../../base/errors.ts";
-import { connectTo } from "../../client/node.ts";
-import type { RestClient } from "../../client/rest.ts";
 import { onAction, program, runProgram, withExamples } from "../program.ts";
-import { backend, type Backend } from "./backend.ts";
-import { type ConfigFlags, configuredEndpoint, DEFAULT_CONFIG } from "./config.ts";
+import { DEFAULT_CONFIG } from "./config.ts";
+import type { ConvertFlags } from "./convert.ts";
 import { get, type GetFlags } from "./get.ts";
-import { labelResource, type LabelFlags } from "./label.ts";
-import { PATCH_TYPES, patchResource, type PatchType } from "./patch.ts";
-import { typeOf } from "./types.ts";
-import { checkVersion, printVersion } from "./version.ts";
-import { itemsOfFile, itemsOfNames, type WriteFlags, writeItems, type WriteVerb } from "./write.ts";
 import { inNamespace } from "./input.ts";
-
-type Global = ConfigFlags & { allowVersionMismatch?: boolean; logLevel?: string };
-const LOG_LEVELS = ["panic", "fatal", "error", "warn", "info", "debug"];
+import { addIpam } from "./ipam/commands.ts";
+import { labelResource, type LabelFlags } from "./label.ts";
+import { addDatastore } from "./migrate/commands.ts";
+import { addNode } from "./node/commands.ts";
+import { PATCH_TYPES, patchResource, type PatchType } from "./patch.ts";
+import { during, LOG_LEVELS, printing } from "./session.ts";
+import { typeOf } from "./types.ts";
+import { printVersion } from "./version.ts";
+import { itemsOfFile, itemsOfNames, type WriteFlags, writeItems, type WriteVerb } from "./write.ts";
 
 /** "calicoctl" when called by that name (or as a plug-in of kubectl), else "tortie". */
 function calledAs(): string {
   const name = basename(process.argv[1] ?? "").replace(/\.js$/, "");
   return /^(calicoctl|kubectl-calico)$/.test(name) ? name : "tortie";
-}
-
-class Session {
-  readonly #flags: Global;
-  #client: RestClient | undefined;
-  constructor(flags: Global) {
-    this.#flags = flags;
-    if (flags.logLevel !== undefined && !LOG_LEVELS.includes(flags.logLevel))
-      throw new TortieError(`unknown log level: ${flags.logLevel}, expected one of: ${LOG_LEVELS.join(", ")}`);
-  }
-  async client(): Promise<RestClient> {
-    return (this.#client ??= connectTo(await configuredEndpoint(this.#flags)));
-  }
-  readonly backend = async (): Promise<Backend> => {
-    const client = await this.client();
-    if (!this.#flags.allowVersionMismatch) await checkVersion(client);
-    return backend(client);
-  };
-  async close(): Promise<void> {
-    await this.#client?.close();
-  }
-}
-
-/** Runs `act` with a session made of the command's flags and its root's. */
-async function during(command: Command, act: (session: Session) => Promise<number>): Promise<number> {
-  const session = new Session(command.optsWithGlobals());
-  try {
-    return await act(session);
-  } finally {
-    await session.close();
-  }
 }
 
 const fileOptions = (c: Command): Command =>
@@ -66,11 +34,16 @@ function addGet(root: Command, as: string): void {
   const c = fileOptions(namespaceOption(root.command("get").summary("print resources").description("Prints resources.")))
     .argument("[KIND]", "the kind of resource, such as node, felixconfiguration, ippool, clusterinformation")
     .argument("[NAMES...]", "only these")
-    .option("-o, --output <FORMAT>", "ps, wide, yaml, json, name or custom-columns=HEADING,…")
+    .option("-o, --output <FORMAT>", "ps, wide, yaml, json, name, custom-columns=HEADING,…, go-template=TEMPLATE or go-template-file=FILE")
     .option("-A, --all-namespaces", "of all namespaces")
     .addOption(new Option("-a, --all").hideHelp())
     .option("--export", "without what belongs to this cluster (uid, resourceVersion, times)");
-  withExamples(c, [`${as} get nodes -o wide`, `${as} get felixconfiguration default -o yaml`, `${as} get ippools -o custom-columns=NAME,CIDR`]);
+  withExamples(c, [
+    `${as} get nodes -o wide`,
+    `${as} get felixconfiguration default -o yaml`,
+    `${as} get ippools -o custom-columns=NAME,CIDR`,
+    `${as} get nodes -o go-template='{{range .}}{{.metadata.name}} {{.spec.bgp.ipv4Address}}{{"\\n"}}{{end}}'`,
+  ]);
   onAction(c, (kind: string | undefined, names: string[], flags: GetFlags & { all?: boolean }) =>
     during(c, (s) => get(kind === undefined ? [] : [kind, ...names], { ...flags, ...(flags.all ? { allNamespaces: true } : {}) }, s.backend)),
   );
@@ -144,12 +117,24 @@ function addLabel(root: Command, as: string): void {
   );
 }
 
+function addConvert(root: Command, as: string): void {
+  const c = root
+    .command("convert")
+    .summary("manifests of calicoctl v1 as resources of today")
+    .description("Prints pools and nodes of apiVersion v1 as resources of projectcalico.org/v3.")
+    .requiredOption("-f, --filename <FILE>", "a file, - for standard input, or a directory")
+    .option("-o, --output <FORMAT>", "yaml or json", "yaml")
+    .option("--ignore-validation", "print also what v3 does not take");
+  withExamples(c, [`${as} convert -f pools-v1.yaml > pools.yaml`]);
+  onAction(c, (flags: ConvertFlags) => printing(c, async () => (await import("./convert.ts")).convert(flags)));
+}
+
 function addVersion(root: Command): void {
   const c = root.command("version").summary("versions of client and cluster").option("--client", "only the client's").option("--poll <SECONDS>");
   onAction(c, (flags: { client?: boolean; poll?: string }) => {
     if (flags.poll !== undefined && !/^[0-9]+(\.[0-9]+)?(ms|s|m|h)?$/.test(flags.poll))
       throw new TortieError(`invalid poll duration specified: ${flags.poll}`);
-    return during(c, (s) => printVersion(flags.client ? undefined : () => s.client()));
+    return during(c, (s) => printVersion(flags.client ? undefined : s.client));
   });
 }
 
@@ -168,6 +153,10 @@ function commandLine(as: string): Command {
   for (const w of WRITES) addWrite(root, as, w);
   addPatch(root, as);
   addLabel(root, as);
+  addConvert(root, as);
+  addIpam(root, as);
+  addNode(root);
+  addDatastore(root, as);
   addVersion(root);
   return root;
 }

@@ -1,14 +1,16 @@
-// What get prints: tables, YAML, JSON, names.
+// What get prints: tables, YAML, JSON, names, and what a template makes of it.
+import { readFileSync } from "node:fs";
 import { apiVersionOf } from "../../api/kind.ts";
 import type { Resource, ResourceList } from "../../api/meta.ts";
-import { TortieError } from "../../base/errors.ts";
+import { messageOf, TortieError } from "../../base/errors.ts";
 import { tableOf } from "./table.ts";
+import type { Value } from "./gotemplate/parse.ts";
 import type { Heading, ResourceType } from "./types.ts";
 import { jsonOf, yamlOf } from "./yaml.ts";
 
 /** One answer: an object that was named, or all of a type. */
 export type Result = { readonly type: ResourceType } & ({ readonly object: Resource } | { readonly list: ResourceList });
-export type Output = "ps" | "wide" | "yaml" | "json" | "name" | { columns: readonly string[] };
+export type Output = "ps" | "wide" | "yaml" | "json" | "name" | { columns: readonly string[] } | { template: string };
 
 export function parseOutput(text: string | undefined): Output {
   if (text === undefined || text === "" || text === "ps") return "ps";
@@ -19,9 +21,23 @@ export function parseOutput(text: string | undefined): Output {
     if (value === "") throw new TortieError("need to specify at least one column");
     return { columns: value.split(",") };
   }
-  if (format === "go-template" || format === "go-template-file")
-    throw new TortieError(`Cannot print with a ${format}: tortie has none`, { hint: "-o custom-columns=HEADING,… or -o json (for jq) do it." });
+  if (format === "go-template") {
+    if (value === "") throw new TortieError("need to specify a template");
+    return { template: value };
+  }
+  if (format === "go-template-file") {
+    if (value === "") throw new TortieError("need to specify a template file");
+    return { template: readTemplate(value) };
+  }
   throw new TortieError(`unrecognized output format '${text}'`);
+}
+
+function readTemplate(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    throw new TortieError(`cannot read the template file ${path}: ${messageOf(thrown)}`, { cause: thrown });
+  }
 }
 
 /** Without what belongs to the server's bookkeeping; with --export also without what belongs to this cluster. */
@@ -44,7 +60,7 @@ const objectsOf = (result: Result): readonly Resource[] => ("list" in result ? r
 
 function headingsOf(type: ResourceType, output: Output): readonly Heading[] {
   if (output === "wide") return type.headings;
-  if (typeof output !== "object") return type.headings.filter((h) => type.shown.includes(h.name));
+  if (typeof output !== "object" || !("columns" in output)) return type.headings.filter((h) => type.shown.includes(h.name));
   return output.columns.map((name) => {
     const found = type.headings.find((h) => h.name === name.toUpperCase());
     if (!found) throw new TortieError(`unknown heading ${name}, valid values are: ${type.headings.map((h) => h.name).join(", ")}`);
@@ -64,9 +80,10 @@ const nameOf = (type: ResourceType, object: Resource): string =>
   `${type.kind.singular}${type.kind.group === "" ? "" : `.${type.kind.group}`}/${object.metadata.name}\n`;
 
 /** The text of all results in one format. */
-export function render(results: readonly Result[], output: Output, withNamespace: boolean): string {
+export async function render(results: readonly Result[], output: Output, withNamespace: boolean): Promise<string> {
   if (output === "name") return results.flatMap((r) => objectsOf(r).map((o) => nameOf(r.type, o))).join("");
-  if (output !== "yaml" && output !== "json") return results.map((r) => table(r, output, withNamespace)).join("");
+  const isTemplate = typeof output === "object" && "template" in output;
+  if (output !== "yaml" && output !== "json" && !isTemplate) return results.map((r) => table(r, output, withNamespace)).join("");
   const values = results.map((r) =>
     "object" in r
       ? r.object
@@ -77,6 +94,10 @@ export function render(results: readonly Result[], output: Output, withNamespace
           items: r.list.items,
         },
   );
+  if (isTemplate) {
+    const { renderTemplate } = await import("./gotemplate/run.ts");
+    return renderTemplate(output.template, JSON.parse(JSON.stringify(values)) as Value[]);
+  }
   const value = values.length === 1 ? values[0] : values;
   return output === "yaml" ? yamlOf(value) : `${jsonOf(value)}\n`;
 }

@@ -1,7 +1,9 @@
 // calicoctl's resource types: the words that name them and the columns of their tables (calicoctl's own headings, not those of the API's tables).
 // Names and columns: https://docs.tigera.io/calico/latest/reference/calicoctl/get
 import { CALICO_NODE, type CalicoNode } from "../../api/calico-node.ts";
+import type { CalicoNodeStatus } from "../../api/caliconodestatus.ts";
 import type { ClusterInformation } from "../../api/clusterinformation.ts";
+import type { IPAMConfiguration } from "../../api/ipamconfiguration.ts";
 import type { IPPool } from "../../api/ippool.ts";
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import { KINDS } from "../../api/kinds.ts";
@@ -67,6 +69,21 @@ const OWN: Readonly<Record<string, Own>> = {
     ],
     shown: ["NAME", "CLUSTERGUID", "CLUSTERTYPE", "CALICOVERSION", "DATASTOREREADY"],
     readOnly: "resource is readonly",
+  },
+  IPAMConfiguration: {
+    words: ["ipamconfiguration", "ipamconfigurations", "ipamconfig", "ipamconfigs"],
+    headings: [
+      NAME,
+      heading<IPAMConfiguration>("STRICTAFFINITY", (c) => c.spec.strictAffinity),
+      heading<IPAMConfiguration>("AUTOALLOCATEBLOCKS", (c) => c.spec.autoAllocateBlocks ?? true),
+      heading<IPAMConfiguration>("MAXBLOCKSPERHOST", (c) => c.spec.maxBlocksPerHost ?? 0),
+    ],
+    shown: ["NAME", "STRICTAFFINITY", "AUTOALLOCATEBLOCKS"],
+  },
+  CalicoNodeStatus: {
+    words: ["caliconodestatus", "caliconodestatuses", "nodestatus", "nodestatuses"],
+    headings: [NAME, heading<CalicoNodeStatus>("NODE", (s) => s.spec.node), heading<CalicoNodeStatus>("CLASSES", (s) => s.spec.classes.join(","))],
+    shown: ["NAME", "NODE"],
   },
 };
 

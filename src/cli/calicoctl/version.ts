@@ -10,7 +10,7 @@ const CLIENT = `v${VERSION}`;
 const stripped = (version: string): string => version.replace(/^(tortie-)?v/, "").replace(/-.*$/, "");
 
 /** True for a cluster that our own server runs: of Calico's own clusters every version is as good as any other. */
-const isOurs = (c: ClusterInformation): boolean => (c.spec?.clusterType ?? "").split(",").includes("tortie");
+export const isOurs = (c: ClusterInformation): boolean => (c.spec?.clusterType ?? "").split(",").includes("tortie");
 
 /** Throws calicoctl's four lines when the cluster is of another version; a cluster that cannot be asked passes. */
 export async function checkVersion(client: Client): Promise<void> {
