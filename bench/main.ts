@@ -6,6 +6,7 @@ import { main as cluster } from "./cluster.ts";
 import { main as device } from "./device.ts";
 import { main as flood } from "./flood.ts";
 import { main as inspect } from "./inspect.ts";
+import { main as store } from "./store.ts";
 
 const args = process.argv.slice(2);
 const { values } = parseArgs({ args, strict: false, options: { rounds: { type: "string" }, only: { type: "string" }, help: { type: "boolean" } } });
@@ -19,4 +20,6 @@ if (values.help === undefined && values.only === undefined) {
   await capture(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
   process.stdout.write("\n");
   await inspect(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
+  process.stdout.write("\n");
+  await store(typeof values.rounds === "string" ? ["--rounds", values.rounds] : []);
 }

@@ -21,6 +21,13 @@ function identify(pid: number | string): string | undefined {
   }
 }
 
+/** The process that has the directory, or undefined. */
+export function holderOf(directory: string): number | undefined {
+  const holder = read(join(directory, "holder"));
+  const pid = holder.split(" ")[0]!;
+  return holder !== "" && identify(pid) === holder ? Number(pid) : undefined;
+}
+
 /** Takes the directory; the result gives it back. Throws TortieError when another process has it. */
 export function holdDirectory(directory: string): () => void {
   const path = join(directory, "holder");
@@ -35,14 +42,14 @@ export function holdDirectory(directory: string): () => void {
       } catch (cause) {
         if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
       }
-      const holder = read(path);
-      if (holder !== "" && identify(holder.split(" ")[0]!) === holder) {
+      const holder = holderOf(directory);
+      if (holder !== undefined) {
         if (waited < WAIT_MS) {
           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STEP_MS);
           waited += STEP_MS;
           continue;
         }
-        throw new TortieError(`Cannot use "${directory}": the server with pid ${holder.split(" ")[0]} uses it`, {
+        throw new TortieError(`Cannot use "${directory}": the server with pid ${holder} uses it`, {
           hint: "Stop it, or choose another --data.",
         });
       }

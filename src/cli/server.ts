@@ -7,6 +7,7 @@ import { ADMINS, NODES } from "../apiserver/identity/roles.ts";
 import { writeKubeconfig } from "../apiserver/identity/kubeconfig.ts";
 import { nameProblem } from "../api/names.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
+import { addBackup, BACKUP_EXAMPLE } from "./server/backup.ts";
 import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
 import { onAction, program, runProgram, withExamples } from "./program.ts";
@@ -129,6 +130,7 @@ export async function main(args: string[]): Promise<number> {
       "tortie server --data /var/lib/tortie --listen 192.168.10.1:6443 --kubeconfig admin.kubeconfig",
       "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
       "tortie server --data /var/lib/tortie --store etcd=https://10.0.0.1:2379,https://10.0.0.2:2379 --etcd-ca ca.crt --etcd-cert tortie.crt --etcd-key tortie.key",
+      BACKUP_EXAMPLE,
     ],
   )
     .option("--data <dir>", "directory of the store and of the certificate authority")
@@ -157,6 +159,7 @@ export async function main(args: string[]): Promise<number> {
     if (data === undefined) throw new TortieError("Cannot issue a certificate: --data is missing", { hint: "It is the --data of the server." });
     return issue({ ...(options as IssueOptions), data });
   });
+  addBackup(command);
   command.enablePositionalOptions();
   return runProgram(command, args);
 }

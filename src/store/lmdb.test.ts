@@ -1,164 +1,286 @@
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+// The embedded store: as every store, and what only a file can suffer. Kills, full disks and failing ones: test/store.
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { fromUtf8, utf8 } from "../base/bytes.ts";
-import { openLmdbStore } from "./lmdb.ts";
-import { MvccStore } from "./mvcc.ts";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { TortieError } from "../base/errors.ts";
+import { readBackup, restore, writeBackup } from "./backup.ts";
+import type { Snapshot } from "./history.ts";
+import { seeded } from "./linear.cases.ts";
+import { openLmdbStore, readLive, storeFile } from "./lmdb.ts";
+import type { MvccStore } from "./mvcc.ts";
+import { bootId, DamagedPages, PageFile } from "./pages.ts";
+import { DamagedRecord } from "./records.ts";
+import { readSnapshot, snapshotOf } from "./snapshot.ts";
+import { put, remove } from "./steps.cases.ts";
 import { storeCases } from "./store.cases.ts";
 
-const directory = (): string => mkdtempSync(join(tmpdir(), "tortie-store-"));
+const made: string[] = [];
+const directory = (): string => {
+  made.push(mkdtempSync(join(tmpdir(), "tortie-store-")));
+  return made.at(-1)!;
+};
+afterEach(() => {
+  for (const path of made.splice(0)) rmSync(path, { recursive: true });
+});
 
 describe("lmdb store", () => {
   storeCases(async () => {
-    const path = directory();
+    const path = mkdtempSync(join(tmpdir(), "tortie-store-"));
     const store = await openLmdbStore(path, Date.now);
+    let latest: MvccStore = store;
     return {
       store,
+      reopen: async () => {
+        await latest.close();
+        return (latest = await openLmdbStore(path, Date.now));
+      },
       done: async () => {
-        if (store.failure?.message !== "the store is closed") await store.close();
+        if (latest.failure?.message !== "the store is closed") await latest.close();
         rmSync(path, { recursive: true });
       },
     };
   });
 
-  test("values, revisions and history are there after a restart, and no revision is used again", async () => {
-    const path = directory();
-    const first = await openLmdbStore(path, Date.now);
-    const put = (store: MvccStore, key: string, value: string | undefined): Promise<unknown> =>
-      store.commit({ conditions: [], writes: [{ key, value: value === undefined ? undefined : utf8(value) }] });
-    await put(first, "/a", "1");
-    const after = first.revision;
-    await put(first, "/a", "2");
-    await put(first, "/b", "3");
-    await put(first, "/b", undefined);
-    const { revision } = first;
-    await first.close();
-    const second = await openLmdbStore(path, Date.now);
-    expect(second.revision).toBe(revision);
-    expect((await second.range("")).items.map((i) => [i.key, fromUtf8(i.value), i.revision])).toEqual([["/a", "2", after + 1]]);
-    const seen: unknown[] = [];
-    second.watch("", after, (changes) =>
-      seen.push(...changes.map((c) => [c.revision, c.key, c.value && fromUtf8(c.value), c.previous && fromUtf8(c.previous.value)])),
-    );
-    expect(seen).toEqual([
-      [after + 1, "/a", "2", "1"],
-      [after + 2, "/b", "3", undefined],
-      [after + 3, "/b", undefined, "3"],
-    ]);
-    await put(second, "/c", "4");
-    expect(second.revision).toBe(revision + 1);
-    await second.compact(second.revision);
-    await second.close();
-    const third = await openLmdbStore(path, Date.now);
-    expect([third.revision, third.compacted]).toEqual([revision + 1, revision + 1]);
-    await third.close();
-    rmSync(path, { recursive: true });
-  });
-
-  describe("a damaged file is said, and ends nothing", () => {
-    const CASES: { name: string; damage: (file: Buffer) => Buffer; why: RegExp }[] = [
-      { name: "something else", damage: (file) => Buffer.alloc(file.length, "no store "), why: /it is damaged \(it is no file of LMDB\)/ },
-      { name: "cut in the first page", damage: (file) => file.subarray(0, 100), why: /it ends too early/ },
-      { name: "cut after the first pages", damage: (file) => file.subarray(0, 9000), why: /it ends too early/ },
-      { name: "pages that are zeros", damage: (file) => Buffer.concat([file.subarray(0, 8192), Buffer.alloc(file.length - 8192)]), why: /damaged/ },
-      { name: "another version", damage: (file) => (file.writeUInt32LE(9, 28), file), why: /version of LMDB is not known/ },
-    ];
-    test.for(CASES)("$name", async ({ damage, why }) => {
-      const path = directory();
-      const store = await openLmdbStore(path, Date.now);
-      for (let i = 0; i < 20; i++) await store.commit({ conditions: [], writes: [{ key: `/${i}`, value: new Uint8Array(3000) }] });
-      await store.close();
-      const file = join(path, "store.mdb");
-      writeFileSync(file, damage(readFileSync(file)));
-      await expect(openLmdbStore(path, Date.now)).rejects.toThrow(why);
-      rmSync(path, { recursive: true });
-    });
-  });
-
   test("only the owner can read the store", async () => {
     const path = directory();
-    const store = await openLmdbStore(path, Date.now);
-    await store.close();
+    await (await openLmdbStore(path, Date.now)).close();
     expect(statSync(path).mode & 0o077).toBe(0);
+  });
+});
+
+const shown = (s: Snapshot): string =>
+  JSON.stringify([
+    s.revision,
+    s.compacted,
+    [...s.current].map((c) => [c.key, c.revision, Buffer.from(c.value).toString("base64")]),
+    s.log.map((e) => [
+      e.revision,
+      e.at,
+      e.changes.map((c) => [c.key, c.revision, c.value && Buffer.from(c.value).toString("base64"), c.previous?.revision]),
+    ]),
+  ]);
+
+/** A store with every kind of page: trees of several levels, values that fill pages of their own, free pages; and a history. */
+async function filled(path: string, keys: number): Promise<void> {
+  const store = await openLmdbStore(path, Date.now);
+  const random = seeded(7);
+  const group: Promise<unknown>[] = [];
+  const soon = async (written: Promise<unknown>): Promise<void> => {
+    if (group.push(written) >= 10) await Promise.all(group.splice(0));
+  };
+  for (let i = 0; i < keys; i++) {
+    const value = Buffer.alloc(Math.floor(random() ** 3 * 9000), `${i} `);
+    await soon(store.commit({ conditions: [], writes: [{ key: `/registry/things/thing-${i}`, value }] }));
+  }
+  await store.compact(store.revision - 60);
+  for (let i = 0; i < keys; i += 9) await soon(remove(store, `/registry/things/thing-${i}`));
+  for (let i = 0; i < 20; i++) await soon(put(store, `/registry/things/thing-${i}`, `again ${i}`));
+  await store.close();
+}
+
+describe("a file is read and checked without LMDB", () => {
+  let original: Buffer;
+  beforeAll(async () => {
+    const path = mkdtempSync(join(tmpdir(), "tortie-store-"));
+    await filled(path, 200);
+    original = readFileSync(storeFile(path));
     rmSync(path, { recursive: true });
   });
+  /** What a file of these bytes holds, as of now. */
+  const held = (bytes: Buffer): string => {
+    const file = new PageFile((buffer, at) => bytes.copy(buffer, 0, at, Math.min(at + buffer.length, bytes.length)), bytes.length, bootId());
+    return shown(snapshotOf("", file.tables())!);
+  };
 
-  // What was answered survives; what was not may or may not be there, but whole.
-  test("kill -9 during writes loses nothing that was answered", { timeout: 60_000 }, async () => {
+  test("what is read is what LMDB reads, and what the store held", async () => {
     const path = directory();
-    const acknowledged = new Map<string, number>();
-    for (let round = 0; round < 5; round++) {
-      const child = spawn(process.execPath, ["--import", "tsx", new URL("lmdb.writer.cases.ts", import.meta.url).pathname, path, String(round)], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      let text = "";
-      await new Promise<void>((resolve) => {
-        child.stdout.on("data", (d: Buffer) => {
-          text += d.toString();
-          if (text.split("\n").length > 200 + 150 * round) child.kill("SIGKILL");
+    await filled(path, 400);
+    const snapshot = readSnapshot(storeFile(path))!;
+    const live = await readLive(storeFile(path));
+    expect(live.revision).toBe(snapshot.revision);
+    expect(live.current.map((c) => [c.key, c.revision, Buffer.from(c.value).toString("hex")])).toEqual(
+      [...snapshot.current].map((c) => [c.key, c.revision, Buffer.from(c.value).toString("hex")]),
+    );
+    expect(snapshot.log.length).toBeGreaterThan(60);
+  });
+
+  test("nothing there is no store yet", async () => {
+    const path = directory();
+    expect(readSnapshot(storeFile(path))).toBeUndefined();
+    writeFileSync(storeFile(path), "");
+    expect(readSnapshot(storeFile(path))).toBeUndefined();
+    const store = await openLmdbStore(path, Date.now);
+    expect(store.revision).toBe(1);
+    await store.close();
+  });
+
+  test("no flipped bit is served: it is found, or it is where nothing stands", { timeout: 120_000 }, () => {
+    const bytes = Buffer.from(original);
+    const whole = held(bytes);
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const random = seeded(seed);
+    const pages = bytes.length / 4096;
+    // Every bit of the three first pages' numbers; of the other pages their heads and some of what they hold.
+    const bits: number[] = [];
+    for (const meta of [0, 2048, 4096]) for (let bit = 8 * (meta + 16); bit < 8 * (meta + 168); bit++) bits.push(bit);
+    for (let page = 2; page < pages; page++) {
+      for (let i = 0; i < 2; i++) bits.push(8 * 4096 * page + Math.floor(random() * 8 * 24));
+      for (let i = 0; i < 4; i++) bits.push(8 * 4096 * page + Math.floor(random() * 8 * 4096));
+    }
+    let found = 0;
+    for (const bit of bits) {
+      const at = Math.floor(bit / 8);
+      bytes[at]! ^= 1 << (bit % 8);
+      let outcome: string;
+      try {
+        outcome = held(bytes);
+      } catch (thrown) {
+        if (!(thrown instanceof DamagedPages || thrown instanceof DamagedRecord || thrown instanceof TortieError))
+          throw new Error(`seed ${seed}, bit ${bit % 8} of byte ${at}`, { cause: thrown });
+        outcome = "found";
+        found++;
+      }
+      bytes[at]! ^= 1 << (bit % 8);
+      if (outcome !== "found" && outcome !== whole)
+        throw new Error(`seed ${seed}: bit ${bit % 8} of byte ${at} (page ${Math.floor(at / 4096)}) was served`);
+    }
+    expect(held(bytes)).toBe(whole);
+    expect(found).toBeGreaterThan(bits.length / 10);
+  });
+
+  const CASES: { name: string; damage: (file: Buffer) => Buffer; why: RegExp }[] = [
+    { name: "something else", damage: (file) => Buffer.alloc(file.length, "no store "), why: /it is no file of LMDB/ },
+    { name: "cut in the first page", damage: (file) => file.subarray(0, 100), why: /it ends too early/ },
+    { name: "cut after the first pages", damage: (file) => file.subarray(0, 8192), why: /it ends too early/ },
+    { name: "cut in the middle of a page", damage: (file) => file.subarray(0, file.length / 2 + 1000), why: /it ends too early/ },
+    { name: "cut by half", damage: (file) => file.subarray(0, 4096 * Math.floor(file.length / 8192)), why: /it ends too early/ },
+    { name: "all pages but the first zeros", damage: (file) => (file.fill(0, 8192), file), why: /is not what was written/ },
+    { name: "the first page zeros", damage: (file) => (file.fill(0, 0, 4096), file), why: /it is no file of LMDB/ },
+    { name: "the second page zeros", damage: (file) => (file.fill(0, 4096, 8192), file), why: /it is no file of LMDB/ },
+    { name: "another version", damage: (file) => (file.writeUInt32LE(9, 28), file), why: /version of LMDB is not known/ },
+    { name: "a page in the place of another", damage: (file) => (file.copy(file, 5 * 4096, 6 * 4096, 7 * 4096), file), why: /not what was written/ },
+    { name: "a second half of an older time", damage: (file) => (file.fill(0xa5, file.length / 2), file), why: /not what was written/ },
+  ];
+  test.for(CASES)("$name: the store is not opened, the file stays as it is, and a way out is named", async ({ damage, why }) => {
+    const path = directory();
+    const file = storeFile(path);
+    const bytes = Buffer.from(damage(Buffer.from(original)));
+    writeFileSync(file, bytes);
+    const thrown = await openLmdbStore(path, Date.now).catch((e: unknown) => e as TortieError);
+    expect(thrown).toBeInstanceOf(TortieError);
+    expect((thrown as TortieError).message).toMatch(why);
+    expect((thrown as TortieError).hint).toMatch(/tortie server restore --data DIR FILE/);
+    expect(readFileSync(file).equals(bytes)).toBe(true);
+  });
+
+  test("each page that is in use, zeroed or of random bytes, is missed", { timeout: 60_000 }, () => {
+    const bytes = Buffer.from(original);
+    const whole = held(bytes);
+    let [missed, free] = [0, 0];
+    for (let at = 8192; at < bytes.length; at += 4096) {
+      const kept = Buffer.from(bytes.subarray(at, at + 4096));
+      for (const fill of [0, 0xff]) {
+        bytes.fill(fill, at, at + 4096);
+        try {
+          expect(held(bytes)).toBe(whole);
+          free++;
+        } catch (thrown) {
+          if (!(thrown instanceof DamagedPages || thrown instanceof DamagedRecord)) throw thrown;
+          missed++;
+        }
+      }
+      kept.copy(bytes, at);
+    }
+    expect(missed).toBeGreaterThan(60);
+    expect(free).toBeGreaterThan(0);
+  });
+});
+
+describe("backup and restore", () => {
+  test("a backup of a store that is being written is one moment of it, whole", async () => {
+    const path = directory();
+    const store = await openLmdbStore(path, Date.now);
+    let over = false;
+    const writer = (async () => {
+      // Both keys change together, always.
+      for (let i = 0; !over; i++) {
+        const value = Buffer.from(String(i));
+        await store.commit({
+          conditions: [],
+          writes: ["/a", "/b"].map((key) => ({ key, value })).concat([{ key: `/c/${i % 500}`, value: Buffer.alloc(3000, "x") }]),
         });
-        child.on("close", () => resolve());
-      });
-      const lines = text.split("\n").slice(0, -1);
-      expect(lines.length).toBeGreaterThanOrEqual(200);
-      for (const line of lines) {
-        const [key, revision] = line.split(" ");
-        acknowledged.set(key!, Number(revision));
       }
-      const store = await openLmdbStore(path, Date.now);
-      for (const [key, revision] of acknowledged) {
-        const [a, b] = [await store.get(`/a/${key}`), await store.get(`/b/${key}`)];
-        expect([a?.revision, b?.revision]).toEqual([revision, revision]);
-        expect(fromUtf8(a!.value)).toBe(key);
-      }
-      // A transaction is there whole or not at all.
-      const keys = (await store.range("/a/")).items.map((i) => i.key.slice(3));
-      expect((await store.range("/b/")).items.map((i) => i.key.slice(3))).toEqual(keys);
-      expect(store.revision).toBeGreaterThanOrEqual(Math.max(...acknowledged.values()));
+    })();
+    for (let i = 0; i < 8; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const file = join(path, `backup-${i}`);
+      writeBackup(file, await readLive(storeFile(path)), Date.now());
+      const { revision, current } = readBackup(file);
+      const [a, b] = ["/a", "/b"].map((key) => current.find((c) => c.key === key));
+      expect([a!.revision, Buffer.from(a!.value).toString()]).toEqual([revision, Buffer.from(b!.value).toString()]);
+      expect(Math.max(...current.map((c) => c.revision))).toBe(revision);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+    }
+    over = true;
+    await writer;
+    await store.close();
+  });
+
+  test("it comes back as it was, bytes that are no text too; revisions are never given twice, whatever was restored before", async () => {
+    const path = directory();
+    const file = join(path, "backup");
+    let store = await openLmdbStore(join(path, "store"), Date.now);
+    await put(store, "/a", "1");
+    await store.commit({ conditions: [], writes: [{ key: "/é", value: Buffer.from([0xff, 0, 0xfe]) }] });
+    const taken = await readLive(storeFile(join(path, "store")));
+    writeBackup(file, taken, 0);
+    await put(store, "/a", "lost");
+    await put(store, "/new", "lost");
+    let highest = store.revision;
+    await store.close();
+    for (const damage of ["none", "cut", "gone", "none"]) {
+      const target = storeFile(join(path, "store"));
+      if (damage === "cut") writeFileSync(target, readFileSync(target).subarray(0, 9000));
+      if (damage === "gone") rmSync(target);
+      const { revision, replaced } = await restore(join(path, "store"), readBackup(file));
+      expect(revision).toBeGreaterThan(highest + 1e8);
+      expect(replaced !== undefined && existsSync(replaced)).toBe(damage !== "gone");
+      store = await openLmdbStore(join(path, "store"), Date.now);
+      expect((await store.range("")).items.map((i) => [i.key, i.revision, [...i.value]])).toEqual(
+        taken.current.map((i) => [i.key, i.revision, [...i.value]]),
+      );
+      expect([store.revision, store.compacted]).toEqual([revision, revision]);
+      // Whoever resumes from before is told to start over.
+      expect(() => store.watch("", highest, () => {})).toThrow(/too old/);
+      for (let i = 0; i < 20; i++) await put(store, "/b", "after");
+      highest = store.revision;
       await store.close();
     }
-    rmSync(path, { recursive: true });
   });
 
-  test("a refusal speaks of what can be read: not before the other transaction is on disk", async () => {
-    let written = (): void => {};
-    const store = new MvccStore(Date.now, undefined, {
-      write: () => new Promise((resolve) => (written = resolve)),
-      compact: () => Promise.resolve(),
-      close: () => Promise.resolve(),
-    });
-    const first = store.commit({ conditions: [], writes: [{ key: "/a", value: utf8("1") }] });
-    const order: string[] = [];
-    const second = store.commit({ conditions: [{ key: "/a", revision: 0 }], writes: [] }).then(async (c) => {
-      order.push("refused");
-      return [c.done, (await store.get("/a")) !== undefined];
-    });
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    order.push("written");
-    written();
-    await first;
-    expect([await second, order]).toEqual([
-      [false, true],
-      ["written", "refused"],
-    ]);
+  test.for([
+    { name: "cut off", damage: (b: Buffer) => b.subarray(0, b.length - 30), why: /cut off/ },
+    { name: "cut after a line", damage: (b: Buffer) => b.subarray(0, b.lastIndexOf(0x0a, b.length - 2) + 1), why: /cut off/ },
+    { name: "a letter changed", damage: (b: Buffer) => Buffer.from(b.toString().replace("one", "One")), why: /checksum/ },
+    { name: "a line taken out", damage: (b: Buffer) => Buffer.from(b.toString().replace(/.*"\/a".*\n/, "")), why: /checksum/ },
+    { name: "of another format", damage: (b: Buffer) => Buffer.from(b.toString().replace('"format":1', '"format":2')), why: /format 2/ },
+    { name: "something else", damage: () => Buffer.from("{}\n"), why: /no backup/ },
+    { name: "empty", damage: () => Buffer.alloc(0), why: /no backup/ },
+  ])("a backup that is $name is refused", ({ damage, why }) => {
+    const file = join(directory(), "backup");
+    const current = ["/a", "/b"].map((key) => ({ key, revision: 2, value: Buffer.from("one") }));
+    writeBackup(file, { revision: 3, current }, 0);
+    expect(readBackup(file)).toEqual({ revision: 3, current });
+    writeFileSync(file, damage(readFileSync(file)));
+    expect(() => readBackup(file)).toThrow(why);
   });
 
-  test("a disk that fails stops the writes for good, and nothing is answered that is not on it", async () => {
-    let fail = false;
-    const store = new MvccStore(Date.now, undefined, {
-      write: () => (fail ? Promise.reject(new Error("ENOSPC")) : Promise.resolve()),
-      compact: () => Promise.resolve(),
-      close: () => Promise.resolve(),
-    });
-    const put = (value: string): Promise<unknown> => store.commit({ conditions: [], writes: [{ key: "/a", value: utf8(value) }] });
-    await put("1");
-    fail = true;
-    await expect(Promise.all([put("2"), put("3")])).rejects.toThrow("cannot be written");
-    fail = false;
-    await expect(put("4")).rejects.toThrow("cannot be written");
-    expect(fromUtf8((await store.get("/a"))!.value)).toBe("1");
-    expect(store.failure?.cause).toMatchObject({ message: "ENOSPC" });
+  test("a backup is not written over", () => {
+    const file = join(directory(), "backup");
+    writeBackup(file, { revision: 3, current: [] }, 0);
+    expect(() => writeBackup(file, { revision: 4, current: [] }, 0)).toThrow(/it exists already/);
+    expect(readBackup(file).revision).toBe(3);
+    expect(() => writeBackup(join(directory(), "none", "backup"), { revision: 4, current: [] }, 0)).toThrow(/Cannot write the backup/);
   });
 });

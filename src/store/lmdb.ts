@@ -1,106 +1,131 @@
-// The embedded store: LMDB in one directory. Tables: current (key → revision and value), log (revision → the transaction), meta. A transaction is
-// answered when it is synced to disk, so a kill -9 or a power failure loses nothing that was answered. One process at a time.
+// The embedded store: LMDB in one directory. Tables: current (key → revision and value), log (revision → what its transaction replaced), meta. A
+// transaction is answered when it is synced to disk, so a kill -9 or a power failure loses nothing that was answered. One process at a time.
+// LMDB only writes: at the start the file is read and checked without it (pages.ts, snapshot.ts), and what is read later is in memory.
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { checkStoreFile, damaged } from "./file.ts";
-import type { Entry } from "./history.ts";
+import { FIRST_REVISION, type Snapshot } from "./history.ts";
 import { MvccStore, type Persistence } from "./mvcc.ts";
+import { decodeCurrent, decodeState, encodeCurrent, encodeState, encodeUndo, revisionKey, revisionOf } from "./records.ts";
+import { FORMAT, readSnapshot } from "./snapshot.ts";
 import type { Stored } from "./store.ts";
 
-const FORMAT = 1;
 /** Address space, not memory or disk. */
-const MAP_SIZE: number = 16 * 2 ** 30;
+const MAP_SIZE: number = 64 * 2 ** 30;
 
-type LogChange = { key: string; value?: Uint8Array; previousRevision?: number; previousValue?: Uint8Array };
-type LogEntry = { at: number; changes: LogChange[] };
-type CurrentEntry = { revision: number; value: Uint8Array };
+export const storeFile = (directory: string): string => join(directory, "store.mdb");
 
-/** Opens or makes the store in `directory`. Throws TortieError when it was written by a newer program or is damaged. */
+/** Opens or makes the store in `directory`. Throws TortieError when it was written by a program with another format or is damaged. */
 export async function openLmdbStore(directory: string, wall: () => number): Promise<MvccStore> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   chmodSync(directory, 0o700);
-  const path = join(directory, "store.mdb");
-  checkStoreFile(path);
+  const path = storeFile(directory);
+  const snapshot = readSnapshot(path);
+  const engine = openEngine(path);
+  if (!snapshot) await engine.persistence.compact(FIRST_REVISION, FIRST_REVISION);
+  return new MvccStore(wall, snapshot, engine.persistence);
+}
+
+/** Writes a store that holds a state and no history. Throws TortieError. */
+export async function writeStore(path: string, { revision, current }: Pick<Snapshot, "revision" | "current">): Promise<void> {
+  const { tables, durably, persistence } = openEngine(path);
+  await durably(() => {
+    for (const stored of current) void tables.current.put(Buffer.from(stored.key), encodeCurrent(stored.key, stored.revision, stored.value));
+    void tables.meta.put(STATE, encodeState({ format: FORMAT, compacted: revision }));
+  });
+  await persistence.close();
+}
+
+/** What the store at `path` holds, while a server may be writing it: the state at one moment. Throws TortieError. */
+export async function readLive(path: string): Promise<{ revision: number; current: Stored[] }> {
+  const { root, tables } = openTables(path, { readOnly: true });
+  const transaction = root.useReadTransaction();
   try {
-    return await load(path, wall);
-  } catch (thrown) {
-    throw thrown instanceof TortieError ? thrown : damaged(path, messageOf(thrown), thrown);
-  }
-}
-
-async function load(path: string, wall: () => number): Promise<MvccStore> {
-  const root = open({ path, maxDbs: 3, mapSize: MAP_SIZE, noSubdir: true });
-  const current = root.openDB<CurrentEntry, string>({ name: "current", encoding: "msgpack" });
-  const log = root.openDB<LogEntry, number>({ name: "log", encoding: "msgpack" });
-  const meta = root.openDB<number, string>({ name: "meta", encoding: "msgpack" });
-  const format = meta.get("format") ?? FORMAT;
-  if (format !== FORMAT) {
+    const state = tables.meta.get(STATE, { transaction });
+    if (!state) throw new TortieError(`Cannot read the store "${path}": it is empty`);
+    const current: Stored[] = [];
+    for (const { key, value } of tables.current.getRange({ transaction }))
+      current.push(decodeCurrent(Buffer.from(key).toString(), Buffer.from(value)));
+    const [last] = tables.log.getKeys({ transaction, reverse: true, limit: 1 });
+    return { revision: last ? revisionOf(Buffer.from(last)) : decodeState(state).compacted, current };
+  } finally {
+    transaction.done();
     await root.close();
-    throw new TortieError(`Cannot open the store "${path}": it has format ${format}, this program knows ${FORMAT}`);
   }
-  const snapshot = {
-    revision: meta.get("revision") ?? 1,
-    compacted: meta.get("compacted") ?? 1,
-    current: readCurrent(current),
-    log: [...log.getRange()].map(({ key, value }) => entryOf(key, value)),
-  };
-  return new MvccStore(wall, snapshot, persistence(root, { current, log, meta }));
 }
 
-function* readCurrent(current: Database<CurrentEntry, string>): Generator<Stored> {
-  for (const { key, value } of current.getRange()) yield { key, value: value.value, revision: value.revision };
+const STATE = Buffer.from("state");
+type Table = Database<Buffer, Buffer>;
+type Tables = { readonly current: Table; readonly log: Table; readonly meta: Table };
+type Engine = {
+  readonly tables: Tables;
+  /** One transaction of LMDB; resolves when it is synced. */
+  readonly durably: (work: () => void) => Promise<void>;
+  readonly persistence: Persistence;
+};
+
+/** Throws TortieError. */
+function openTables(path: string, more: { readOnly?: boolean } = {}): { root: RootDatabase; tables: Tables } {
+  try {
+    const root = open({ path, maxDbs: 3, mapSize: MAP_SIZE, noSubdir: true, eventTurnBatching: false, ...more });
+    const table = (name: string): Table => root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
+    return { root, tables: { current: table("current"), log: table("log"), meta: table("meta") } };
+  } catch (thrown) {
+    throw new TortieError(`Cannot open the store "${path}": ${messageOf(thrown)}`, { cause: thrown });
+  }
 }
 
-function entryOf(revision: number, { at, changes }: LogEntry): Entry {
-  return {
-    revision,
-    at,
-    changes: changes.map((c) => ({
-      key: c.key,
-      revision,
-      value: c.value,
-      previous:
-        c.previousRevision === undefined || c.previousValue === undefined
-          ? undefined
-          : { key: c.key, revision: c.previousRevision, value: c.previousValue },
-    })),
-  };
-}
-
-function logged({ at, changes }: Entry): LogEntry {
-  return {
-    at,
-    changes: changes.map(({ key, value, previous }) => ({
-      key,
-      ...(value ? { value } : {}),
-      ...(previous ? { previousRevision: previous.revision, previousValue: previous.value } : {}),
-    })),
-  };
-}
-
-type Tables = { current: Database<CurrentEntry, string>; log: Database<LogEntry, number>; meta: Database<number, string> };
-
-function persistence(root: RootDatabase, { current, log, meta }: Tables): Persistence {
-  return {
-    async write(entries) {
-      await root.transaction(() => {
-        for (const entry of entries) {
-          void log.put(entry.revision, logged(entry));
-          for (const { key, value, revision } of entry.changes) void (value ? current.put(key, { revision, value }) : current.remove(key));
-        }
-        void meta.put("format", FORMAT);
-        void meta.put("revision", entries.at(-1)!.revision);
-      });
+function openEngine(path: string): Engine {
+  const { root, tables } = openTables(path);
+  const { current, log, meta } = tables;
+  let failed: Error | undefined;
+  let last = Promise.resolve();
+  const transact = async (work: () => void): Promise<void> => {
+    if (failed !== undefined) throw failed;
+    try {
+      await root.batch(work);
       await root.flushed;
-    },
-    async compact(revision) {
-      await root.transaction(() => {
-        for (const key of log.getKeys({ end: revision + 1 })) void log.remove(key);
-        void meta.put("compacted", revision);
-      });
-    },
-    close: () => root.close(),
+    } catch (thrown) {
+      failed = await reason(thrown);
+      throw failed;
+    }
   };
+  // One after the other: LMDB does not say of a sync that failed which of several it was.
+  const durably = (work: () => void): Promise<void> => {
+    const done = last.then(() => transact(work));
+    last = done.catch(() => {});
+    return done;
+  };
+  return {
+    tables,
+    durably,
+    persistence: {
+      write: (entries) =>
+        durably(() => {
+          for (const { revision, at, changes } of entries) {
+            void log.put(revisionKey(revision), encodeUndo(revision, at, changes));
+            for (const { key, value } of changes)
+              void (value ? current.put(Buffer.from(key), encodeCurrent(key, revision, value)) : current.remove(Buffer.from(key)));
+          }
+        }),
+      compact: (after, revision) =>
+        durably(() => {
+          for (let r = after + 1; r <= revision; r++) void log.remove(revisionKey(r));
+          void meta.put(STATE, encodeState({ format: FORMAT, compacted: revision }));
+        }),
+      // After a failure LMDB waits for a sync that never comes; there is nothing to save any more.
+      close: async () => {
+        await last;
+        if (failed === undefined) await root.close();
+      },
+    },
+  };
+}
+
+/** LMDB's own reason comes a moment later, in a promise of its own: it must be taken, or it ends the process. */
+async function reason(thrown: unknown): Promise<Error> {
+  const { commitError } = thrown as { commitError?: Promise<never> };
+  const why = commitError ? await commitError.catch((cause: unknown) => cause) : thrown;
+  return why instanceof Error ? why : new Error(String(why));
 }

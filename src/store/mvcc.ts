@@ -1,24 +1,27 @@
 // The store that is its own only writer, in memory and, with a Persistence, on disk. A transaction is checked at once against the newest state, also that
 // of transactions still being written; it becomes visible, and is answered, when it is on disk. Transactions that come while the disk is busy are written
 // together (group commit).
+import { messageOf } from "../base/errors.ts";
 import { type Entry, History, type Snapshot } from "./history.ts";
 import type { Change, Committed, Listener, Range, RangeOptions, Store, Stored, Transaction } from "./store.ts";
 
 export interface Persistence {
   /** Resolves when the entries are on disk: all or none of them. */
   write(entries: readonly Entry[]): Promise<void>;
-  compact(revision: number): Promise<void>;
+  /** Forgets the entries after revision `after` up to `to`. */
+  compact(after: number, to: number): Promise<void>;
   close(): Promise<void>;
 }
 
 type Waiting = { entry: Entry; resolve: (c: Committed) => void; reject: (e: Error) => void };
+/** The newest state of a key whose transaction is not on disk yet; `written` settles with that transaction. */
+type Unwritten = { revision: number; stored: Stored | undefined; written: Promise<Committed> };
 
 export class MvccStore implements Store {
   readonly #history: History;
   /** Revision given to the newest transaction, written or not. */
   #assigned: number;
-  /** Newest state of keys whose transaction is not on disk yet. */
-  readonly #unwritten = new Map<string, { revision: number; stored: Stored | undefined }>();
+  readonly #unwritten = new Map<string, Unwritten>();
   #queue: Waiting[] = [];
   #flushing: Promise<void> | undefined;
   #failure: Error | undefined;
@@ -58,22 +61,32 @@ export class MvccStore implements Store {
 
   async commit(transaction: Transaction): Promise<Committed> {
     if (this.#failure) throw this.#failure;
+    if (new Set(transaction.writes.map((w) => w.key)).size < transaction.writes.length) throw new Error("a transaction writes a key twice");
     for (const { key, revision } of transaction.conditions) {
       const newest = this.#newest(key);
       if ((newest?.revision ?? 0) === revision) continue;
       // Answer with a state that can be read: not before the other transaction is on disk.
-      if (this.#unwritten.has(key)) await this.#flushing;
+      await this.#unwritten.get(key)?.written;
       return { done: false, key, current: newest };
     }
-    const revision = ++this.#assigned;
+    const revision = this.#assigned + 1;
     const changes = transaction.writes
       .map(({ key, value }): Change => ({ key, revision, value, previous: this.#newest(key) }))
       .filter((c) => c.value !== undefined || c.previous !== undefined);
-    for (const { key, value } of changes) this.#unwritten.set(key, { revision, stored: value && { key, value, revision } });
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ entry: { revision, at: this.#wall(), changes }, resolve, reject });
-      this.#flushing ??= this.#flush();
-    });
+    if (changes.length === 0) {
+      // The same holds for what was found in order.
+      const touched = [...transaction.conditions, ...transaction.writes].flatMap(({ key }) => this.#unwritten.get(key) ?? []);
+      const at = Math.max(this.revision, ...touched.map((u) => u.revision));
+      await Promise.all(touched.map((u) => u.written));
+      return { done: true, revision: at };
+    }
+    this.#assigned = revision;
+    const written = new Promise<Committed>((resolve, reject) =>
+      this.#queue.push({ entry: { revision, at: this.#wall(), changes }, resolve, reject }),
+    );
+    for (const { key, value } of changes) this.#unwritten.set(key, { revision, stored: value && { key, value, revision }, written });
+    this.#flushing ??= this.#flush();
+    return written;
   }
 
   #newest(key: string): Stored | undefined {
@@ -91,7 +104,9 @@ export class MvccStore implements Store {
         await this.#persistence?.write(group.map((w) => w.entry));
       } catch (thrown) {
         // Nobody knows what the disk holds now: no more writes, and no answer that promises one.
-        this.#failure = new Error("the store cannot be written", { cause: thrown });
+        this.#failure = new Error(`the store cannot be written (${messageOf(thrown)}): no more writes until the server is started again`, {
+          cause: thrown,
+        });
         for (const w of [...group, ...this.#queue]) w.reject(this.#failure);
         this.#queue = [];
         this.#unwritten.clear();
@@ -117,7 +132,7 @@ export class MvccStore implements Store {
   async compact(revision: number): Promise<void> {
     const to = Math.min(revision, this.revision);
     if (to <= this.compacted) return;
-    await this.#persistence?.compact(to);
+    await this.#persistence?.compact(this.compacted, to);
     this.#history.forget(to);
   }
 
