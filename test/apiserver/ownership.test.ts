@@ -1,22 +1,41 @@
-// Owners, finalizers and namespaces on a real server, by the real kubectl: what waits, waits until it is over.
+// Owners, finalizers and namespaces on a real server, by the real kubectl: what waits, waits until it is over. On etcd another server may begin ten seconds
+// after a kill -9.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeEtcd, Etcd } from "../etcd/etcd.ts";
 import { describeWith, find } from "../peers.ts";
 import { ask, ServerHome, type ServerProcess, until } from "./process.ts";
 
-describeWith(["kubectl"], "owners and namespaces", () => {
+type On = { etcd?: Etcd; more: string[] };
+
+describeWith(["kubectl"], "owners and namespaces on the embedded store", () => behaves(() => Promise.resolve({ more: [] })));
+describeEtcd("owners and namespaces on etcd", () =>
+  describeWith(["kubectl"], "kubectl", () =>
+    behaves(async () => {
+      const etcd = await Etcd.start();
+      return { etcd, more: [`--store=etcd=${etcd.urls.join(",")}`] };
+    }),
+  ),
+);
+
+function behaves(store: () => Promise<On>): void {
   let home: ServerHome;
   let server: ServerProcess;
+  let on: On;
   beforeAll(async () => {
     home = new ServerHome();
-    server = await home.start();
+    on = await store();
+    server = await home.start(0, on.more);
   });
-  afterAll(() => home.remove());
+  afterAll(async () => {
+    await home.remove();
+    await on.etcd?.remove();
+  });
 
   const kubectl = async (...args: string[]): Promise<string> => {
     const env = { ...process.env, KUBECONFIG: home.kubeconfig, HOME: home.directory };
-    const { stdout } = await promisify(execFile)(find("kubectl")!, args, { env, timeout: 30_000 });
+    const { stdout } = await promisify(execFile)(find("kubectl")!, args, { env, timeout: 40_000 });
     return stdout;
   };
   const maps = "/api/v1/namespaces/default/configmaps";
@@ -52,13 +71,13 @@ describeWith(["kubectl"], "owners and namespaces", () => {
     expect(await kubectl("get", "namespace", "x", "--no-headers")).toMatch(/^x +Terminating +\S+\n$/);
     server.child.kill("SIGKILL");
     await server.ended;
-    server = await home.start();
+    server = await home.start(0, on.more);
     await ask(home.socket, `${inside}/held`, {
       method: "PATCH",
       type: "application/merge-patch+json",
       body: JSON.stringify({ metadata: { finalizers: null } }),
     });
-    await kubectl("wait", "--for=delete", "namespace/x", "--timeout=20s");
+    await kubectl("wait", "--for=delete", "namespace/x", "--timeout=30s");
     expect((await ask(home.socket, "/api/v1/namespaces/x")).code).toBe(404);
   });
-});
+}
