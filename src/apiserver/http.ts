@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { tooManyRequests } from "../api/status.ts";
 import { answerError } from "./wire/answer.ts";
 import type { Handler } from "./handler.ts";
 import { readBody } from "./wire/readbody.ts";
@@ -23,14 +24,46 @@ const announcedBy = (message: IncomingMessage): number | undefined => {
   return length === undefined ? undefined : Number(length);
 };
 
+/** Connections that a door has at most. */
+const MOST_CONNECTIONS = 8192;
+/** An answer, or what waits of a watch, that nobody takes a byte of for so long is given up with its connection. */
+const STALLED_MS = 60_000;
+/** Bytes of all answers that are not taken yet; larger ones than SMALL are refused beyond it. */
+const ALL_ANSWERS: number = 256 * 1024 * 1024;
+const SMALL = 65_536;
+let untaken = 0;
+
+/** The same for the connection that came in and for what TLS makes of it. */
+const endOf = (socket: Socket): Socket | string => (socket.remotePort === undefined ? socket : `${socket.remoteAddress} ${socket.remotePort}`);
+
 /** The endless answers and the connections of a server, to be ended when it stops. */
 export class Connections {
   readonly #open = new Set<() => void>();
   /** Also those that never got as far as a request: Node closes only those that it knows as HTTP. */
   readonly #sockets = new Set<Socket>();
+  /** Without a request under way, the longest first: they make room for newcomers. */
+  readonly #idle = new Map<Socket | string, Socket>();
+  /** A new connection; the one that has been idle longest goes where there are too many. */
   hold(socket: Socket): void {
+    const end = endOf(socket);
     this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    this.#idle.set(end, socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#idle.delete(end);
+    });
+    if (this.#sockets.size <= MOST_CONNECTIONS) return;
+    const [longest] = this.#idle.values();
+    longest?.destroy();
+  }
+  /** A request has come; the result says that its answer is over. */
+  busy(socket: Socket): () => void {
+    const end = endOf(socket);
+    const held = this.#idle.get(end);
+    this.#idle.delete(end);
+    return () => {
+      if (held && !held.destroyed) this.#idle.set(end, held);
+    };
   }
   destroyAll(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -56,18 +89,23 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
   server.headersTimeout = 60_000;
   server.requestTimeout = 60_000;
   server.keepAliveTimeout = 95_000;
-  server.maxConnections = 8192;
   server.on("connection", (socket: Socket) => {
     connections.hold(socket);
     socket.setNoDelay(true);
   });
+  // A stream is under way until it closes.
+  server.on("upgrade", (message: IncomingMessage) => void connections.busy(message.socket));
   server.on("clientError", (_error, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     else socket.destroy();
   });
   server.on("request", (message: IncomingMessage, response: ServerResponse) => {
     const gone = new AbortController();
-    response.on("close", () => gone.abort());
+    const idle = connections.busy(message.socket);
+    response.on("close", () => {
+      gone.abort();
+      idle();
+    });
     let read: Promise<Uint8Array> | undefined;
     const request: ApiRequest = {
       method: message.method ?? "GET",
@@ -88,15 +126,21 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
 
 function send(message: IncomingMessage, response: ServerResponse, answer: ApiResponse, auditId: string, connections: Connections): void {
   if (response.destroyed) {
-    if (typeof answer.body === "function") answer.body({ write: () => {}, waiting: 0, end: () => {} })();
+    if (typeof answer.body === "function") answer.body({ write: () => {}, waiting: 0, drain: () => {}, end: () => {} })();
     return;
   }
   const headers: Record<string, string> = { "audit-id": auditId, "cache-control": "no-cache, private", ...answer.headers };
   // A body that nobody read would be taken for the next request.
   if (!message.complete && message.method !== "GET") headers.connection = "close";
   if (typeof answer.body !== "function") {
-    const bytes = Buffer.from(answer.body);
+    const bytes = typeof answer.body === "string" ? Buffer.from(answer.body) : answer.body;
+    if (bytes.length > SMALL && untaken + bytes.length > ALL_ANSWERS)
+      return send(message, response, answerError(tooManyRequests()), auditId, connections);
+    untaken += bytes.length;
+    response.once("close", () => (untaken -= bytes.length));
     response.writeHead(answer.code, { ...headers, "content-length": String(bytes.length) });
+    // Node destroys it; the time starts anew with each part that is taken, and ends with the answer.
+    message.socket.setTimeout(STALLED_MS);
     response.end(message.method === "HEAD" ? undefined : bytes);
     return;
   }
@@ -104,18 +148,30 @@ function send(message: IncomingMessage, response: ServerResponse, answer: ApiRes
   // Watchers wait for the headers before anything happens.
   response.flushHeaders();
   if (message.method === "HEAD") return void response.end();
+  let stalled: NodeJS.Timeout | undefined;
   const stop = answer.body({
     write: (chunk) => void response.write(chunk),
     get waiting() {
       return response.writableLength;
     },
-    end: () => void response.end(),
+    drain(then) {
+      stalled = setTimeout(() => response.destroy(), STALLED_MS);
+      response.once("drain", () => {
+        clearTimeout(stalled);
+        then();
+      });
+    },
+    end() {
+      message.socket.setTimeout(STALLED_MS);
+      response.end();
+    },
   });
   const forget = connections.add(() => {
     stop();
     response.end();
   });
   response.on("close", () => {
+    clearTimeout(stalled);
     stop();
     forget();
   });

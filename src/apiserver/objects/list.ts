@@ -1,8 +1,7 @@
 // Lists: at which version, in which pages. https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
 import type { Kind } from "../../api/kind.ts";
-import type { Resource } from "../../api/meta.ts";
 import { badRequest, expired } from "../../api/status.ts";
-import { CompactedError } from "../../store/store.ts";
+import { CompactedError, type Stored } from "../../store/store.ts";
 import type { ListMeta } from "../wire/answer.ts";
 import { invalidOption } from "./options.ts";
 import { prefixOf, type Registry } from "./registry.ts";
@@ -29,7 +28,7 @@ function decodeToken(text: string): Token {
 
 const listInvalid = (field: string, message: string): Error => invalidOption("ListOptions", field, message);
 
-export type Listed = { readonly items: Resource[]; readonly metadata: ListMeta };
+export type Listed = { readonly items: Stored[]; readonly metadata: ListMeta };
 
 /** The objects that `query` asks for. Throws ApiError. */
 export async function list(registry: Registry, kind: Kind, namespace: string, query: URLSearchParams, signal: AbortSignal): Promise<Listed> {
@@ -73,23 +72,18 @@ export async function list(registry: Registry, kind: Kind, namespace: string, qu
       encodeToken({ revision: -1, start: token.start }),
     );
   }
-  const items: Resource[] = [];
-  let next: string | undefined;
+  const items: Stored[] = [];
+  let more = range.remaining > 0;
   for (const stored of range.items) {
-    const object = registry.decode(kind, stored.value, stored.revision);
-    if (!selection.matches(object)) continue;
+    if (selection.narrow && !selection.matches(registry.decode(kind, stored.value, stored.revision))) continue;
     if (limit && items.length === limit) {
-      next = lastStart(kind, namespace, items.at(-1)!);
+      more = true;
       break;
     }
-    items.push(object);
+    items.push(stored);
   }
-  if (range.remaining > 0) next = lastStart(kind, namespace, items.at(-1)!);
   const metadata: ListMeta = { resourceVersion: String(range.revision) };
-  if (next !== undefined) metadata.continue = encodeToken({ revision: range.revision, start: next });
-  if (next !== undefined && !selection.narrow) metadata.remainingItemCount = range.remaining;
+  if (more) metadata.continue = encodeToken({ revision: range.revision, start: items.at(-1)!.key.slice(prefix.length) });
+  if (more && !selection.narrow) metadata.remainingItemCount = range.remaining;
   return { items, metadata };
 }
-
-const lastStart = (kind: Kind, namespace: string, last: Resource): string =>
-  kind.namespaced && namespace === "" ? `${last.metadata.namespace ?? ""}/${last.metadata.name}` : last.metadata.name;

@@ -17,7 +17,6 @@ import {
   unavailable,
 } from "../../api/status.ts";
 import { sameObject } from "../../api/structure.ts";
-import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import { type Condition, type Stored, type Store, StoreError, type Transaction } from "../../store/store.ts";
 import { admitNode, type Operation } from "../identity/admission.ts";
 import { ADMINS, isAdmin, nodeOf } from "../identity/roles.ts";
@@ -25,6 +24,7 @@ import { claimsFor } from "./claims.ts";
 import { checkPreconditions, type DeleteOptions, isOver, marked } from "./deletion.ts";
 import { openNamespace } from "./namespaces.ts";
 import { accept, type Accepted, checkVersion, type FieldValidation, finalizerWarnings, placed, prepareCreate, prepareUpdate } from "./prepare.ts";
+import { decodeStored, encodeStored } from "./stored.ts";
 import type { Patch } from "../wire/patch.ts";
 import type { Target, User } from "../wire/request.ts";
 
@@ -60,7 +60,8 @@ export class Registry {
   readonly #now: () => number;
   readonly #uid: () => string;
   readonly #random: (below: number) => number;
-  readonly #decoded = new WeakMap<Uint8Array, Resource>();
+  /** Of this turn of the event loop: a change goes to all watchers in one, and what is read again later is rarely the same. */
+  readonly #decoded = new Map<Uint8Array, Resource>();
 
   /** `now` in ms since 1970; `uid` gives fresh identities; `random` whole numbers below its argument. */
   constructor(options: { store: Store; now: () => number; uid: () => string; random: (below: number) => number }) {
@@ -80,8 +81,8 @@ export class Registry {
     if (kind.storedAs) return kind.storedAs.read(this.decode(kind.storedAs.kind, value, revision));
     let object = this.#decoded.get(value);
     if (!object) {
-      const stored = JSON.parse(fromUtf8(value)) as Resource;
-      object = { ...stored, apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: { ...stored.metadata, resourceVersion: String(revision) } };
+      if (this.#decoded.size === 0) queueMicrotask(() => this.#decoded.clear());
+      object = decodeStored(kind, value, revision);
       this.#decoded.set(value, object);
     }
     return object.metadata.resourceVersion === String(revision) ? object : withVersion(object, revision);
@@ -228,11 +229,7 @@ export const withVersion = (object: Resource, revision: number): Resource => ({
   metadata: { ...object.metadata, resourceVersion: String(revision) },
 });
 
-function encode(kind: Kind, object: Resource): Uint8Array {
-  const stored = kind.storedAs ? kind.storedAs.write(object) : object;
-  const { resourceVersion: _rv, ...metadata } = stored.metadata;
-  return utf8(JSON.stringify({ ...stored, metadata }));
-}
+const encode = (kind: Kind, object: Resource): Uint8Array => encodeStored(kind.storedAs ? kind.storedAs.write(object) : object);
 
 function sameType(kind: Kind, object: JsonObject): JsonObject {
   if (object.kind !== kind.kind || object.apiVersion !== apiVersionOf(kind))

@@ -1,14 +1,15 @@
 // The verbs of the API on one kind: from a request whose asker may, to an answer.
 import { badRequest, isApiError, methodNotAllowed } from "../../api/status.ts";
-import { answer, answerList, answerObject } from "../wire/answer.ts";
+import { answer, answerList, answerObject, listMeta, plainJson } from "../wire/answer.ts";
 import { decodeObject } from "../wire/body.ts";
 import { readPatch } from "../wire/patch.ts";
 import type { ApiRequest, ApiResponse, Target, Verb } from "../wire/request.ts";
 import { list } from "./list.ts";
 import { mayBeDeleted } from "./namespaces.ts";
 import { deleteOptions, invalidOption, writeOptions } from "./options.ts";
-import type { Registry } from "./registry.ts";
+import { itemsOf, type Registry } from "./registry.ts";
 import { reached, versionOf } from "./select.ts";
+import { storedList } from "./stored.ts";
 import { watch } from "./watch.ts";
 
 export type VerbContext = {
@@ -30,7 +31,9 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
     }
     case "list": {
       const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
-      return answerList(request, now(), kind, items, metadata);
+      if (plainJson(request))
+        return { code: 200, headers: { "content-type": "application/json" }, body: storedList(registry, kind, items, listMeta(kind, metadata)) };
+      return answerList(request, now(), kind, itemsOf(registry, kind, items), metadata);
     }
     case "watch":
       return watch(registry, kind, namespace, request, { now, random });
@@ -67,7 +70,8 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
     case "deletecollection": {
       const options = await deleteOptions(request, kind);
       if (kind.plural === "namespaces") throw methodNotAllowed(kind);
-      const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
+      const { items: found, metadata } = await list(registry, kind, namespace, request.query, request.signal);
+      const items = itemsOf(registry, kind, found);
       for (const { metadata: m } of items)
         await registry.remove({ ...target, namespace: m.namespace ?? "", name: m.name }, options).catch((thrown: unknown) => {
           // Somebody else was faster.

@@ -10,14 +10,16 @@ describe("watch", () => {
     const lines: Any[] = [];
     let ended = false;
     const stop = (body as (s: object) => () => void)({
-      write: (chunk: string) =>
+      write: (chunk: Uint8Array) =>
         void lines.push(
-          ...chunk
+          ...Buffer.from(chunk)
+            .toString()
             .split("\n")
             .filter(Boolean)
             .map((l) => JSON.parse(l)),
         ),
       waiting: 0,
+      drain: () => {},
       end: () => (ended = true),
     });
     return { lines, stop, ended: () => ended };
@@ -94,11 +96,80 @@ describe("watch", () => {
     ]);
     w.stop();
   });
-  test("who does not take what is sent is ended", async () => {
-    let ended = false;
-    const { body } = await send("GET", `${POOLS}?watch=true`);
-    (body as (s: object) => void)({ write: () => {}, waiting: 9 * 1024 * 1024, end: () => (ended = true) });
+  describe("who does not take what is sent", () => {
+    type Slow = { names: string[]; ended: boolean; waiting: number; drained: (() => void) | undefined };
+    /** Takes `room` lines, then nothing until `drained` is called. */
+    async function slow(target: string, room: number): Promise<Slow> {
+      const sink: Slow = { names: [], ended: false, waiting: 0, drained: undefined };
+      const { body } = await send("GET", target);
+      (body as (s: object) => () => void)({
+        write(chunk: Uint8Array) {
+          const line = JSON.parse(Buffer.from(chunk).toString()) as Any;
+          sink.names.push(line.type === "ERROR" ? "ERROR" : `${line.type} ${line.object.metadata.name ?? ""}`);
+          if (sink.names.length % room === 0) sink.waiting = 2 ** 20;
+        },
+        get waiting() {
+          return sink.waiting;
+        },
+        drain: (then: () => void) => (sink.drained = then),
+        end: () => (sink.ended = true),
+      });
+      return sink;
+    }
+    const take = (sink: Slow): void => {
+      const then = sink.drained;
+      sink.drained = undefined;
+      sink.waiting = 0;
+      then?.();
+    };
+    const make = async (...names: string[]): Promise<void> => {
+      for (const [i, name] of names.entries()) await call("POST", POOLS, { body: pool(name, { spec: { cidr: `10.${i}.0.0/16` } }) });
+    };
+
+    test("gets what is there in pieces, then what changed meanwhile, each once", async () => {
+      await make("a", "b", "c", "d", "e");
+      const sink = await slow(`${POOLS}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`, 2);
+      expect(sink.names).toEqual(["ADDED a", "ADDED b"]);
+      await call("DELETE", `${POOLS}/a`);
+      take(sink);
+      expect(sink.names.slice(2)).toEqual(["ADDED c", "ADDED d"]);
+      take(sink);
+      take(sink);
+      take(sink);
+      expect(sink.names.slice(4)).toEqual(["ADDED e", "BOOKMARK ", "DELETED a"]);
+      await call("DELETE", `${POOLS}/b`);
+      take(sink);
+      expect(sink.names.slice(7)).toEqual(["DELETED b"]);
+      expect(sink.ended).toBe(false);
+    });
+    test("goes on where it was, each change once and in order", async () => {
+      const sink = await slow(`${POOLS}?watch=true`, 3);
+      const names = Array.from({ length: 10 }, (_, i) => `p${i}`);
+      await make(...names);
+      expect(sink.names).toHaveLength(3);
+      for (let i = 0; i < 10; i++) take(sink);
+      expect(sink.names).toEqual(names.map((n) => `ADDED ${n}`));
+    });
+    test("is told 410 when what it missed is forgotten", async () => {
+      const sink = await slow(`${POOLS}?watch=true`, 1);
+      await make("a", "b", "c");
+      await world.store.compact(world.store.revision);
+      take(sink);
+      expect(sink.names).toEqual(["ADDED a", "ERROR"]);
+      expect(sink.ended).toBe(true);
+    });
+  });
+  test("two watchers of one form get the same bytes, those of another form their own", async () => {
+    const lines: Uint8Array[][] = [];
+    const accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+    for (const headers of [{}, {}, { accept }]) {
+      const own: Uint8Array[] = [];
+      const { body } = await send("GET", `${POOLS}?watch=true`, { headers });
+      (body as (s: object) => () => void)({ write: (l: Uint8Array) => own.push(l), waiting: 0, drain: () => {}, end: () => {} });
+      lines.push(own);
+    }
     await call("POST", POOLS, { body: pool("a") });
-    expect(ended).toBe(true);
+    expect(lines[0]![0]).toBe(lines[1]![0]);
+    expect(JSON.parse(Buffer.from(lines[2]![0]!).toString())).toMatchObject({ type: "ADDED", object: { kind: "PartialObjectMetadata" } });
   });
 });

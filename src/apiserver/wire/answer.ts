@@ -33,6 +33,12 @@ const pretty = (request: ApiRequest): boolean => {
   return asked === null ? BROWSERS.test(request.headers["user-agent"] ?? "") : asked === "true" || asked === "1";
 };
 
+/** True when objects go out as they are stored: JSON, not made for reading. Throws ApiError 406. */
+export function plainJson(request: ApiRequest): boolean {
+  const form = formFor(request);
+  return form.as === "Object" && !form.yaml && !pretty(request);
+}
+
 async function encode(request: ApiRequest, form: Form, value: object): Promise<string> {
   if (form.yaml) return (await import("yaml")).stringify(value);
   return pretty(request) ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value);
@@ -77,7 +83,7 @@ export async function answerObject(
 }
 
 /** Lists of all but the core kinds say that there is no more by an empty text, as Kubernetes' lists of custom resources do. */
-const plainMeta = (kind: Kind, metadata: ListMeta): ListMeta => (kind.builtIn ? metadata : { continue: "", ...metadata });
+export const listMeta = (kind: Kind, metadata: ListMeta): ListMeta => (kind.builtIn ? metadata : { continue: "", ...metadata });
 
 export async function answerList(request: ApiRequest, now: number, kind: Kind, items: readonly Resource[], metadata: ListMeta): Promise<ApiResponse> {
   const form = formFor(request);
@@ -97,7 +103,7 @@ export async function answerList(request: ApiRequest, now: number, kind: Kind, i
       metadata,
       items: items.map((o) => partial(o, form.version)),
     };
-  else value = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: plainMeta(kind, metadata), items };
+  else value = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata: listMeta(kind, metadata), items };
   return plain(200, form.contentType, await encode(request, form, value), []);
 }
 

@@ -24,6 +24,8 @@ export interface Sink {
   write(chunk: string | Uint8Array): void;
   /** Bytes written that the asker has not taken yet. */
   readonly waiting: number;
+  /** Calls `then` once, when the asker has taken what was waiting. */
+  drain(then: () => void): void;
   end(): void;
 }
 export type ApiResponse = {
