@@ -8,7 +8,7 @@ import { anything, integer, list, object, resource, type Schema, string, time } 
 export type CalicoNodeStatusSpec = { node: string; classes: ("Agent" | "BGP" | "Routes")[]; /** 0: never. */ updatePeriodSeconds: number };
 export type CalicoNodeStatus = Resource & {
   spec: CalicoNodeStatusSpec;
-  status?: { lastUpdated?: string | null; agent?: unknown; bgp?: unknown; routes?: unknown };
+  status?: { lastUpdated?: string | null; agent?: Record<string, unknown>; bgp?: Record<string, unknown>; routes?: Record<string, unknown> };
 };
 
 const spec: Schema = object(

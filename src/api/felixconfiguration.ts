@@ -5,6 +5,7 @@ import { noDefaults } from "./kind.ts";
 import type { FieldError, Resource } from "./meta.ts";
 import { boolean, integer, list, object, resource, type Schema, string } from "./schema.ts";
 
+type LogSeverity = "" | "Trace" | "Debug" | "Info" | "Warning" | "Error" | "Fatal";
 export type RouteTableRange = { min: number; max: number };
 
 /** Every field is optional; absent means Calico's default (in parentheses). */
@@ -54,7 +55,7 @@ export type FelixConfigurationSpec = {
   iptablesMarkMask?: number;
   nftablesMarkMask?: number;
   /** CalicoIPAM or WorkloadIPs (CalicoIPAM). */
-  routeSource?: string;
+  routeSource?: "CalicoIPAM" | "WorkloadIPs";
   mtuIfacePattern?: string;
   /** `proto` of the routes written, 0..255 (3). */
   deviceRouteProtocol?: number;
@@ -69,18 +70,18 @@ export type FelixConfigurationSpec = {
   vxlanMTUV6?: number;
   ipipEnabled?: boolean;
   ipipMTU?: number;
-  logSeverityScreen?: string;
-  logSeverityFile?: string;
-  logSeveritySys?: string;
+  logSeverityScreen?: LogSeverity;
+  logSeverityFile?: LogSeverity;
+  logSeveritySys?: LogSeverity;
   logFilePath?: string;
   reportingInterval?: string;
   bpfEnabled?: boolean;
-  bpfLogLevel?: string;
-  bpfConnectTimeLoadBalancing?: string;
-  bpfHostNetworkedNATWithoutCTLB?: string;
-  floatingIPs?: string;
-  chainInsertMode?: string;
-  defaultEndpointToHostAction?: string;
+  bpfLogLevel?: "Off" | "Info" | "Debug";
+  bpfConnectTimeLoadBalancing?: "TCP" | "Enabled" | "Disabled";
+  bpfHostNetworkedNATWithoutCTLB?: "Enabled" | "Disabled";
+  floatingIPs?: "Enabled" | "Disabled";
+  chainInsertMode?: "Insert" | "Append" | "insert" | "append";
+  defaultEndpointToHostAction?: "Drop" | "Accept" | "Return" | "DROP" | "ACCEPT" | "RETURN";
 };
 export type FelixConfiguration = Resource & { spec?: FelixConfigurationSpec };
 
@@ -143,8 +144,12 @@ const spec: Schema = object("Settings of the nodes' agents.", {
   reportingInterval: duration("Period of status reports. [Default: 30s]"),
   bpfEnabled: boolean("Use the eBPF dataplane. [Default: false]"),
   bpfLogLevel: string("Log level of the eBPF dataplane. [Default: Off]", { enum: ["Off", "Info", "Debug"] }),
-  bpfConnectTimeLoadBalancing: string("[Default: TCP]", { enum: ["TCP", "Enabled", "Disabled"] }),
-  bpfHostNetworkedNATWithoutCTLB: string("[Default: Enabled]", { enum: ["Enabled", "Disabled"] }),
+  bpfConnectTimeLoadBalancing: string("Whether connect() is where service addresses are translated. [Default: TCP]", {
+    enum: ["TCP", "Enabled", "Disabled"],
+  }),
+  bpfHostNetworkedNATWithoutCTLB: string("Translate service addresses of host-networked pods elsewhere. [Default: Enabled]", {
+    enum: ["Enabled", "Disabled"],
+  }),
   floatingIPs: string("Floating addresses. [Default: Disabled]", { enum: ["Enabled", "Disabled"] }),
   chainInsertMode: string("Whether chains are inserted or appended. [Default: Insert]", { enum: ["Insert", "Append", "insert", "append"] }),
   defaultEndpointToHostAction: string("What happens to traffic from a pod to its host. [Default: Drop]", {

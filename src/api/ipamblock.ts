@@ -6,12 +6,12 @@ import type { FieldError, Resource } from "./meta.ts";
 import { boolean, integer, list, map, object, resource, type Schema, string, time } from "./schema.ts";
 
 /** Who holds an address: `secondary` has node, type, pod, namespace, timestamp. */
-export type AllocationAttribute = { handle_id?: string; secondary?: Record<string, string> };
+export type AllocationAttribute = { handle_id?: string | null; secondary?: Record<string, string> | null };
 export type IPAMBlockSpec = {
   cidr: string;
   /** "host:NODE"; absent when no node owns the block. */
   affinity?: string;
-  affinityClaimTime?: string;
+  affinityClaimTime?: string | null;
   strictAffinity: boolean;
   /** One slot an address, in order: an index into `attributes`, or null when free. */
   allocations: (number | null)[];
@@ -88,6 +88,6 @@ export const IPAM_BLOCK: Kind<IPAMBlock> = {
   columns: [
     { name: "CIDR", type: "string", priority: 0, description: "Range of the block.", value: (b) => b.spec.cidr },
     { name: "Affinity", type: "string", priority: 0, description: "The owner.", value: (b) => b.spec.affinity },
-    { name: "ClaimTime", type: "string", priority: 0, description: "When it was claimed.", value: (b) => b.spec.affinityClaimTime },
+    { name: "ClaimTime", type: "string", priority: 0, description: "When it was claimed.", value: (b) => b.spec.affinityClaimTime ?? undefined },
   ],
 };

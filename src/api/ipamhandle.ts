@@ -5,7 +5,7 @@ import type { Resource } from "./meta.ts";
 import { boolean, integer, map, object, resource, string } from "./schema.ts";
 
 /** `block` counts addresses by the block's CIDR. */
-export type IPAMHandleSpec = { handleID: string; block: Record<string, number>; deleted: boolean };
+export type IPAMHandleSpec = { handleID: string; block: Record<string, number>; deleted?: boolean };
 export type IPAMHandle = Resource & { spec: IPAMHandleSpec };
 
 export const IPAM_HANDLE: Kind<IPAMHandle> = {

@@ -16,14 +16,30 @@ export type NodeCondition = {
   lastTransitionTime?: string;
 };
 export type Taint = { key: string; value?: string; effect: string; timeAdded?: string };
-export type NodeSpec = { podCIDR?: string; podCIDRs?: string[]; providerID?: string; unschedulable?: boolean; taints?: Taint[] };
+export type NodeSpec = {
+  podCIDR?: string;
+  podCIDRs?: string[];
+  providerID?: string;
+  externalID?: string;
+  unschedulable?: boolean;
+  taints?: Taint[];
+};
 export type NodeStatus = {
   addresses?: NodeAddress[];
   conditions?: NodeCondition[];
   nodeInfo?: Record<string, unknown>;
-  capacity?: Record<string, unknown>;
-  allocatable?: Record<string, unknown>;
-  [other: string]: unknown;
+  /** "2", "24117248Ki". */
+  capacity?: Record<string, number | string>;
+  allocatable?: Record<string, number | string>;
+  phase?: string;
+  daemonEndpoints?: Record<string, unknown>;
+  images?: Record<string, unknown>[];
+  volumesInUse?: string[];
+  volumesAttached?: Record<string, unknown>[];
+  config?: Record<string, unknown>;
+  runtimeHandlers?: Record<string, unknown>[];
+  features?: Record<string, unknown>;
+  observedGeneration?: number;
 };
 export type Node = Resource & { spec?: NodeSpec; status?: NodeStatus };
 
@@ -42,6 +58,18 @@ const spec: Schema = object("Desired state.", {
     ]),
   ),
 });
+const condition: Schema = object(
+  "A condition.",
+  {
+    type: string("What it is about, such as Ready."),
+    status: string("True, False or Unknown."),
+    reason: string("One word why."),
+    message: string("Why, for a person."),
+    lastHeartbeatTime: time("When it was looked at."),
+    lastTransitionTime: time("When it changed."),
+  },
+  ["type", "status"],
+);
 const status: Schema = {
   ...object("Observed state.", {
     addresses: list(
@@ -49,7 +77,7 @@ const status: Schema = {
       object("An address.", { type: string("Hostname, InternalIP or ExternalIP."), address: string("The address.") }, ["type", "address"]),
       byType,
     ),
-    conditions: list("Conditions.", anything("A condition."), byType),
+    conditions: list("Conditions.", condition, byType),
     nodeInfo: anything("Versions and identities."),
     capacity: map("What the node has.", { "x-kubernetes-int-or-string": true }),
     allocatable: map("What pods may use.", { "x-kubernetes-int-or-string": true }),

@@ -2,10 +2,20 @@
 // https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 import type { Kind } from "./kind.ts";
 import type { Resource } from "./meta.ts";
-import { anything, boolean, list, object, resource, type Schema, string, time } from "./schema.ts";
+import { anything, boolean, integer, list, object, resource, type Schema, string, time } from "./schema.ts";
 
-export type Container = { name: string; image?: string; command?: string[]; [other: string]: unknown };
-export type PodSpec = { nodeName?: string; containers: Container[]; hostNetwork?: boolean; restartPolicy?: string; [other: string]: unknown };
+export type Container = { name: string; image?: string; command?: string[]; args?: string[]; [other: string]: unknown };
+export type PodSpec = {
+  nodeName?: string;
+  containers: Container[];
+  initContainers?: Container[];
+  volumes?: Record<string, unknown>[];
+  hostNetwork?: boolean;
+  restartPolicy?: "Always" | "OnFailure" | "Never";
+  serviceAccountName?: string;
+  schedulerName?: string;
+  [other: string]: unknown;
+};
 export type PodStatus = {
   phase?: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown";
   podIP?: string;
@@ -50,7 +60,7 @@ const status: Schema = open(
   object("Observed state.", {
     phase: string("Where the pod is in its life.", { enum: ["Pending", "Running", "Succeeded", "Failed", "Unknown"] }),
     podIP: string("Address of the pod."),
-    podIPs: list("Addresses of the pod.", object("An address.", { ip: string("The address.") }), {
+    podIPs: list("Addresses of the pod.", object("An address.", { ip: string("The address.") }, ["ip"]), {
       "x-kubernetes-patch-strategy": "merge",
       "x-kubernetes-patch-merge-key": "ip",
     }),
@@ -58,8 +68,23 @@ const status: Schema = open(
     startTime: time("When it was started."),
     reason: string("One word why."),
     message: string("Why."),
-    conditions: list("Conditions.", anything("A condition."), byType),
-    containerStatuses: list("Containers.", anything("A container's status.")),
+    conditions: list(
+      "Conditions.",
+      open(
+        object("A condition.", { type: string("What it is about, such as Ready."), status: string("True, False or Unknown.") }, ["type", "status"]),
+      ),
+      byType,
+    ),
+    containerStatuses: list(
+      "Containers.",
+      open(
+        object(
+          "A container's status.",
+          { name: string("Name."), ready: boolean("Whether it serves."), restartCount: integer("How often it was started again.", 0) },
+          ["name", "ready", "restartCount"],
+        ),
+      ),
+    ),
   }),
 );
 

@@ -11,6 +11,8 @@ import type { AuditLine } from "./identity/audit.ts";
 import { authorize, authorizePath } from "./identity/authorize.ts";
 import { type Review, REVIEWS } from "./identity/reviews.ts";
 import { UNAUTHENTICATED } from "./identity/roles.ts";
+import { CUSTOM_RESOURCE_DEFINITION } from "../api/crd.ts";
+import { Definitions, isDefinition } from "./documents/definitions.ts";
 import { Discovery } from "./documents/discovery.ts";
 import { OpenApi } from "./documents/openapi.ts";
 import { act, type VerbContext } from "./objects/verbs.ts";
@@ -31,11 +33,13 @@ export class Handler {
   readonly #options: HandlerOptions;
   readonly #discovery: Discovery;
   readonly #openapi: OpenApi;
+  readonly #definitions: Definitions;
 
   constructor(options: HandlerOptions) {
     this.#options = options;
-    this.#discovery = new Discovery([...options.kinds, ...REVIEWS]);
-    this.#openapi = new OpenApi(options.kinds, options.gitVersion);
+    this.#discovery = new Discovery([...options.kinds, CUSTOM_RESOURCE_DEFINITION, ...REVIEWS]);
+    this.#openapi = new OpenApi([...options.kinds, CUSTOM_RESOURCE_DEFINITION], options.gitVersion);
+    this.#definitions = new Definitions(options.kinds, options.now);
   }
 
   /** Never throws: what goes wrong is a Status. */
@@ -71,6 +75,7 @@ export class Handler {
     this.#authorize(request, verb, path);
     const review = REVIEWS.find((r) => r.group === path.group && r.version === path.version && r.plural === path.plural);
     if (review && path.name === "") return this.#review(verb, review, request);
+    if (isDefinition(path)) return this.#definitions.answer(verb, path, request);
     const kind = this.#options.kinds.find((k) => k.group === path.group && k.version === path.version && k.plural === path.plural);
     if (!kind || path.rest !== "") return NO_SUCH_PAGE;
     const { subresource } = path;

@@ -50,6 +50,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   verb("validate", "check a file without asking a server"),
   verb("ipam", "addresses: show, check, release, split, configure"),
   verb("datastore", "migrate: lock, export, import, unlock"),
+  { name: "explain", group: RESOURCES, summary: "what a kind and its fields are", load: () => import("./explain.ts") },
 ];
 
 /** The program acts as these when it is called by their name. */

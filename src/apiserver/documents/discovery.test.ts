@@ -35,3 +35,62 @@ describe("discovery", () => {
     expect((await call("GET", "/openapi/v2")).code).toBe(404);
   });
 });
+
+describe("OpenAPI", () => {
+  const index = async (): Promise<Record<string, { serverRelativeURL: string }>> => (await call("GET", "/openapi/v3")).body.paths;
+  test("every reference leads somewhere, every list says how it is merged", async () => {
+    for (const { serverRelativeURL } of Object.values(await index())) {
+      const { body } = await call("GET", serverRelativeURL);
+      const missing: string[] = [];
+      const walk = (value: Any, at: string): void => {
+        if (typeof value !== "object" || value === null) return;
+        if (typeof value.$ref === "string" && !Object.hasOwn(body.components.schemas, value.$ref.split("/").at(-1)!))
+          missing.push(`${at}: ${value.$ref}`);
+        if (
+          value.type === "array" &&
+          at.includes(".properties.") &&
+          !at.endsWith("List.properties.items") &&
+          value["x-kubernetes-list-type"] === undefined
+        )
+          missing.push(at);
+        if (value["x-kubernetes-list-type"] === "map" && !value["x-kubernetes-list-map-keys"]) missing.push(`${at}: no keys`);
+        for (const [key, member] of Object.entries(value)) walk(member, `${at}.${key}`);
+      };
+      walk(body, "");
+      expect([serverRelativeURL, missing]).toEqual([serverRelativeURL, []]);
+    }
+  });
+  test("a document that the asker has is not sent again; one that is named by its hash may be kept", async () => {
+    for (const path of ["/openapi/v3", (await index())["api/v1"]!.serverRelativeURL]) {
+      const { headers } = await call("GET", path);
+      expect(headers.etag).toMatch(/^"[0-9A-F]{128}"$/);
+      expect((await call("GET", path, { headers: { "if-none-match": `"x", ${headers.etag}` } })).code).toBe(304);
+    }
+    expect((await call("GET", (await index())["api/v1"]!.serverRelativeURL)).headers["cache-control"]).toContain("immutable");
+  });
+});
+
+describe("definitions", () => {
+  const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  test("of the kinds that are not Kubernetes' own, to be read and not written", async () => {
+    const { body } = await call("GET", CRDS);
+    expect(body.items.map((d: Any) => d.spec.names.kind).toSorted()).toEqual(
+      KINDS.filter((k) => !k.builtIn)
+        .map((k) => k.kind)
+        .toSorted(),
+    );
+    const one = (await call("GET", `${CRDS}/ippools.projectcalico.org`)).body;
+    expect(one.spec).toMatchObject({ group: "projectcalico.org", scope: "Cluster", names: { plural: "ippools", listKind: "IPPoolList" } });
+    const [version] = one.spec.versions;
+    expect(version.schema.openAPIV3Schema.properties.metadata).toEqual({ type: "object" });
+    expect(version.additionalPrinterColumns[0]).toMatchObject({ name: "CIDR", jsonPath: ".spec.cidr" });
+    expect(version.additionalPrinterColumns.at(-1)).toMatchObject({ name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" });
+    expect((await call("GET", `${CRDS}/x`)).code).toBe(404);
+    for (const method of ["POST", "DELETE"]) expect((await call(method, CRDS, { body: {} })).code).toBe(405);
+    expect((await call("PATCH", `${CRDS}/ippools.projectcalico.org`, { body: {} })).code).toBe(405);
+  });
+  test("nothing in them that Kubernetes does not take", async () => {
+    const text = JSON.stringify((await call("GET", CRDS)).body);
+    expect(text).not.toContain("x-kubernetes-patch-");
+  });
+});

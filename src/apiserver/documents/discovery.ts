@@ -1,20 +1,23 @@
 // What the server has: aggregated discovery (v2, v2beta1) and the older documents, by Accept. https://kubernetes.io/docs/concepts/overview/kubernetes-api/
 // Built once from the kinds; never depends on the store.
-import { createHash } from "node:crypto";
+import { CUSTOM_RESOURCE_DEFINITION } from "../../api/crd.ts";
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import { notAcceptable } from "../../api/status.ts";
 import type { Review } from "../identity/reviews.ts";
 import { discoveryFormOf } from "../wire/accept.ts";
 import { NO_SUCH_PAGE } from "../wire/answer.ts";
 import type { ApiRequest, ApiResponse } from "../wire/request.ts";
+import { document } from "./document.ts";
 
 /** What the server has: kinds that are kept, and reviews that are only answered. */
 export type Served = Kind | Review;
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const STATUS_VERBS = ["get", "patch", "update"];
+const READ_VERBS = ["get", "list"];
 
-const verbsOf = (kind: Served): readonly string[] => ("schema" in kind ? VERBS : ["create"]);
+export const verbsOf = (kind: Served): readonly string[] =>
+  kind === CUSTOM_RESOURCE_DEFINITION ? READ_VERBS : "schema" in kind ? VERBS : ["create"];
 
 type Subresource = { name: string; kind: { group: string; version: string; kind: string }; verbs: string[] };
 
@@ -71,6 +74,9 @@ const groupDocument = (group: string, versions: string[]): object => ({
   preferredVersion: { groupVersion: `${group}/${versions[0]}`, version: versions[0] },
 });
 
+const answerWith = (request: ApiRequest, contentType: string, value: object): ApiResponse =>
+  document(request, contentType, { body: JSON.stringify(value) }, { vary: "Accept" });
+
 export class Discovery {
   readonly #kinds: readonly Served[];
 
@@ -85,21 +91,21 @@ export class Discovery {
     if (path === "/api" || path === "/apis") {
       const form = discoveryFormOf(request.headers.accept);
       if (!form) throw notAcceptable(["application/json"]);
-      if (form !== "legacy") return document(request, form.contentType, this.#aggregated(path === "/api", form.version));
-      return document(request, "application/json", path === "/api" ? this.#core(request) : this.#groups());
+      if (form !== "legacy") return answerWith(request, form.contentType, this.#aggregated(path === "/api", form.version));
+      return answerWith(request, "application/json", path === "/api" ? this.#core(request) : this.#groups());
     }
     if (parts[0] === "apis" && parts.length === 2) {
       const versions = this.#versions(parts[1]!);
       return versions.length === 0
         ? NO_SUCH_PAGE
-        : document(request, "application/json", { kind: "APIGroup", apiVersion: "v1", ...groupDocument(parts[1]!, versions) });
+        : answerWith(request, "application/json", { kind: "APIGroup", apiVersion: "v1", ...groupDocument(parts[1]!, versions) });
     }
     const groupVersion =
       parts[0] === "api" && parts.length === 2 ? parts[1]! : parts[0] === "apis" && parts.length === 3 ? `${parts[1]}/${parts[2]}` : undefined;
     if (groupVersion === undefined) return undefined;
     const kinds = this.#kinds.filter((k) => apiVersionOf(k) === groupVersion);
     if (kinds.length === 0) return NO_SUCH_PAGE;
-    return document(request, "application/json", {
+    return answerWith(request, "application/json", {
       kind: "APIResourceList",
       apiVersion: "v1",
       groupVersion,
@@ -145,12 +151,4 @@ export class Discovery {
         .map((g) => groupDocument(g, this.#versions(g))),
     };
   }
-}
-
-/** A document with its ETag; 304 when the asker has it. */
-function document(request: ApiRequest, contentType: string, value: object): ApiResponse {
-  const body = JSON.stringify(value);
-  const etag = `"${createHash("sha512").update(body).digest("hex").toUpperCase()}"`;
-  const headers = { "content-type": contentType, etag, vary: "Accept" };
-  return request.headers["if-none-match"] === etag ? { code: 304, headers: { etag, vary: "Accept" }, body: "" } : { code: 200, headers, body };
 }

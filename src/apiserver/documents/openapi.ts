@@ -1,17 +1,64 @@
 // OpenAPI v3 documents, one a group and version, built from the kinds' own schemas: what kubectl ≥ 1.29 validates, explains and patches by.
 // There is no OpenAPI v2 (only a protobuf of it would be understood by the kubectls that want it). Each document is built when first asked for.
-import { createHash } from "node:crypto";
+// https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import { OBJECT_META, type Schema } from "../../api/schema.ts";
 import { NO_SUCH_PAGE } from "../wire/answer.ts";
 import type { ApiRequest, ApiResponse } from "../wire/request.ts";
+import { verbsOf } from "./discovery.ts";
+import { document, hashOf } from "./document.ts";
+import { DELETE_OPTIONS, LIST_META, PATCH, STATUS } from "./meta.ts";
+import { INT_OR_STRING, INT_OR_STRING_SCHEMA, published } from "./published.ts";
 
-const META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
-const WRITE_PARAMETERS = ["dryRun", "fieldManager", "fieldValidation"].map((name) => ({ name, in: "query", schema: { type: "string" } }));
-const FORCE = { name: "force", in: "query", schema: { type: "boolean" } };
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1";
+const JSON_TYPE = "application/json";
+const OBJECTS = [JSON_TYPE, "application/yaml"];
+const PATCHES = ["application/json-patch+json", "application/merge-patch+json"];
+const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
 
-const componentOf = (kind: Kind): string =>
+type Parameter = {
+  readonly name: string;
+  readonly in: "query" | "path";
+  readonly required?: true;
+  readonly description: string;
+  readonly schema: Schema;
+};
+const query = (name: string, type: "string" | "integer" | "boolean", description: string): Parameter => ({
+  name,
+  in: "query",
+  description,
+  schema: { type },
+});
+const path = (name: string, description: string): Parameter => ({ name, in: "path", required: true, description, schema: { type: "string" } });
+
+const WRITE = [
+  query("dryRun", "string", "All: process everything, store nothing."),
+  query("fieldManager", "string", "Who writes."),
+  query("fieldValidation", "string", "Unknown and repeated fields: Strict refuses them, Warn names them, Ignore drops them."),
+];
+const FORCE = query("force", "boolean", "Only for patches of server-side apply.");
+const PRETTY = query("pretty", "string", "true: indented.");
+const LIST = [
+  query("allowWatchBookmarks", "boolean", "Send bookmarks in a watch."),
+  query("continue", "string", "Where the page before ended."),
+  query("fieldSelector", "string", "Only objects with these fields."),
+  query("labelSelector", "string", "Only objects with these labels."),
+  query("limit", "integer", "Most objects of a page."),
+  query("resourceVersion", "string", "The version to list, or to watch from."),
+  query("resourceVersionMatch", "string", "Exact or NotOlderThan."),
+  query("sendInitialEvents", "boolean", "Begin a watch with what is there."),
+  query("timeoutSeconds", "integer", "Seconds after which a watch ends."),
+  query("watch", "boolean", "Follow changes."),
+];
+const DELETE = [
+  WRITE[0]!,
+  query("gracePeriodSeconds", "integer", "Not used."),
+  query("propagationPolicy", "string", "Background, Foreground or Orphan."),
+];
+
+export const componentOf = (kind: Kind): string =>
   kind.group === "" ? `io.k8s.api.core.${kind.version}.${kind.kind}` : `${kind.group.split(".").toReversed().join(".")}.${kind.version}.${kind.kind}`;
+const refTo = (component: string): object => ({ $ref: `#/components/schemas/${component}` });
 
 type Document = { readonly body: string; readonly hash: string };
 
@@ -19,6 +66,7 @@ export class OpenApi {
   readonly #kinds: readonly Kind[];
   readonly #version: string;
   readonly #documents = new Map<string, Document>();
+  #index: Document | undefined;
 
   constructor(kinds: readonly Kind[], version: string) {
     this.#kinds = kinds;
@@ -27,20 +75,21 @@ export class OpenApi {
 
   /** Undefined when the path is not one of OpenAPI v3. */
   answer(request: ApiRequest): ApiResponse | undefined {
-    const path = request.path.replace(/\/$/, "");
-    if (path === "/openapi/v3") return { code: 200, headers: { "content-type": "application/json" }, body: JSON.stringify(this.#index()) };
-    if (!path.startsWith("/openapi/v3/")) return undefined;
-    const found = this.#document(path.slice("/openapi/v3/".length));
+    const at = request.path.replace(/\/$/, "");
+    const changing = { "cache-control": "no-cache, private" };
+    if (at === "/openapi/v3") return document(request, JSON_TYPE, (this.#index ??= this.#buildIndex()), changing);
+    if (!at.startsWith("/openapi/v3/")) return undefined;
+    const found = this.#document(at.slice("/openapi/v3/".length));
     if (!found) return NO_SUCH_PAGE;
     const asked = request.query.get("hash");
-    if (asked !== null && asked !== found.hash) return { code: 301, headers: { location: `${path}?hash=${found.hash}` }, body: "" };
-    const cached = asked === null ? "no-cache, private" : "public, immutable";
-    return { code: 200, headers: { "content-type": "application/json", etag: `"${found.hash}"`, "cache-control": cached }, body: found.body };
+    if (asked !== null && asked !== found.hash) return { code: 301, headers: { location: `${at}?hash=${found.hash}` }, body: "" };
+    // Its address names its content.
+    return document(request, JSON_TYPE, found, asked === null ? changing : { "cache-control": "public, max-age=31536000, immutable" });
   }
 
-  #index(): object {
+  #buildIndex(): Document {
     const names = [...new Set(this.#kinds.map((k) => (k.group === "" ? `api/${k.version}` : `apis/${k.group}/${k.version}`)))];
-    return { paths: Object.fromEntries(names.map((n) => [n, { serverRelativeURL: `/openapi/v3/${n}?hash=${this.#document(n)!.hash}` }])) };
+    return hashed({ paths: Object.fromEntries(names.map((n) => [n, { serverRelativeURL: `/openapi/v3/${n}?hash=${this.#document(n)!.hash}` }])) });
   }
 
   #document(name: string): Document | undefined {
@@ -49,49 +98,115 @@ export class OpenApi {
     const apiVersion = name.replace(/^apis?\//, "");
     const kinds = this.#kinds.filter((k) => apiVersionOf(k) === apiVersion && name.startsWith(k.group === "" ? "api/" : "apis/"));
     if (kinds.length === 0) return undefined;
-    const body = JSON.stringify(this.#build(apiVersion, kinds));
-    const made = { body, hash: createHash("sha512").update(body).digest("hex").toUpperCase() };
+    const made = hashed(openApiOf(apiVersion, kinds, this.#version));
     this.#documents.set(name, made);
     return made;
   }
-
-  #build(apiVersion: string, kinds: readonly Kind[]): object {
-    return {
-      openapi: "3.0.0",
-      info: { title: `Tortie ${apiVersion}`, version: this.#version },
-      paths: Object.assign({}, ...kinds.map(pathsOf)) as object,
-      components: { schemas: { [META]: OBJECT_META, ...Object.fromEntries(kinds.map((k) => [componentOf(k), component(k)])) } },
-    };
-  }
 }
 
+function hashed(value: object): Document {
+  const body = JSON.stringify(value);
+  return { body, hash: hashOf(body) };
+}
+
+/** The document of the kinds of one group and version. `version` is the program's. */
+export function openApiOf(apiVersion: string, kinds: readonly Kind[], version: string): object {
+  const shared = { ObjectMeta: OBJECT_META, ListMeta: LIST_META, Status: STATUS, DeleteOptions: DELETE_OPTIONS, Patch: PATCH };
+  return {
+    openapi: "3.0.0",
+    info: { title: `Tortie ${apiVersion}`, version },
+    paths: Object.assign({}, ...kinds.map(pathsOf)) as object,
+    components: {
+      schemas: {
+        ...Object.fromEntries(Object.entries(shared).map(([name, schema]) => [`${META}.${name}`, published(schema)])),
+        [INT_OR_STRING]: INT_OR_STRING_SCHEMA,
+        ...Object.fromEntries(
+          kinds.flatMap((k) => [
+            [componentOf(k), component(k)],
+            [`${componentOf(k)}List`, listComponent(k)],
+          ]),
+        ),
+      },
+    },
+  };
+}
+
+const gvkOf = ({ group, version }: Kind, kind: string): object => ({ group, version, kind });
+const metadata = (name: string, description: string): object => ({ description, allOf: [refTo(`${META}.${name}`)] });
+
 function component(kind: Kind): object {
-  const properties: Record<string, Schema | object> = { ...kind.schema.properties };
-  properties.metadata = { description: OBJECT_META.description, allOf: [{ $ref: `#/components/schemas/${META}` }] };
-  return { ...kind.schema, properties, "x-kubernetes-group-version-kind": [{ group: kind.group, kind: kind.kind, version: kind.version }] };
+  const { properties, ...rest } = published(kind.schema) as Schema;
+  return {
+    ...rest,
+    properties: { ...properties, metadata: metadata("ObjectMeta", OBJECT_META.description!) },
+    "x-kubernetes-group-version-kind": [gvkOf(kind, kind.kind)],
+  };
+}
+
+function listComponent(kind: Kind): object {
+  const { apiVersion, kind: name } = kind.schema.properties!;
+  return {
+    type: "object",
+    description: `A list of ${kind.plural}.`,
+    required: ["items"],
+    properties: {
+      apiVersion,
+      kind: name,
+      metadata: metadata("ListMeta", LIST_META.description!),
+      items: { type: "array", description: "The objects.", items: refTo(componentOf(kind)) },
+    },
+    "x-kubernetes-group-version-kind": [gvkOf(kind, `${kind.kind}List`)],
+  };
 }
 
 function pathsOf(kind: Kind): Record<string, object> {
   const base = `/${kind.group === "" ? `api/${kind.version}` : `apis/${kind.group}/${kind.version}`}`;
+  const within = kind.namespaced ? [path("namespace", "The namespace.")] : [];
   const collection = `${base}${kind.namespaced ? "/namespaces/{namespace}" : ""}/${kind.plural}`;
-  const gvk = { group: kind.group, version: kind.version, kind: kind.kind };
-  const ok = { "200": { description: "OK", content: { "application/json": { schema: { $ref: `#/components/schemas/${componentOf(kind)}` } } } } };
-  const operation = (action: string, parameters: object[], id: string): object => ({
-    operationId: `${id}${kind.kind}`,
-    "x-kubernetes-action": action,
-    "x-kubernetes-group-version-kind": gvk,
-    parameters,
-    responses: ok,
+  const named = path("name", `Name of the ${kind.kind}.`);
+  const own = componentOf(kind);
+  const verbs = new Set<string>(verbsOf(kind));
+  const content = (types: readonly string[], schema: object): object => ({ content: Object.fromEntries(types.map((t) => [t, { schema }])) });
+  const operation = (verb: string, action: string, id: string, answer: string, parameters: Parameter[], body?: object): object =>
+    verbs.has(verb)
+      ? {
+          [{ list: "get", create: "post", update: "put", deletecollection: "delete" }[verb] ?? verb]: {
+            operationId: `${id}${kind.kind}`,
+            description: `${action} ${kind.plural}`,
+            "x-kubernetes-action": action,
+            "x-kubernetes-group-version-kind": gvkOf(kind, kind.kind),
+            parameters,
+            ...(body ? { requestBody: body } : {}),
+            responses: {
+              [action === "post" ? "201" : "200"]: { description: "OK", ...content(OBJECTS, refTo(answer)) },
+              "401": { description: "Unauthorized" },
+            },
+          },
+        }
+      : {};
+  const whole = content(OBJECTS, refTo(own));
+  const patches = content([...PATCHES, ...(kind.builtIn ? [STRATEGIC_PATCH] : [])], refTo(`${META}.Patch`));
+  const options = content(OBJECTS, refTo(`${META}.DeleteOptions`));
+  const changes = (id: string): object => ({
+    ...operation("get", "get", `read${id}`, own, []),
+    ...operation("update", "put", `replace${id}`, own, WRITE, whole),
+    ...operation("patch", "patch", `patch${id}`, own, [...WRITE, FORCE], patches),
   });
-  const one = {
-    get: operation("get", [], "read"),
-    put: operation("put", WRITE_PARAMETERS, "replace"),
-    patch: operation("patch", [...WRITE_PARAMETERS, FORCE], "patch"),
-    delete: operation("delete", WRITE_PARAMETERS.slice(0, 1), "delete"),
-  };
   return {
-    [collection]: { get: operation("list", [], "list"), post: operation("post", WRITE_PARAMETERS, "create") },
-    [`${collection}/{name}`]: one,
-    ...(kind.hasStatus ? { [`${collection}/{name}/status`]: { get: one.get, put: one.put, patch: one.patch } } : {}),
+    ...(kind.namespaced ? { [`${base}/${kind.plural}`]: { parameters: [PRETTY], ...operation("list", "list", "listAll", `${own}List`, LIST) } } : {}),
+    [collection]: {
+      parameters: [...within, PRETTY],
+      ...operation("list", "list", "list", `${own}List`, LIST),
+      ...operation("create", "post", "create", own, WRITE, whole),
+      ...operation("deletecollection", "deletecollection", "deleteCollectionOf", `${own}List`, [...LIST, ...DELETE], options),
+    },
+    [`${collection}/{name}`]: {
+      parameters: [...within, named, PRETTY],
+      ...changes(""),
+      ...operation("delete", "delete", "delete", `${META}.Status`, DELETE, options),
+    },
+    ...(kind.hasStatus && verbs.has("update")
+      ? { [`${collection}/{name}/status`]: { parameters: [...within, named, PRETTY], ...changes("StatusOf") } }
+      : {}),
   };
 }
