@@ -2,21 +2,20 @@
 // cryptography, foreign calls, JavaScript, …), the functions with most time of their own, and how many system calls were made.
 //   npx tsx bench/profile.ts [--subject tortie] [--load tcp1] [--seconds 3] [--top 15] [--env X=1]      (root; Debian package: linux-perf)
 // Sampling costs about a tenth of the throughput, and the map of compiled functions that perf needs a little more: shares hold, Gbit/s is bench/device.ts's.
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, promisify } from "node:util";
+import { record, stacksOf, tally } from "./perf.ts";
 import { cpuSeconds } from "./processes.ts";
 import { MACHINE } from "./report.ts";
-import { type Frame, kindOf } from "./samples.ts";
+import { kindOf } from "./samples.ts";
 import { type Link, subject } from "./subjects.ts";
 import { iperf, LOADS } from "./traffic.ts";
 
 const run = promisify(execFile);
-/** Of the processors, whatever they run: a clock of each thread starts anew with each of its turns, and misses short ones. */
-const FREQUENCY = 997;
 const CALLS =
   "read,write,readv,writev,sendto,recvfrom,sendmsg,recvmsg,sendmmsg,recvmmsg,epoll_wait,epoll_pwait,epoll_pwait2,poll,ppoll,futex,nanosleep,clock_nanosleep,sched_yield,ioctl";
 
@@ -39,20 +38,6 @@ if (!profiled) throw new Error(`No ${values.subject} here`);
 type End = { readonly name: string; readonly pid: number; readonly samples: Sampled[]; readonly cpu: number; readonly calls: Map<string, number> };
 type Sampled = { readonly thread: number; readonly kind: string; readonly leaf: string };
 
-/** The samples that `perf script` prints: a line for the thread, one a frame from the leaf up, an empty one. */
-function samples(text: string, pid: number): Sampled[] {
-  return text.split("\n\n").flatMap((block) => {
-    const [head = "", ...lines] = block.trim().split("\n");
-    const thread = /\s([0-9]+)\/([0-9]+)\s*$/.exec(head);
-    if (!thread || Number(thread[1]) !== pid) return [];
-    const frames = lines.map((l): Frame => {
-      const m = /^\s*[0-9a-f]+ (.*) \(([^()]*|\[.*\])\)$/.exec(l);
-      return { symbol: m?.[1] ?? "?", object: m?.[2] ?? "?" };
-    });
-    return [{ thread: Number(thread[2]), ...kindOf(frames) }];
-  });
-}
-
 async function countCalls(pid: number, into: string): Promise<Map<string, number>> {
   const events = CALLS.split(",").map((c) => `syscalls:sys_enter_${c}`);
   await run("perf", ["stat", "-x", ",", "-o", into, "-e", events.join(), "-p", String(pid), "--", "sleep", String(seconds)]);
@@ -69,41 +54,17 @@ async function profile(link: Link, directory: string): Promise<{ ends: End[]; gb
   const data = join(directory, "perf.data");
   const before = link.pids.map((pid) => cpuSeconds([pid]));
   const counting = link.pids.map((pid) => countCalls(pid, join(directory, `calls-${pid}`)));
-  await run("perf", [
-    "record",
-    "-q",
-    "-e",
-    "cpu-clock",
-    "-F",
-    String(FREQUENCY),
-    "-g",
-    "-p",
-    link.pids.join(),
-    "-o",
-    data,
-    "--",
-    "sleep",
-    String(seconds),
-  ]);
+  await record(link.pids, seconds, data);
   const cpu = link.pids.map((pid, i) => cpuSeconds([pid]) - before[i]!);
   const calls = await Promise.all(counting);
   if (!flows) throw new Error("The machine is too busy: perf began so late that the load was over before it");
   const { bytes, seconds: took } = (await traffic).report.end.sum_received;
-  const text = execFileSync("perf", ["script", "-i", data, "--pid", link.pids.join(), "-F", "comm,pid,tid,ip,sym,dso"], {
-    encoding: "utf8",
-    maxBuffer: 2 ** 30,
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const stacks = stacksOf(link.pids, data).map((of) => of.map(({ thread, frames }): Sampled => ({ thread, ...kindOf(frames) })));
   const names = values.load === "tcpr" ? ["receiver", "sender"] : ["sender", "receiver"];
-  const ends = link.pids.map((pid, i) => ({ name: names[i]!, pid, samples: samples(text, pid), cpu: cpu[i]!, calls: calls[i]! }));
+  const ends = link.pids.map((pid, i) => ({ name: names[i]!, pid, samples: stacks[i]!, cpu: cpu[i]!, calls: calls[i]! }));
   return { ends, gb: (bytes / 1e9) * (seconds / took) };
 }
 
-const tally = (of: readonly string[]): [string, number][] => {
-  const counts = new Map<string, number>();
-  for (const x of of) counts.set(x, (counts.get(x) ?? 0) + 1);
-  return [...counts].toSorted((a, b) => b[1] - a[1]);
-};
 const print = (text: string): void => void process.stdout.write(text);
 const row = (...cells: string[]): void => print(`| ${cells.join(" | ")} |\n`);
 

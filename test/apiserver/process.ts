@@ -20,10 +20,10 @@ export class ServerHome {
   get log(): string {
     return this.#logged;
   }
-  /** Resolves when the ready line is there. `port` 0: a free one; `more`: further arguments. */
-  async start(port = 0, more: readonly string[] = []): Promise<ServerProcess> {
+  /** Resolves when the ready line is there. `port` 0: a free one; `more`: further arguments; `env`: beside this process's own. */
+  async start(port = 0, more: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> {
     const args = ["server", "--data", this.data, "--listen", `127.0.0.1:${port}`, "--kubeconfig", this.kubeconfig, ...more];
-    const child = spawn(process.execPath, [TORTIE, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [TORTIE, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
     this.#children.add(child);
     let said = "";
     child.stderr.on("data", (d: Buffer) => (this.#logged += d.toString()));
