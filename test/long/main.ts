@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { parseArgs } from "node:util";
+import { apiserver } from "./apiserver.ts";
 import { curve } from "./curve.ts";
 import { endurance } from "./endurance.ts";
 import { fuzz } from "./fuzz.ts";
@@ -33,7 +34,7 @@ if (values.help || !(minutes >= 1)) {
 
 /** Those that wait run together; then those that need the processor, one after the other. */
 const waiting: readonly Scenario[] = [session];
-const busy: readonly Scenario[] = [endurance, curve, garbage, fuzz, parsers, offload, soak];
+const busy: readonly Scenario[] = [endurance, curve, garbage, fuzz, parsers, apiserver, offload, soak];
 const lines: string[] = [];
 let failed = 0;
 
