@@ -1,6 +1,6 @@
 // Events of a watch as lines of JSON, in the form that was asked for. A change goes to all of its watchers in one turn of the event loop: its line is made
 // once for all who want the same form, and nothing of it stays behind.
-import type { Kind } from "../../api/kind.ts";
+import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import type { Resource } from "../../api/meta.ts";
 import type { Stored } from "../../store/store.ts";
 import type { Form } from "../wire/accept.ts";
@@ -39,7 +39,7 @@ export class Encoder {
     this.#form = form;
     this.#include = include;
     this.#now = now;
-    this.#name = `${form.as} ${form.version} ${include}`;
+    this.#name = `${apiVersionOf(kind)} ${form.as} ${form.version} ${include}`;
   }
 
   /** The object of `version` as an event. Shared: do not change it. */
