@@ -1,6 +1,7 @@
 // Written from the kinds' schemas by tools/reference.ts: change those, not this. It compiles only while the types say the same as the schemas.
 import type { BLOCK_AFFINITY } from "./blockaffinity.ts";
 import type { CALICO_NODE_STATUS } from "./caliconodestatus.ts";
+import type { CAPTURE_GRANT } from "./capturegrant.ts";
 import type { CLUSTER_INFORMATION } from "./clusterinformation.ts";
 import type { CONFIG_MAP } from "./configmap.ts";
 import type { EVENT } from "./event.ts";
@@ -29,6 +30,7 @@ type Same<A, B> = Equal<Flat<A>, Flat<B>>;
 export type Checks = [
   True<Same<Own<typeof BLOCK_AFFINITY>, { spec: { state: "pending" | "confirmed" | "pendingDeletion"; node: string; type?: string; cidr: string; deleted: boolean } }>>,
   True<Same<Own<typeof CALICO_NODE_STATUS>, { spec: { node: string; classes: ("Agent" | "BGP" | "Routes")[]; updatePeriodSeconds: number }; status?: { lastUpdated?: string | null; agent?: { [key: string]: unknown }; bgp?: { [key: string]: unknown }; routes?: { [key: string]: unknown } } }>>,
+  True<Same<Own<typeof CAPTURE_GRANT>, { spec: { users?: (string)[]; groups?: (string)[]; nodes: (string)[]; actions: ("capture" | "keys")[]; expires: string; reason: string } }>>,
   True<Same<Own<typeof CLUSTER_INFORMATION>, { spec?: { clusterGUID?: string; clusterType?: string; calicoVersion?: string; datastoreReady?: boolean; variant?: string } }>>,
   True<Same<Own<typeof CONFIG_MAP>, { data?: { [key: string]: string }; binaryData?: { [key: string]: string }; immutable?: boolean }>>,
   True<Same<Own<typeof EVENT>, { involvedObject: { kind?: string; namespace?: string; name?: string; uid?: string; apiVersion?: string; resourceVersion?: string; fieldPath?: string }; reason?: string; message?: string; source?: { component?: string; host?: string }; firstTimestamp?: string | null; lastTimestamp?: string | null; count?: number; type?: string; eventTime?: string | null; series?: { count?: number; lastObservedTime?: string }; action?: string; related?: { kind?: string; namespace?: string; name?: string; uid?: string; apiVersion?: string; resourceVersion?: string; fieldPath?: string }; reportingComponent?: string; reportingInstance?: string }>>,
