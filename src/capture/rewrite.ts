@@ -96,6 +96,8 @@ function harmless(i: CaptureInterface): CaptureInterface {
 export class InnerWriter {
   /** Packets written. */
   written = 0;
+  /** Packets left out because another capture point had seen them too. */
+  copies = 0;
   readonly #writer: PcapngWriter;
   readonly #iface: number;
   readonly #sessions: ReadonlySet<number>;
@@ -106,10 +108,14 @@ export class InnerWriter {
     this.#writer = new PcapngWriter(sink, { comment: "inner packets of a WireGuard capture" });
     this.#iface = this.#writer.addInterface({ link: LINK_RAW, name: "decrypted" });
   }
-  /** What opened of a packet; nothing when nothing did. */
+  /** What opened of a packet; nothing when nothing did, or when it is a copy of one before. */
   packet(t: TrackedPacket): void {
-    for (const { message, opened, session } of t.messages) {
+    for (const { message, opened, session, sight } of t.messages) {
       if (!opened || opened.length === 0 || (this.#sessions.size > 0 && !this.#sessions.has(session?.number ?? -1))) continue;
+      if (sight === "copy") {
+        this.copies++;
+        continue;
+      }
       const total = message.length - DATA_OVERHEAD - opened.padding;
       const comments = opened.authenticated ? [] : ["unauthenticated: the packet was cut when captured"];
       this.#writer.packet(this.#iface, { time: t.packet.time, data: opened.bytes, originalLength: Math.max(total, opened.length), comments });

@@ -5,6 +5,7 @@ import { nodeCrypto } from "../crypto/node.ts";
 import { alarmsOf } from "./alarms.ts";
 import { Analysis, type AnalysisOptions } from "./analysis.ts";
 import { parseKeyLog } from "./keylog.ts";
+import { writeInner } from "./fixtures.cases.ts";
 import { A, B, BEGAN, data, handshake, IFACE, log, type Made, pair, ping, Scene } from "./made.cases.ts";
 import { peerPairs } from "./peers.ts";
 import { clockSkew, keepaliveInterval, missing, roundTrip, type Session } from "./session.ts";
@@ -160,6 +161,8 @@ describe("endpoints", () => {
     }
     const { analysis, one, packets } = analysed(scene, log.initiator(s));
     expect([analysis.sessions.length, one.repeats, one.counts.toResponder.duplicates, opened(packets)]).toEqual([1, 2, 4, 8]);
+    // Each packet once in what is exported.
+    expect(writeInner(packets, () => {})).toBe(4);
     expect(one.roamed).toBeLessThanOrEqual(1);
   });
 });

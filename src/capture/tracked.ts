@@ -6,6 +6,7 @@ import type { WireGuardMessage } from "./message.ts";
 import type { Opened } from "./opened.ts";
 import type { CapturedPacket } from "./packet.ts";
 import type { Session, UdpEndpoint, Way } from "./session.ts";
+import type { Sight } from "./traffic.ts";
 
 /** Why data is not opened. "cut": nothing of it was captured. */
 export type Failure = "no key" | "bad tag" | "cut";
@@ -57,6 +58,8 @@ export class TrackedMessage {
   opened: Opened | undefined;
   /** Why a data message was not opened; undefined also when nobody tried. */
   failure: Failure | undefined;
+  /** Of a data message when its turn comes: whether it was there before. undefined when it has no session, when its tag is wrong, or when looked at again. */
+  sight: Sight | undefined;
   /** The receiver's static public key, by mac1. */
   addressee: Uint8Array | undefined;
   /** mac2 verified under a cookie that the capture shows. */
@@ -75,6 +78,7 @@ export class TrackedMessage {
       way: this.way,
       opened: this.opened,
       failure: this.failure,
+      sight: this.sight,
       addressee: this.addressee,
       mac2Ok: this.mac2Ok,
     });

@@ -99,7 +99,7 @@ export class Tracker {
     if (!isHandshake(found) && segmentSize(found.frame, found.at, found.end) === 0) {
       const m = new DataMessage(found.frame, found.at, found.end, found.length);
       const known = this.table.candidates(m.receiver);
-      if (known.length === 1) return this.#traffic.note(m, found.ends, known[0]!, packet, undefined);
+      if (known.length === 1) return void this.#traffic.note(m, found.ends, known[0]!, packet, undefined);
     }
     this.#takeDatagram(packet, found, ignore);
   }
@@ -317,7 +317,7 @@ export class Tracker {
     if (!t.session || !t.way) return;
     if (!t.opened && this.#options.open !== false) this.#try(t, m, packet, failed);
     const candidate = { session: t.session, way: t.way };
-    this.#traffic.note(m, t.ends, candidate, packet, t.opened ?? (t.failure === "bad tag" ? "failed" : undefined));
+    t.sight = this.#traffic.note(m, t.ends, candidate, packet, t.opened ?? (t.failure === "bad tag" ? "failed" : undefined));
   }
 
   /** Tries every key of every session that the message may belong to, but the one that failed already. */

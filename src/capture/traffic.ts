@@ -83,8 +83,11 @@ export function noteOrder(c: DirectionCounts, counter: number, frame: number): v
 export class Traffic {
   readonly #sightings = new Sightings();
 
-  /** A message whose session is settled. `opened`: undefined when nobody opened it; "failed" when its tag is wrong. */
-  note(m: DataMessage, ends: Ends, { session, way }: Candidate, packet: CapturedPacket, opened: Opened | "failed" | undefined): void {
+  /**
+   * A message whose session is settled. `opened`: undefined when nobody opened it; "failed" when its tag is wrong, and then the result is undefined: it is
+   * none of the session's.
+   */
+  note(m: DataMessage, ends: Ends, { session, way }: Candidate, packet: CapturedPacket, opened: Opened | "failed" | undefined): Sight | undefined {
     const c = session.counts[way];
     const { number: frame, time } = packet;
     const keepalive = isKeepalive(m);
@@ -95,7 +98,10 @@ export class Traffic {
     c.lastFrame = frame;
     if (time !== undefined) noteTime(c, session, time, keepalive);
     // Whoever forges messages must not spoil the order of those that are none.
-    if (opened === "failed") return void c.failed++;
+    if (opened === "failed") {
+      c.failed++;
+      return undefined;
+    }
     if (opened) noteOpened(c, opened.authenticated, keepalive);
     const counter = m.count;
     const direction = session.number * 2 + (way === "toResponder" ? 0 : 1);
@@ -108,6 +114,7 @@ export class Traffic {
       noteOrder(c, counter, frame);
       if (isHighest) noteSource(ends, session, way, packet, opened?.authenticated ?? false);
     }
+    return sight;
   }
 }
 

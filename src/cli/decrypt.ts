@@ -126,7 +126,10 @@ async function decrypt(path: string, options: Options): Promise<number> {
 
   const absent = options.session.find((number) => !sessions.some((s) => s.number === number));
   if (absent !== undefined) throw new TortieError(`Cannot write "${options.write}": the capture has no session ${absent}`);
-  if (writer) process.stderr.write(`Wrote "${options.write}": ${writer.written} inner packets, no keys.\n`);
+  if (writer)
+    process.stderr.write(
+      `Wrote "${options.write}": ${writer.written} inner packets${writer.copies > 0 ? ` (${writer.copies} that another capture point had seen too are left out)` : ""}, no keys.\n`,
+    );
   else if (options.write !== undefined) {
     const wanted = options.session.length === 0 ? sessions : sessions.filter((s) => options.session.includes(s.number));
     const keyLog = options.stripSecrets ? undefined : keyLogFor(wanted, secrets, { sessionKeysOnly: options.sessionKeys ?? false });
