@@ -190,14 +190,11 @@ export class PageFile {
   #overflow(reference: Buffer, size: number, tree: Tree, counted: Counted): Buffer {
     const [number, pages] = [reference.readBigUInt64LE(0), reference.readBigUInt64LE(16)];
     const page = this.#take(number, OVERFLOW, tree);
-    const needed = Math.floor((PAGE.header - 1 + size) / this.#pageSize) + 1;
-    if (
-      BigInt(page.readUInt32LE(PAGE.pages)) !== pages ||
-      pages !== BigInt(needed) ||
-      page.readBigUInt64LE(PAGE.transaction) !== reference.readBigUInt64LE(8)
-    )
+    // More than needed: the value was longer earlier in the same transaction of LMDB.
+    const needed = BigInt(Math.floor((PAGE.header - 1 + size) / this.#pageSize) + 1);
+    if (BigInt(page.readUInt32LE(PAGE.pages)) !== pages || pages < needed || page.readBigUInt64LE(PAGE.transaction) !== reference.readBigUInt64LE(8))
       throw new DamagedPages(`page ${number} of ${tree.name} is not what was written`);
-    for (let i = 1; i < needed; i++) this.#use(number + BigInt(i), tree);
+    for (let i = 1n; i < pages; i++) this.#use(number + i, tree);
     counted.overflows += pages;
     const value = Buffer.allocUnsafeSlow(size);
     if (this.#read(value, Number(number) * this.#pageSize + PAGE.header) < size) throw new DamagedPages("it ends too early");
