@@ -1,5 +1,4 @@
 // Where the store's keys are in etcd: all begin with one prefix ("/tortie"), so that a role can be given just them and other programs' keys are not met.
-import { fromUtf8, utf8 } from "../../base/bytes.ts";
 import type { Stored } from "../store.ts";
 import type { Member } from "./member.ts";
 import { endOf, type KeyValue, RANGE } from "./rpc.ts";
@@ -10,23 +9,25 @@ const PAGE = 1000;
 export class Keyspace {
   readonly #prefix: string;
   /** All keys: from `key` to before `rangeEnd`. */
-  readonly key: Uint8Array;
+  readonly key: Buffer;
   readonly rangeEnd: Uint8Array;
+  readonly #skip: number;
 
   /** `prefix` does not end with a slash; the store's keys begin with one. */
   constructor(prefix: string) {
     this.#prefix = prefix;
-    this.key = utf8(`${prefix}/`);
+    this.key = Buffer.from(`${prefix}/`);
+    this.#skip = this.key.length - 1;
     this.rangeEnd = endOf(this.key);
   }
 
   /** etcd's key of the store's key. */
-  bytes(key: string): Uint8Array {
-    return utf8(this.#prefix + key);
+  bytes(key: string): Buffer {
+    return Buffer.from(this.#prefix + key);
   }
   /** The store's key of etcd's. */
-  text(key: Uint8Array): string {
-    return fromUtf8(key).slice(this.#prefix.length);
+  text(key: Buffer): string {
+    return key.toString("utf8", this.#skip);
   }
 
   /** The value is copied: what gRPC gives is a view of the whole message. */

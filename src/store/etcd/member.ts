@@ -31,6 +31,9 @@ const OPTIONS: ClientOptions = {
   "grpc.use_local_subchannel_pool": 1,
   "grpc.service_config_disable_resolution": 1,
   "grpc.enable_http_proxy": 0,
+  // What is tried again is decided by who calls, so that no request is kept for it.
+  "grpc.enable_retries": 0,
+  "grpc-node.flow_control_window": 4 * 1024 * 1024,
 };
 
 export class Member {

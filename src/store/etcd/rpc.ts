@@ -6,7 +6,7 @@ export type Header = { readonly revision: number };
 /** Where something was read or written: its revision. */
 type Answered = { readonly header: Header | null };
 /** `modRevision` is that of the last write of the key. */
-export type KeyValue = { readonly key: Uint8Array; readonly modRevision: number; readonly value: Uint8Array };
+export type KeyValue = { readonly key: Buffer; readonly modRevision: number; readonly value: Buffer };
 
 export type RangeRequest = { key: Uint8Array; rangeEnd?: Uint8Array; limit?: number; revision?: number; countOnly?: boolean };
 export type RangeResponse = Answered & { readonly kvs: readonly KeyValue[]; readonly more: boolean; readonly count: number };

@@ -98,13 +98,15 @@ export class EtcdStore implements Store {
   }
 
   async #commit({ conditions, writes }: Transaction): Promise<Committed> {
-    const bytes = (key: string): Uint8Array => this.#keys.bytes(key);
+    const keys = new Map([...conditions, ...writes].map(({ key }) => [key, this.#keys.bytes(key)]));
     const { header, succeeded, responses } = await this.#send(
       TXN,
       {
-        compare: conditions.map(({ key, revision }): Compare => ({ result: EQUAL, target: MOD, key: bytes(key), modRevision: revision })),
-        success: writes.map(({ key, value }) => (value ? { requestPut: { key: bytes(key), value } } : { requestDeleteRange: { key: bytes(key) } })),
-        failure: conditions.map(({ key }) => ({ requestRange: { key: bytes(key) } })),
+        compare: conditions.map(({ key, revision }): Compare => ({ result: EQUAL, target: MOD, key: keys.get(key)!, modRevision: revision })),
+        success: writes.map(({ key, value }) =>
+          value ? { requestPut: { key: keys.get(key)!, value } } : { requestDeleteRange: { key: keys.get(key)! } },
+        ),
+        failure: conditions.map(({ key }) => ({ requestRange: { key: keys.get(key)! } })),
       },
       "once",
     );
