@@ -1,4 +1,8 @@
 // The way to the nodes, on a real server: a reader that never reads, cut connections, second agents, other nodes, grants.
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { WINDOW } from "../../src/api/nodestream.ts";
@@ -9,6 +13,7 @@ import { captureOnNode, exec } from "../../src/client/exec.ts";
 import type { Endpoint } from "../../src/client/kubeconfig.ts";
 import { nodeTransport, openWebSocket } from "../../src/client/node.ts";
 import type { Transport } from "../../src/client/transport.ts";
+import { describeWith, find } from "../peers.ts";
 import { type FakeAgent, fakeAgent } from "./fakeagent.ts";
 import { ask, ServerHome, type ServerProcess, until } from "./process.ts";
 
@@ -177,6 +182,26 @@ test("no node takes the stream of another, nor a viewer, nor a stranger; its own
   expect(await open(endpointOf("bob", "tortie:viewers"))).toBe(403);
   expect(await open({ url: server.url, insecure: true })).toBe(401);
   expect(await open(endpointOf("system:node:n1", NODES))).toBe(101);
+});
+
+describeWith(["kubectl"], "kubectl", () => {
+  test("shows who may capture where until when, and why", async () => {
+    const expires = new Date(Date.now() + 3_600_000).toISOString();
+    const spec = { users: ["bob"], groups: ["net"], nodes: ["n1", "n2"], actions: ["capture", "keys"], expires, reason: "ticket 2" };
+    const kubectl = async (...args: string[]): Promise<string> =>
+      (await promisify(execFile)(find("kubectl")!, ["--kubeconfig", home.kubeconfig, ...args], { env: { ...process.env, HOME: home.directory } }))
+        .stdout;
+    const file = join(home.directory, "grant.json");
+    writeFileSync(file, JSON.stringify({ apiVersion: "tortie.io/v1", kind: "CaptureGrant", metadata: { name: "shown" }, spec }));
+    expect(await kubectl("apply", "-f", file)).toBe("capturegrant.tortie.io/shown created\n");
+    expect((await kubectl("get", "cg", "-o", "wide")).split("\n").map((l) => l.split(/ {2,}/))).toEqual([
+      ["NAME", "WHO", "NODES", "ACTIONS", "EXPIRES", "AGE", "REASON"],
+      ["shown", "bob,group net", "n1,n2", "capture,keys", expires, expect.stringMatching(/^\d+s$/), "ticket 2"],
+      [""],
+    ]);
+    expect(await kubectl("explain", "capturegrant.spec.expires")).toContain("at most 7 days from its creation");
+    expect(await kubectl("delete", "cg", "shown")).toMatch(/^capturegrant.tortie.io "shown" deleted/);
+  });
 });
 
 describe("a CaptureGrant", () => {

@@ -4,7 +4,13 @@ import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { FELIX_CONFIGURATION, type FelixConfiguration } from "../../src/api/felixconfiguration.ts";
+import { Streams } from "../../src/agent/streams.ts";
+import { NODE } from "../../src/api/node.ts";
+import { POD } from "../../src/api/pod.ts";
+import { silent } from "../../src/base/log.ts";
 import { isApiError } from "../../src/client/error.ts";
+import { exec } from "../../src/client/exec.ts";
+import { loadKubeconfig } from "../../src/client/kubeconfig.ts";
 import { connectWith } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
 import { ask, ServerHome, type ServerProcess, until } from "../apiserver/process.ts";
@@ -185,5 +191,36 @@ describeEtcd("three servers on three etcd members", () => {
     await until(async () => (await ask(homes[1]!.socket, "/readyz")).code === 200, 20_000);
     await clients[1]!.create(FELIX_CONFIGURATION, felix("after"));
     expect((await clients[1]!.list(FELIX_CONFIGURATION)).items.map((o) => o.metadata.name)).toContain("node.before");
+  });
+
+  test("an agent that was told of one server has a stream to each: an order comes to it through any, also when the first one is killed, and is back", async () => {
+    servers = new Servers(await Etcd.start({ members: 3, tls: true }));
+    await servers.startAll();
+    const { clients } = servers;
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "p" }, spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] } };
+    await clients[0]!.create(NODE, { apiVersion: "v1", kind: "Node", metadata: { name: "n1" } });
+    await clients[0]!.create(POD, pod, { namespace: "default" });
+    const endpoint = loadKubeconfig(servers.homes[0]!.kubeconfig);
+    const stop = new AbortController();
+    const running = new Streams({ endpoint, node: "n1", log: silent, tortie: ["false"], client: clients[0]! }).run(stop.signal);
+    /** The agent's own words: no pod runs here. */
+    const answers = async (i: number): Promise<boolean> => {
+      const pipes = { stdout: () => {}, stderr: () => {} };
+      const thrown: unknown = await exec(clients[i]!.transport, { namespace: "default", pod: "p", command: ["true"], ...pipes }).catch(
+        (e: unknown) => e,
+      );
+      return thrown instanceof Error && thrown.message === 'pod "default/p" does not run on this node';
+    };
+    try {
+      for (const i of [0, 1, 2]) await until(() => answers(i), 30_000);
+      await servers.kill(0);
+      for (const i of [1, 2]) expect(await answers(i)).toBe(true);
+      await servers.start(0);
+      await until(() => answers(0), 30_000);
+      for (const i of [1, 2]) expect(await answers(i)).toBe(true);
+    } finally {
+      stop.abort();
+      await running;
+    }
   });
 });

@@ -46,6 +46,15 @@ describeRoot("capture on nodes", () => {
     return readCapture(readFileSync(path));
   };
 
+  const tortie = async (...args: string[]): Promise<{ code: number | null; out: string; err: string }> => {
+    const child = spawn(process.execPath, [TORTIE, ...args], { env: mark({ TORTIE_LAB: String(handle.init.pid) }).env });
+    let [out, err] = ["", ""];
+    child.stdout.on("data", (d: Buffer) => (out += d.toString()));
+    child.stderr.on("data", (d: Buffer) => (err += d.toString()));
+    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    return { code, out, err };
+  };
+
   beforeAll(async () => {
     handle = await startLab({ main: TORTIE, outlives: false });
     await on("k8s-m", "calicoctl", "patch", "felixconfiguration", "default", "-p", JSON.stringify({ spec: { wireguardEnabled: true } }));
@@ -127,6 +136,24 @@ describeRoot("capture on nodes", () => {
     expect(decrypted).toBeGreaterThanOrEqual(6);
     const log = readFileSync(`${rootOf(handle.init.pid)}${INSIDE.logs}/server`, "utf8");
     expect(log).toMatch(/"verb":"capture".*"keys":true/);
+  });
+
+  test("a key log and an audit of a node, through its agent; the server writes down who asked", async () => {
+    const path = join(directory, "w1.keys");
+    const said = await tortie("keylog", "--node", "k8s-w1", "-i", "wireguard.cali", "--for", "2s", "-w", path);
+    expect(said).toMatchObject({ code: 0, out: "" });
+    expect(said.err).toContain("KEY LOG ON: the keys of wireguard.cali go to standard output, for 2 s");
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const audit = await tortie("audit", "--node", "k8s-w1", "--duration", "2", "-o", "json");
+    expect([0, 2, 3]).toContain(audit.code);
+    expect(Object.keys(JSON.parse(audit.out) as object)).toContain("verdict");
+    const log = readFileSync(`${rootOf(handle.init.pid)}${INSIDE.logs}/server`, "utf8");
+    for (const verb of ["keylog", "audit"]) expect(log).toMatch(new RegExp(`"verb":"${verb}".*"ended":true.*"node":"k8s-w1".*"bytesToClient":`));
+    expect(await tortie("keylog", "--node", "k8s-w1", "-w", path)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("without an end") as string,
+    });
+    expect(await tortie("audit", "--node", "k8s-w1", "--html", "x")).toMatchObject({ code: 1, err: expect.stringContaining("--html") as string });
   });
 
   test("nothing stays on a node when this end is killed", async () => {
