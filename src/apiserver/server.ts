@@ -49,6 +49,8 @@ export type RunningServer = {
 };
 
 const GRACE_MS = 3000;
+/** Connections that wait to be taken; the kernel allows no more (net.core.somaxconn). */
+const BACKLOG = 4096;
 
 /** Starts serving; resolves when both doors are open. Throws TortieError when one cannot be. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -145,7 +147,7 @@ function listen(server: Server, where: ListenOptions, shown: string): Promise<vo
     );
     // Nobody else may connect in the moment before the mode is set.
     const mask = process.umask(0o177);
-    server.listen(where, resolve);
+    server.listen({ ...where, backlog: BACKLOG }, resolve);
     process.umask(mask);
   });
 }

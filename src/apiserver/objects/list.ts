@@ -1,10 +1,12 @@
 // Lists: at which version, in which pages. https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
-import type { Kind } from "../../api/kind.ts";
+import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import { badRequest, expired } from "../../api/status.ts";
 import { CompactedError, type Stored } from "../../store/store.ts";
-import type { ListMeta } from "../wire/answer.ts";
+import { type ListMeta, listMeta } from "../wire/answer.ts";
+import type { ApiRequest } from "../wire/request.ts";
 import { invalidOption } from "./options.ts";
 import { prefixOf, type Registry } from "./registry.ts";
+import { storedList } from "./stored.ts";
 import { countOf, reached, selectionOf, versionOf } from "./select.ts";
 
 type Token = { readonly revision: number; /** Key after which the next page starts, relative to the collection. */ readonly start: string };
@@ -86,4 +88,18 @@ export async function list(registry: Registry, kind: Kind, namespace: string, qu
   if (more) metadata.continue = encodeToken({ revision: range.revision, start: items.at(-1)!.key.slice(prefix.length) });
   if (more && !selection.narrow) metadata.remainingItemCount = range.remaining;
   return { items, metadata };
+}
+
+/** The last list of each registry: as long as somebody is being sent it, others who ask for the same get the same bytes. */
+const latest = new WeakMap<Registry, { readonly asked: string; readonly body: WeakRef<Uint8Array> }>();
+
+/** The JSON of what `list` found for `request`. */
+export function listBody(registry: Registry, kind: Kind, namespace: string, request: ApiRequest, { items, metadata }: Listed): Uint8Array {
+  const asked = `${prefixOf(kind, namespace)} ${apiVersionOf(kind)} ${metadata.resourceVersion} ${request.query.toString()}`;
+  const known = latest.get(registry);
+  const same = known?.asked === asked ? known.body.deref() : undefined;
+  if (same) return same;
+  const body = storedList(registry, kind, items, listMeta(kind, metadata));
+  latest.set(registry, { asked, body: new WeakRef(body) });
+  return body;
 }

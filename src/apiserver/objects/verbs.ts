@@ -1,15 +1,14 @@
 // The verbs of the API on one kind: from a request whose asker may, to an answer.
 import { badRequest, isApiError, methodNotAllowed } from "../../api/status.ts";
-import { answer, answerList, answerObject, listMeta, plainJson } from "../wire/answer.ts";
+import { answer, answerList, answerObject, plainJson } from "../wire/answer.ts";
 import { decodeObject } from "../wire/body.ts";
 import { readPatch } from "../wire/patch.ts";
 import type { ApiRequest, ApiResponse, Target, Verb } from "../wire/request.ts";
-import { list } from "./list.ts";
+import { list, listBody } from "./list.ts";
 import { mayBeDeleted } from "./namespaces.ts";
 import { deleteOptions, invalidOption, writeOptions } from "./options.ts";
 import { itemsOf, type Registry } from "./registry.ts";
 import { reached, versionOf } from "./select.ts";
-import { storedList } from "./stored.ts";
 import { watch } from "./watch.ts";
 
 export type VerbContext = {
@@ -32,7 +31,11 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
     case "list": {
       const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
       if (plainJson(request))
-        return { code: 200, headers: { "content-type": "application/json" }, body: storedList(registry, kind, items, listMeta(kind, metadata)) };
+        return {
+          code: 200,
+          headers: { "content-type": "application/json" },
+          body: listBody(registry, kind, namespace, request, { items, metadata }),
+        };
       return answerList(request, now(), kind, itemsOf(registry, kind, items), metadata);
     }
     case "watch":
