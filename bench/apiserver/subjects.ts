@@ -59,7 +59,7 @@ const freePort = (): Promise<number> =>
 export async function etcd(data: string, directory: string): Promise<(Child & { readonly url: string }) | undefined> {
   const program = join(peersDirectory, "etcd");
   if (!existsSync(program)) return undefined;
-  const identity = openAuthority(data, Date.now, { create: false }).issue({ commonName: "etcd" }, "server", ["127.0.0.1"]);
+  const identity = openAuthority(data, Date.now, { create: false }).issue({ commonName: "etcd" }, "server", { names: ["127.0.0.1"] });
   const [cert, key] = [join(directory, "etcd.crt"), join(directory, "etcd.key")];
   writeFileSync(cert, identity.certificate, { mode: 0o600 });
   writeFileSync(key, identity.key, { mode: 0o600 });

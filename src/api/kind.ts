@@ -35,6 +35,8 @@ export interface Kind<T extends Resource = Resource> {
   readonly shortNames: readonly string[];
   readonly namespaced: boolean;
   readonly hasStatus: boolean;
+  /** Beside status: parts that are written on their own. */
+  readonly subresources?: readonly string[];
   /** Core kinds allow strategic merge patches and store metadata through /status (apiserver.md 3.6, 3.9). */
   readonly builtIn: boolean;
   /** A status sent with a create is kept (Node), not dropped. */

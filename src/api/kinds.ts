@@ -1,7 +1,9 @@
 // Every kind that the API serves.
+import { ACCESS_TOKEN } from "./accesstoken.ts";
 import { BLOCK_AFFINITY } from "./blockaffinity.ts";
 import { CALICO_NODE_STATUS } from "./caliconodestatus.ts";
 import { CAPTURE_GRANT } from "./capturegrant.ts";
+import { CERTIFICATE_SIGNING_REQUEST } from "./certificatesigningrequest.ts";
 import { CLUSTER_INFORMATION } from "./clusterinformation.ts";
 import { CONFIG_MAP } from "./configmap.ts";
 import { EVENT } from "./event.ts";
@@ -17,6 +19,7 @@ import { NAMESPACE } from "./namespace.ts";
 import { NODE } from "./node.ts";
 import { NODE_ENCRYPTION } from "./nodeencryption.ts";
 import { POD } from "./pod.ts";
+import { REVOCATION } from "./revocation.ts";
 import { SECRET } from "./secret.ts";
 
 /** Kinds by group; each is a Kind of its own resource type, seen here through what all resources share. */
@@ -29,6 +32,7 @@ export const KINDS: readonly Kind[] = [
   SECRET,
   LEASE,
   EVENTS_V1,
+  CERTIFICATE_SIGNING_REQUEST,
   FELIX_CONFIGURATION,
   IP_POOL,
   IPAM_BLOCK,
@@ -39,6 +43,8 @@ export const KINDS: readonly Kind[] = [
   CALICO_NODE_STATUS,
   NODE_ENCRYPTION,
   CAPTURE_GRANT,
+  ACCESS_TOKEN,
+  REVOCATION,
 ] as unknown as Kind[];
 
 /** The kind that a person means by `word`: its plural, singular, kind (any case) or a short name; of `group` where it is given. */

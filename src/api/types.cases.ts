@@ -1,7 +1,9 @@
 // Written from the kinds' schemas by tools/reference.ts: change those, not this. It compiles only while the types say the same as the schemas.
+import type { ACCESS_TOKEN } from "./accesstoken.ts";
 import type { BLOCK_AFFINITY } from "./blockaffinity.ts";
 import type { CALICO_NODE_STATUS } from "./caliconodestatus.ts";
 import type { CAPTURE_GRANT } from "./capturegrant.ts";
+import type { CERTIFICATE_SIGNING_REQUEST } from "./certificatesigningrequest.ts";
 import type { CLUSTER_INFORMATION } from "./clusterinformation.ts";
 import type { CONFIG_MAP } from "./configmap.ts";
 import type { EVENT } from "./event.ts";
@@ -16,6 +18,7 @@ import type { NAMESPACE } from "./namespace.ts";
 import type { NODE } from "./node.ts";
 import type { NODE_ENCRYPTION } from "./nodeencryption.ts";
 import type { POD } from "./pod.ts";
+import type { REVOCATION } from "./revocation.ts";
 import type { SECRET } from "./secret.ts";
 import type { Kind } from "./kind.ts";
 
@@ -28,9 +31,11 @@ type Same<A, B> = Equal<Flat<A>, Flat<B>>;
 
 /** One line a kind: that which differs does not compile. */
 export type Checks = [
+  True<Same<Own<typeof ACCESS_TOKEN>, { spec: { role: "admin" | "viewer" | "node"; user: string; hash: string; expires: string } }>>,
   True<Same<Own<typeof BLOCK_AFFINITY>, { spec: { state: "pending" | "confirmed" | "pendingDeletion"; node: string; type?: string; cidr: string; deleted: boolean } }>>,
   True<Same<Own<typeof CALICO_NODE_STATUS>, { spec: { node: string; classes: ("Agent" | "BGP" | "Routes")[]; updatePeriodSeconds: number }; status?: { lastUpdated?: string | null; agent?: { [key: string]: unknown }; bgp?: { [key: string]: unknown }; routes?: { [key: string]: unknown } } }>>,
   True<Same<Own<typeof CAPTURE_GRANT>, { spec: { users?: (string)[]; groups?: (string)[]; nodes: (string)[]; actions: ("capture" | "keys")[]; expires: string; reason: string } }>>,
+  True<Same<Own<typeof CERTIFICATE_SIGNING_REQUEST>, { spec: { request: string; signerName: string; usages?: (string)[]; expirationSeconds?: number; username?: string; uid?: string; groups?: (string)[]; extra?: { [key: string]: (string)[] } }; status?: { conditions?: ({ type: string; status: string; reason?: string; message?: string; lastUpdateTime?: string | null; lastTransitionTime?: string | null })[]; certificate?: string } }>>,
   True<Same<Own<typeof CLUSTER_INFORMATION>, { spec?: { clusterGUID?: string; clusterType?: string; calicoVersion?: string; datastoreReady?: boolean; variant?: string } }>>,
   True<Same<Own<typeof CONFIG_MAP>, { data?: { [key: string]: string }; binaryData?: { [key: string]: string }; immutable?: boolean }>>,
   True<Same<Own<typeof EVENT>, { involvedObject: { kind?: string; namespace?: string; name?: string; uid?: string; apiVersion?: string; resourceVersion?: string; fieldPath?: string }; reason?: string; message?: string; source?: { component?: string; host?: string }; firstTimestamp?: string | null; lastTimestamp?: string | null; count?: number; type?: string; eventTime?: string | null; series?: { count?: number; lastObservedTime?: string }; action?: string; related?: { kind?: string; namespace?: string; name?: string; uid?: string; apiVersion?: string; resourceVersion?: string; fieldPath?: string }; reportingComponent?: string; reportingInstance?: string }>>,
@@ -45,5 +50,6 @@ export type Checks = [
   True<Same<Own<typeof NODE>, { spec?: { podCIDR?: string; podCIDRs?: (string)[]; providerID?: string; externalID?: string; unschedulable?: boolean; taints?: ({ key: string; value?: string; effect: string; timeAdded?: string })[] }; status?: { addresses?: ({ type: string; address: string })[]; conditions?: ({ type: string; status: string; reason?: string; message?: string; lastHeartbeatTime?: string; lastTransitionTime?: string })[]; nodeInfo?: { [key: string]: unknown }; capacity?: { [key: string]: number | string }; allocatable?: { [key: string]: number | string }; phase?: string; daemonEndpoints?: { [key: string]: unknown }; images?: ({ [key: string]: unknown })[]; volumesInUse?: (string)[]; volumesAttached?: ({ [key: string]: unknown })[]; config?: { [key: string]: unknown }; runtimeHandlers?: ({ [key: string]: unknown })[]; features?: { [key: string]: unknown }; observedGeneration?: number } }>>,
   True<Same<Own<typeof NODE_ENCRYPTION>, { status?: { publicKey?: string; listenPort?: number; interface?: string; reportedAt: string; watching: boolean; peers: ({ node: string; publicKey: string; endpoint?: string; latestHandshake?: string; rxBytes: number; txBytes: number })[]; warnings: (string)[] } }>>,
   True<Same<Own<typeof POD>, { spec: { nodeName?: string; containers: ({ name: string; image?: string; command?: (string)[]; args?: (string)[]; [key: string]: unknown })[]; initContainers?: ({ name: string; image?: string; command?: (string)[]; args?: (string)[]; [key: string]: unknown })[]; volumes?: ({ [key: string]: unknown })[]; hostNetwork?: boolean; restartPolicy?: "Always" | "OnFailure" | "Never"; serviceAccountName?: string; schedulerName?: string; [key: string]: unknown }; status?: { phase?: "Pending" | "Running" | "Succeeded" | "Failed" | "Unknown"; podIP?: string; podIPs?: ({ ip: string })[]; hostIP?: string; startTime?: string; reason?: string; message?: string; conditions?: ({ type: string; status: string; [key: string]: unknown })[]; containerStatuses?: ({ name: string; ready: boolean; restartCount: number; [key: string]: unknown })[]; [key: string]: unknown } }>>,
+  True<Same<Own<typeof REVOCATION>, { spec: { serial?: string; user?: string; reason?: string } }>>,
   True<Same<Own<typeof SECRET>, { data?: { [key: string]: string }; stringData?: { [key: string]: string }; type?: string; immutable?: boolean }>>,
 ];

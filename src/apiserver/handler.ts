@@ -1,16 +1,18 @@
 // Requests to answers: who may, then documents or the verbs of the API. Knows nothing of sockets; http.ts carries it.
 import { isObject } from "../api/json.ts";
 import type { Kind } from "../api/kind.ts";
-import { badRequest, methodNotAllowed, notFound, unauthorized } from "../api/status.ts";
+import { badRequest, methodNotAllowed, notFound, tooManyRequests, unauthorized, unavailable } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { refuseImpersonation } from "./identity/impersonation.ts";
 import { decodeObject } from "./wire/body.ts";
-import { answer, answerError, NO_SUCH_PAGE, statusOf } from "./wire/answer.ts";
+import { answer, answerError, formFor, includeObjectOf, NO_SUCH_PAGE, statusOf } from "./wire/answer.ts";
 import type { AuditLine } from "./identity/audit.ts";
-import { authorize, authorizePath } from "./identity/authorize.ts";
-import { type Review, REVIEWS } from "./identity/reviews.ts";
-import { UNAUTHENTICATED } from "./identity/roles.ts";
+import { allowing, allowingPath } from "./identity/authorize.ts";
+import { forbiddenText } from "./identity/forbidden.ts";
+import type { Limits } from "./identity/limits.ts";
+import { type Review, type ReviewContext, REVIEWS } from "./identity/reviews.ts";
+import { type Role, UNAUTHENTICATED } from "./identity/roles.ts";
 import { CUSTOM_RESOURCE_DEFINITION } from "../api/crd.ts";
 import { Definitions, isDefinition } from "./documents/definitions.ts";
 import { Discovery } from "./documents/discovery.ts";
@@ -24,10 +26,18 @@ export type HandlerOptions = VerbContext & {
   /** Version that /version reports, such as v1.36.0+tortie-0.1.0: kubectl warns when it is far from its own. */
   readonly gitVersion: string;
   readonly log: Log;
-  /** One line for each write and each refusal. */
+  /** Writes down one request. */
   readonly audit: (line: AuditLine) => void;
+  /** Why writes must wait until the audit log is well again, or undefined. */
+  readonly auditFailure?: () => string | undefined;
+  readonly limits?: Pick<Limits, "take" | "watch">;
+  /** What reviews of tokens ask. */
+  readonly credentials: ReviewContext;
 };
+/** What is found out about a request on its way, for the audit log. */
+type Trail = { readonly received: number; verb: string; role?: Role };
 const HEALTH = new Set(["healthz", "livez", "readyz"]);
+const READS = new Set<Verb>(["get", "list", "watch"]);
 
 export class Handler {
   readonly #options: HandlerOptions;
@@ -44,47 +54,95 @@ export class Handler {
 
   /** Never throws: what goes wrong is a Status. */
   async handle(request: ApiRequest): Promise<ApiResponse> {
-    let response: ApiResponse;
-    let failed: unknown;
+    const { limits, log, now } = this.#options;
+    const trail: Trail = { received: now(), verb: request.method.toLowerCase() };
+    const room = limits?.take(request.user, request.source) ?? "yes";
+    // Whoever sends too much would fill the audit log too: of a row of refusals the first stands for all.
+    if (room === "no") return answerError(tooManyRequests());
     try {
-      response = await compressed(request, await this.#route(request));
+      if (room === "first no") throw tooManyRequests();
+      return this.#followed(request, trail, await compressed(request, await this.#route(request, trail)));
     } catch (thrown) {
-      failed = thrown;
-      response = answerError(thrown, request);
-      if (response.code >= 500) this.#options.log.error("request failed", { method: request.method, path: request.path, error: messageOf(thrown) });
+      const response = answerError(thrown, request);
+      if (response.code >= 500) log.error("request failed", { method: request.method, path: request.path, error: messageOf(thrown) });
+      const { reason = "", message = "" } = statusOf(thrown);
+      this.#audit(request, trail, { code: response.code, reason, message: request.user.refused ?? message });
+      return response;
     }
-    const reading = request.method === "GET" || request.method === "HEAD";
-    if (!reading || response.code === 401 || response.code === 403)
-      this.#options.audit({
-        verb: request.method,
-        path: request.path,
-        user: request.user.name,
-        source: request.source,
-        code: response.code,
-        ...(failed === undefined ? {} : { message: statusOf(failed).message ?? "" }),
-      });
-    return response;
   }
 
-  async #route(request: ApiRequest): Promise<ApiResponse> {
+  /** `response`, written down: an endless one when it begins and when it ends. */
+  #followed(request: ApiRequest, trail: Trail, response: ApiResponse): ApiResponse {
+    const { body, code } = response;
+    if (typeof body !== "function") {
+      this.#audit(request, trail, { code, ...(response.made === undefined ? {} : { name: response.made }) });
+      return response;
+    }
+    const release = this.#options.limits?.watch(request.user, request.source);
+    this.#audit(request, trail, { code, stage: "ResponseStarted" });
+    let over = false;
+    return {
+      ...response,
+      body: (sink) => {
+        const stop = body(sink);
+        return () => {
+          stop();
+          if (over) return;
+          over = true;
+          release?.();
+          this.#audit(request, trail, { code });
+        };
+      },
+    };
+  }
+
+  #audit(request: ApiRequest, { received, verb, role }: Trail, outcome: Pick<AuditLine, "code" | "reason" | "message" | "stage" | "name">): void {
+    const { user, query, headers } = request;
+    const agent = headers["user-agent"];
+    this.#options.audit({
+      verb,
+      path: request.path,
+      user: user.name,
+      groups: user.groups,
+      ...(user.extra ? { extra: user.extra } : {}),
+      id: request.id,
+      ...(query.size > 0 ? { query: `?${query.toString()}` } : {}),
+      source: request.source,
+      ...(agent === undefined ? {} : { agent }),
+      ...(role ? { role: role.name } : {}),
+      received,
+      ...outcome,
+    });
+  }
+
+  async #route(request: ApiRequest, trail: Trail): Promise<ApiResponse> {
+    if (request.user.refused !== undefined) throw unauthorized();
     refuseImpersonation(request.user, request.headers);
     const path = parsePath(request.path);
-    if (!path) return this.#document(request);
+    if (!path) return this.#document(request, trail);
     const verb = verbOf(request.method, path, request.query);
     if (!verb) throw methodNotAllowed();
-    this.#authorize(request, verb, path);
+    trail.verb = verb;
+    trail.role = this.#authorize(request, verb, path);
+    const broken = READS.has(verb) ? undefined : this.#options.auditFailure?.();
+    if (broken !== undefined) throw unavailable(`the audit log cannot be written, so nothing is changed: ${broken}`);
     const review = REVIEWS.find((r) => r.group === path.group && r.version === path.version && r.plural === path.plural);
     if (review && path.name === "") return this.#review(verb, review, request);
     if (isDefinition(path)) return this.#definitions.answer(verb, path, request);
     const kind = this.#options.kinds.find((k) => k.group === path.group && k.version === path.version && k.plural === path.plural);
     if (!kind || path.rest !== "") return NO_SUCH_PAGE;
     const { subresource } = path;
-    if (subresource !== "" && !(subresource === "status" && kind.hasStatus) && !(subresource === "finalize" && kind.lifecycle)) {
+    const served =
+      (subresource === "status" && kind.hasStatus) || (subresource === "finalize" && kind.lifecycle) || kind.subresources?.includes(subresource);
+    if (subresource !== "" && !served) {
       if (path.plural === "pods" && subresource === "exec") throw badRequest("Upgrade request required");
       throw notFound(kind, path.name);
     }
+    if (subresource !== "" && !["get", "update", "patch"].includes(verb)) throw methodNotAllowed(kind);
     if (kind.namespaced ? path.namespace === "" && path.name !== "" : path.namespace !== "") return NO_SUCH_PAGE;
     const target: Target = { kind, namespace: path.namespace, name: path.name, subresource, rest: path.rest };
+    // What could not be answered must not have been done.
+    if (formFor(request).as === "Table") includeObjectOf(request);
     return act(verb, target, request, this.#options);
   }
 
@@ -92,23 +150,28 @@ export class Handler {
     if (verb !== "create") throw methodNotAllowed();
     const { object } = await decodeObject(review, await request.body(), request.headers["content-type"]);
     const spec = isObject(object.spec) ? object.spec : {};
-    return answer(request, 201, { ...object, metadata: { creationTimestamp: null }, spec, status: review.status(request.user, spec) });
+    const status = review.status(request.user, spec, this.#options.credentials);
+    return answer(request, 201, { ...object, metadata: { creationTimestamp: null }, spec: review.shown(spec), status });
   }
 
-  #authorize(request: ApiRequest, verb: Verb, path: ResourcePath): void {
+  /** The role that allows it. Throws ApiError 401, 403. */
+  #authorize({ user }: ApiRequest, verb: Verb, path: ResourcePath): Role {
     const { group, plural: resource, subresource, namespace, name } = path;
-    if (request.user.groups.includes(UNAUTHENTICATED)) throw unauthorized();
-    const refused = authorize(request.user, { verb, group, resource, subresource, namespace, name });
-    if (refused) throw refused;
+    if (user.groups.includes(UNAUTHENTICATED)) throw unauthorized();
+    const role = allowing(user, { verb, group, resource, subresource });
+    if (!role) throw forbiddenText(user, { verb, group, resource, subresource, namespace, name });
+    return role;
   }
 
-  async #document(request: ApiRequest): Promise<ApiResponse> {
-    const refused = authorizePath(request.user, request.method, request.path);
-    if (refused) throw request.user.groups.includes(UNAUTHENTICATED) ? unauthorized() : refused;
-    if (request.method !== "GET" && request.method !== "HEAD") return NO_SUCH_PAGE;
-    const first = request.path.split("/")[1] ?? "";
+  async #document(request: ApiRequest, trail: Trail): Promise<ApiResponse> {
+    const { user, method, path } = request;
+    const role = allowingPath(user, method, path);
+    if (!role) throw user.groups.includes(UNAUTHENTICATED) ? unauthorized() : forbiddenText(user, { verb: method.toLowerCase(), path });
+    trail.role = role;
+    if (method !== "GET" && method !== "HEAD") return NO_SUCH_PAGE;
+    const first = path.split("/")[1] ?? "";
     if (HEALTH.has(first)) return this.#health(request, first);
-    if (request.path === "/version") return answer(request, 200, this.#version());
+    if (path === "/version") return answer(request, 200, this.#version());
     return this.#discovery.answer(request) ?? this.#openapi.answer(request) ?? NO_SUCH_PAGE;
   }
 

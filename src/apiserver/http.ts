@@ -112,15 +112,15 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
       ...targetOf(message),
       headers: headersOf(message),
       user: authenticate(message),
+      id: randomUUID(),
       source: message.socket.remoteAddress ?? "unix",
       body: () => (read ??= readBody(message, announcedBy(message), gone.signal)),
       signal: gone.signal,
     };
-    const auditId = randomUUID();
     void handler
       .handle(request)
       .catch((thrown: unknown) => answerError(thrown))
-      .then((answer) => send(message, response, answer, auditId, connections));
+      .then((answer) => send(message, response, answer, request.id, connections));
   });
 }
 

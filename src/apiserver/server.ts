@@ -9,10 +9,17 @@ import { KINDS } from "../api/kinds.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Store } from "../store/store.ts";
-import { auditTo } from "./identity/audit.ts";
-import { authenticateTls, SOCKET_OWNER } from "./identity/authenticate.ts";
+import { ACCESS_TOKEN } from "../api/accesstoken.ts";
+import { REVOCATION } from "../api/revocation.ts";
+import { auditEvent, type Audited } from "./identity/audit.ts";
+import { AuditFile, type AuditFileOptions } from "./identity/auditfile.ts";
+import { Authenticator, SOCKET_OWNER } from "./identity/authenticate.ts";
 import type { Authority } from "./identity/authority.ts";
 import { serverNames } from "./identity/authority.ts";
+import { Credentials } from "./identity/credentials.ts";
+import { Limits, type LimitValues, USUAL_LIMITS } from "./identity/limits.ts";
+import { completion } from "./identity/signing.ts";
+import { follow } from "./objects/follow.ts";
 import { seed } from "./objects/seed.ts";
 import { type Controllers, startControllers } from "./objects/controllers.ts";
 import { keepTrimmed } from "./objects/trim.ts";
@@ -39,6 +46,10 @@ export type ServerOptions = {
   readonly version: string;
   readonly log: Log;
   readonly now: () => number;
+  /** `required`: while the audit log cannot be written, nothing is changed. Absent: there is none. */
+  readonly audit?: Omit<AuditFileOptions, "log"> & { readonly required: boolean };
+  /** @default USUAL_LIMITS */
+  readonly limits?: LimitValues;
 };
 export type RunningServer = {
   /** "https://127.0.0.1:6443" */
@@ -51,36 +62,60 @@ export type RunningServer = {
 const GRACE_MS = 3000;
 /** Connections that wait to be taken; the kernel allows no more (net.core.somaxconn). */
 const BACKLOG = 4096;
+/** A connection outlives its certificate by so much. */
+const CUT_MS = 1000;
 
 /** Starts serving; resolves when both doors are open. Throws TortieError when one cannot be. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { store, authority, log, now } = options;
-  const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below) });
+  const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below), complete: completion(authority, now) });
   await seed(registry, options.version);
-  const audit = auditTo(log);
-  const handler = new Handler({ kinds: KINDS, registry, gitVersion: `v1.36.0+tortie-${options.version}`, now, random: Math.random, log, audit });
+  const credentials = new Credentials(now);
+  const following = [
+    await follow(registry, ACCESS_TOKEN, (tokens) => credentials.setTokens(tokens)),
+    await follow(registry, REVOCATION, (all) => credentials.setRevocations(all)),
+  ];
+  const authenticator = new Authenticator(credentials);
+  const auditFile = options.audit && new AuditFile({ ...options.audit, log });
+  const audit = (line: Audited): void => {
+    const event = auditEvent(line, now(), randomUUID());
+    if (event) auditFile?.write(JSON.stringify(event));
+    // What is done on nodes (exec, captures) is no request of the API that would be looked for there: it is told in the log too.
+    if (line.id === undefined) log.info("audit", line);
+  };
+  const handler = new Handler({
+    kinds: KINDS,
+    registry,
+    gitVersion: `v1.36.0+tortie-${options.version}`,
+    now,
+    random: Math.random,
+    log,
+    audit,
+    auditFailure: () => (options.audit?.required ? auditFile?.failure : undefined),
+    limits: new Limits(options.limits ?? USUAL_LIMITS, () => performance.now()),
+    credentials,
+  });
   const connections = new Connections();
   const streams = new Streams(log);
 
-  const identity = authority.issue({ commonName: "tortie-server" }, "server", [
-    ...serverNames(options.listen.host),
-    ...(options.advertise === undefined ? [] : [hostOf(options.advertise)]),
-  ]);
+  const names = [...serverNames(options.listen.host), ...(options.advertise === undefined ? [] : [hostOf(options.advertise)])];
+  const identity = authority.issue({ commonName: "tortie-server" }, "server", { names });
   const tls = createTlsServer({
     key: identity.key,
-    cert: identity.certificate,
+    // With the authority's own: who joins knows it by its hash alone.
+    cert: `${identity.certificate}${authority.caCertificate}`,
     ca: authority.caCertificate,
     requestCert: true,
     // Decided for each request: /healthz and the like are for everybody.
     rejectUnauthorized: false,
-    minVersion: "TLSv1.2",
+    minVersion: "TLSv1.3",
     handshakeTimeout: 10_000,
     // A resumed session would bring its peer's certificate only on some versions of Node.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   const unix = createServer();
   const doors: readonly [Server, Carrier["authenticate"]][] = [
-    [tls, authenticateTls],
+    [tls, authenticator.authenticate],
     [unix, () => SOCKET_OWNER],
   ];
   for (const [server, authenticate] of doors) {
@@ -110,6 +145,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     };
   };
   const leader = options.shared ? campaign({ store, id: `${hostname()} ${process.pid} ${randomUUID()}`, duties, log }) : lead(duties, log);
+  const cutting = setInterval(() => authenticator.cut(), CUT_MS);
 
   const bound = tls.address();
   const port = typeof bound === "object" && bound ? bound.port : options.listen.port;
@@ -121,6 +157,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url,
     socket: options.socket,
     async stop(graceMs = GRACE_MS) {
+      clearInterval(cutting);
       const closed = doors.map(([server]) => new Promise<void>((resolve) => server.close(() => resolve())));
       connections.endAll();
       streams.close();
@@ -128,6 +165,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const late = setTimeout(() => connections.destroyAll(), graceMs);
       await Promise.all([...closed, leader.stop(), announced?.stop()]);
       clearTimeout(late);
+      for (const stop of following) stop();
+      await auditFile?.close();
       await store.close();
     },
   };

@@ -4,26 +4,41 @@ import { KINDS } from "../api/kinds.ts";
 import { silent } from "../base/log.ts";
 import { memoryStore } from "../store/memory.ts";
 import type { MvccStore } from "../store/mvcc.ts";
+import { ACCESS_TOKEN } from "../api/accesstoken.ts";
+import { REVOCATION } from "../api/revocation.ts";
+import { authorityOf, newAuthority } from "./identity/authority.ts";
+import type { Limits } from "./identity/limits.ts";
+import { completion } from "./identity/signing.ts";
+import { Credentials } from "./identity/credentials.ts";
 import { SOCKET_OWNER } from "./identity/authenticate.ts";
 import type { AuditLine } from "./identity/audit.ts";
 import { Handler } from "./handler.ts";
 import { Registry } from "./objects/registry.ts";
 import type { ApiResponse, User } from "./wire/request.ts";
+import { follow } from "./objects/follow.ts";
 import { seed } from "./objects/seed.ts";
 
 const START = Date.parse("2026-11-23T12:00:00Z");
+const AUTHORITY = newAuthority(START);
 
 export class World {
   now: number = START;
   readonly store: MvccStore = memoryStore(() => this.now);
   readonly audited: AuditLine[] = [];
+  readonly credentials: Credentials = new Credentials(() => this.now);
   #uid = 0;
   readonly registry: Registry = new Registry({
     store: this.store,
     now: () => this.now,
     uid: () => `00000000-0000-4000-8000-${String(++this.#uid).padStart(12, "0")}`,
     random: () => 0,
+    complete: completion(
+      authorityOf(AUTHORITY, () => this.now),
+      () => this.now,
+    ),
   });
+  #limits: Limits | undefined;
+  #auditFailure: string | undefined;
   readonly handler: Handler = new Handler({
     kinds: KINDS,
     registry: this.registry,
@@ -32,9 +47,20 @@ export class World {
     random: () => 0.5,
     log: silent,
     audit: (line) => this.audited.push(line),
+    auditFailure: () => this.#auditFailure,
+    limits: { take: (...who) => this.#limits?.take(...who) ?? "yes", watch: (...who) => this.#limits?.watch(...who) ?? ((): void => {}) },
+    credentials: this.credentials,
   });
-  seed(): Promise<void> {
-    return seed(this.registry, "0.0.0");
+  limit(limits: Limits): void {
+    this.#limits = limits;
+  }
+  breakAudit(why: string): void {
+    this.#auditFailure = why;
+  }
+  async seed(): Promise<void> {
+    await seed(this.registry, "0.0.0");
+    await follow(this.registry, ACCESS_TOKEN, (tokens) => this.credentials.setTokens(tokens));
+    await follow(this.registry, REVOCATION, (all) => this.credentials.setRevocations(all));
   }
 }
 
@@ -73,6 +99,7 @@ export function send(method: string, target: string, options: Options = {}): Pro
     query: new URLSearchParams(query ?? ""),
     headers,
     user,
+    id: "00000000-0000-4000-8000-00000000a0d1",
     source: "test",
     body: () => Promise.resolve(bytes),
     signal: options.signal ?? new AbortController().signal,

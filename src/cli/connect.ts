@@ -39,3 +39,12 @@ export async function findEndpoint(options: ConnectOptions = {}): Promise<Endpoi
 
 /** A client of the API that was found. Close it when done. */
 export const connect = async (options: ConnectOptions = {}): Promise<RestClient> => connectTo(await findEndpoint(options));
+
+/** The URL of an API server. Throws TortieError: `why`, then the text. */
+export function checkUrl(text: string, why: string): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== "https:" || url.hostname === "" || /\s/.test(text))
+    throw new TortieError(`${why} ${JSON.stringify(text)}: it must be a URL of https`, {
+      hint: "For example https://192.168.10.1:6443.",
+    });
+}

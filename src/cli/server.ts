@@ -1,20 +1,33 @@
-// `tortie server`: the API server as a daemon, and `tortie server issue`: credentials for a node's agent.
+// `tortie server`: the API server as a daemon. Its words for identities (issue, kubeconfig, token, revoke) are in server/.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { openAuthority } from "../apiserver/identity/authority.ts";
-import { ADMINS, NODES } from "../apiserver/identity/roles.ts";
+import { ADMINS } from "../apiserver/identity/roles.ts";
 import { writeKubeconfig } from "../apiserver/identity/kubeconfig.ts";
-import { nameProblem } from "../api/names.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { addBackup, BACKUP_EXAMPLE } from "./server/backup.ts";
+import { checkUrl } from "./connect.ts";
 import { VERSION } from "./version.ts";
 import { adviseOnNode, daemonLog, LOG_LEVELS, type LogLevel } from "./log.ts";
-import { onAction, program, runProgram, withExamples } from "./program.ts";
+import { integer, onAction, program, runProgram } from "./program.ts";
 import { addStoreOptions, type StoreOptions, storeOpener } from "./serverstore.ts";
+import { addIdentities } from "./server/identities.ts";
 
-type ServeOptions = StoreOptions & { data: string; listen: string; advertise?: string; kubeconfig?: string; socket?: string; logLevel: LogLevel };
-type IssueOptions = { data: string; node: string; server: string; kubeconfig: string };
+type ServeOptions = StoreOptions & {
+  data: string;
+  listen: string;
+  advertise?: string;
+  kubeconfig?: string;
+  socket?: string;
+  logLevel: LogLevel;
+  auditLog?: string;
+  auditSize: number;
+  auditKeep: number;
+  auditRequired?: boolean;
+  requestRate: number;
+  watches: number;
+};
 
 /** "192.168.10.1:6443", "[::1]:6443", ":6443". */
 function parseListen(text: string): { host: string; port: number } {
@@ -32,15 +45,6 @@ function makeDirectory(path: string): void {
     const taken = (cause as NodeJS.ErrnoException).code === "EEXIST";
     throw new TortieError(`Cannot use "${path}" as --data: ${taken ? "it is not a directory" : messageOf(cause)}`, { cause });
   }
-}
-
-/** The URL of an API server. Throws TortieError. */
-function checkUrl(text: string, why: string): void {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "https:" || url.hostname === "" || /\s/.test(text))
-    throw new TortieError(`${why} ${JSON.stringify(text)}: it must be a URL of https`, {
-      hint: "For example https://192.168.10.1:6443.",
-    });
 }
 
 async function serve(options: ServeOptions): Promise<number> {
@@ -64,6 +68,13 @@ async function serve(options: ServeOptions): Promise<number> {
   const authority = openAuthority(data, Date.now, { create: true });
   const store = await opener.open(join(data, "store"), log);
   const socket = resolve(options.socket ?? join(data, "server.sock"));
+  const audit = {
+    path: resolve(options.auditLog ?? join(data, "audit.log")),
+    maxBytes: options.auditSize * 1_000_000,
+    keep: options.auditKeep,
+    required: options.auditRequired ?? false,
+  };
+  const limits = { perSecond: options.requestRate, burst: 3 * options.requestRate, watches: options.watches };
   const server = await startServer({
     store,
     shared: opener.shared,
@@ -74,6 +85,8 @@ async function serve(options: ServeOptions): Promise<number> {
     version: VERSION,
     log,
     now: Date.now,
+    audit,
+    limits,
   }).catch(async (thrown: unknown) => {
     await store.close();
     release();
@@ -105,30 +118,13 @@ async function serve(options: ServeOptions): Promise<number> {
   return 0;
 }
 
-function issue(options: IssueOptions): number {
-  process.umask(0o077);
-  const problem = nameProblem(options.node, "subdomain");
-  if (problem !== undefined) throw new TortieError(`Cannot issue a certificate for node "${options.node}": ${problem}`);
-  checkUrl(options.server, "Cannot issue a certificate for the server");
-  const authority = openAuthority(resolve(options.data), Date.now, { create: false });
-  const user = `system:node:${options.node}`;
-  writeKubeconfig(options.kubeconfig, {
-    server: options.server,
-    caCertificate: authority.caCertificate,
-    user,
-    identity: authority.issue({ commonName: user, organizations: [NODES] }, "client"),
-  });
-  process.stdout.write(`wrote ${options.kubeconfig} for node ${options.node}\n`);
-  return 0;
-}
-
 export async function main(args: string[]): Promise<number> {
   const command: Command = program(
     "tortie server",
     "the API server: a Kubernetes-style API on TLS and on a unix socket, over an embedded store or an etcd",
     [
       "tortie server --data /var/lib/tortie --listen 192.168.10.1:6443 --kubeconfig admin.kubeconfig",
-      "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
+      "tortie server token create --data /var/lib/tortie --node k8s-w1",
       "tortie server --data /var/lib/tortie --store etcd=https://10.0.0.1:2379,https://10.0.0.2:2379 --etcd-ca ca.crt --etcd-cert tortie.crt --etcd-key tortie.key",
       BACKUP_EXAMPLE,
     ],
@@ -139,6 +135,12 @@ export async function main(args: string[]): Promise<number> {
     .option("--kubeconfig <file>", "write a kubeconfig for an admin here")
     .option("--socket <path>", "path of the admin's unix socket (default: DIR/server.sock)")
     .addOption(new Option("--log-level <level>", "how much to say").choices(LOG_LEVELS).default("info"))
+    .option("--audit-log <file>", "who asked what, and what came of it, a line of JSON each (default: DIR/audit.log)")
+    .option("--audit-size <MB>", "put the audit log aside when it has this size", integer("a size in MB", 1, 100_000), 100)
+    .option("--audit-keep <n>", "files of the audit log that are kept", integer("a number of files", 1, 1000), 10)
+    .option("--audit-required", "change nothing while the audit log cannot be written")
+    .option("--request-rate <n>", "requests a second of one identity; administrators are not limited", integer("a rate", 1, 1_000_000), 200)
+    .option("--watches <n>", "watches at a time of one identity; administrators are not limited", integer("a number of watches", 1, 1_000_000), 200)
     .option("--foreground", "stay in the foreground (always so)");
   addStoreOptions(command);
   onAction(command, (options: Omit<ServeOptions, "data"> & { data?: string }) => {
@@ -146,19 +148,7 @@ export async function main(args: string[]): Promise<number> {
       throw new TortieError("Cannot start the server: --data is missing", { hint: "tortie server --help explains it." });
     return serve({ ...options, data: options.data });
   });
-  const issuing = withExamples(command.command("issue").description("write a kubeconfig with a certificate for one node's agent"), [
-    "tortie server issue --data /var/lib/tortie --node k8s-w1 --server https://192.168.10.1:6443 --kubeconfig k8s-w1.kubeconfig",
-  ])
-    .requiredOption("--node <name>", "name of the node")
-    .requiredOption("--server <url>", "URL of the API server, as the node reaches it")
-    .requiredOption("--kubeconfig <file>", "file to write");
-  // --data also stands before the word issue; commander gives it to whichever it is written after.
-  issuing.option("--data <dir>", "directory of the server");
-  onAction(issuing, (options: Partial<IssueOptions>) => {
-    const data = options.data ?? (command.opts().data as string | undefined);
-    if (data === undefined) throw new TortieError("Cannot issue a certificate: --data is missing", { hint: "It is the --data of the server." });
-    return issue({ ...(options as IssueOptions), data });
-  });
+  addIdentities(command);
   addBackup(command);
   command.enablePositionalOptions();
   return runProgram(command, args);

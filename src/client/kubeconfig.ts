@@ -12,6 +12,9 @@ export type Endpoint = {
   ca?: string;
   cert?: string;
   key?: string;
+  /** Files that `cert` and `key` came from; read anew every minute: certificates are renewed. */
+  certFile?: string;
+  keyFile?: string;
   token?: string;
   /** Read anew every minute: such tokens rotate. */
   tokenFile?: string;
@@ -122,11 +125,17 @@ function endpointOf(entries: readonly Entry[], where: string, contextName: strin
     if (text !== undefined && !text.includes("-----BEGIN ")) return fail(`${data ? `${field}-data` : field} holds no PEM text`);
     return text;
   };
+  const fileOf = (field: "client-certificate" | "client-key"): string | undefined => {
+    const file = u[`${field}-data`] ? undefined : u[field];
+    return file ? resolve(user?.directory ?? ".", file) : undefined;
+  };
   const values: { [P in keyof Endpoint]: Endpoint[P] | undefined } = {
     url: c.server!.replace(/\/+$/, ""),
     ca: pem(c, "certificate-authority", cluster.directory),
     cert: pem(u, "client-certificate", user?.directory ?? "."),
     key: pem(u, "client-key", user?.directory ?? "."),
+    certFile: fileOf("client-certificate"),
+    keyFile: fileOf("client-key"),
     token: u.token,
     tokenFile: u.token ? undefined : u.tokenFile && resolve(user?.directory ?? ".", u.tokenFile),
     serverName: c["tls-server-name"],

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import WebSocket, { type RawData } from "ws";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { apiErrorOf } from "./error.ts";
+import { identityIn } from "./identity.ts";
 import { type Endpoint, loadKubeconfig } from "./kubeconfig.ts";
 import { textOf } from "./lines.ts";
 import { type RestClient, restClient } from "./rest.ts";
@@ -39,8 +40,8 @@ const unreachable = (where: string, cause: unknown): TortieError =>
 
 type Wire = {
   where: string;
-  /** What node:http(s) and ws take. */
-  options: Record<string, unknown>;
+  /** What node:http(s) and ws take, as it is at the moment. */
+  options: () => Record<string, unknown>;
   prefix: string;
   authorization: () => string | undefined;
 };
@@ -51,7 +52,7 @@ function wireOf(e: Endpoint): Wire {
     const token = tokenOf();
     return token ? `Bearer ${token}` : undefined;
   };
-  if (e.socketPath !== undefined) return { where: `unix:${e.socketPath}`, options: { socketPath: e.socketPath }, prefix: "", authorization };
+  if (e.socketPath !== undefined) return { where: `unix:${e.socketPath}`, options: () => ({ socketPath: e.socketPath }), prefix: "", authorization };
   let url: URL;
   try {
     url = new URL(e.url);
@@ -61,18 +62,15 @@ function wireOf(e: Endpoint): Wire {
   if (url.protocol !== "https:" && url.protocol !== "http:")
     throw new TortieError(`Cannot use "${e.url}" as the API server's address: it must begin with https://, http:// or unix:`);
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const tls =
-    url.protocol === "https:"
-      ? {
-          ...(e.ca ? { ca: e.ca } : {}),
-          ...(e.cert ? { cert: e.cert } : {}),
-          ...(e.key ? { key: e.key } : {}),
-          ...(e.serverName ? { servername: e.serverName } : {}),
-          ...(e.insecure ? { rejectUnauthorized: false } : {}),
-        }
-      : {};
+  const secure = url.protocol === "https:";
+  const fixed = {
+    ...(secure && e.ca ? { ca: e.ca } : {}),
+    ...(secure && e.serverName ? { servername: e.serverName } : {}),
+    ...(secure && e.insecure ? { rejectUnauthorized: false } : {}),
+  };
+  const identity = secure ? identityIn(e) : () => ({});
   const port = url.port ? Number(url.port) : url.protocol === "https:" ? 443 : 80;
-  return { where: url.origin, options: { hostname, port, ...tls }, prefix: url.pathname.replace(/\/+$/, ""), authorization };
+  return { where: url.origin, options: () => ({ hostname, port, ...fixed, ...identity() }), prefix: url.pathname.replace(/\/+$/, ""), authorization };
 }
 
 async function* bodyOf(answer: IncomingMessage, where: string): AsyncGenerator<Uint8Array> {
@@ -97,7 +95,7 @@ export function openWebSocket(endpoint: Endpoint, path: string, protocol: string
     endpoint.socketPath === undefined
       ? `${endpoint.url.replace(/^http/, "ws").replace(/\/+$/, "")}${path}`
       : `ws+unix:${endpoint.socketPath}:${path}`;
-  const { socketPath: _, hostname: __, port: ___, ...tls } = wire.options;
+  const { socketPath: _, hostname: __, port: ___, ...tls } = wire.options();
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(unreachable(wire.where, signal.reason));
     const authorization = wire.authorization();
@@ -173,7 +171,7 @@ export function nodeTransport(endpoint: Endpoint): Transport {
       const body = typeof r.body === "string" ? Buffer.from(r.body) : r.body;
       const req = (secure ? httpsRequest : httpRequest)(
         {
-          ...wire.options,
+          ...wire.options(),
           agent,
           method: r.method,
           path: wire.prefix + r.path,

@@ -1,5 +1,7 @@
 // The agent with everything real: three nodes in two subnets, server, devices, pods.
 import { execFileSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -15,6 +17,7 @@ import { fromBase64, wipe } from "../../src/base/bytes.ts";
 import { exec, runOnNode } from "../../src/client/exec.ts";
 import { openLmdbStore } from "../../src/store/lmdb.ts";
 import { connect } from "../../src/uapi/client.ts";
+import { sign } from "../apiserver/identities.ts";
 import { describeRoot, describeWith, find } from "../peers.ts";
 import { Cluster, MODEL, type TestPod, until } from "./cluster.ts";
 import { rootOf } from "../../src/sys/ns.ts";
@@ -135,6 +138,17 @@ describeRoot("agents of three nodes", () => {
     expect(changes).toBe("");
     expect(c.pidsOf("n1", "device")).toEqual(device);
     expect(c.log("agent-n1")).toContain("adopted the running device");
+  });
+
+  test("an agent whose certificate is due renews it and goes on", async () => {
+    const file = join(c.directory, "n2.pem");
+    const due = sign(c.data, "system:node:n2", ["system:nodes"], { from: -8000, until: 1000 });
+    await c.killAgent("n2");
+    writeFileSync(file, due.cert + due.key, { mode: 0o600 });
+    c.startAgent("n2");
+    await until("a certificate for a year", () => Date.parse(new X509Certificate(readFileSync(file)).validTo) - Date.now() > 300 * 86_400_000);
+    const since = Date.now();
+    await until("a report", async () => Date.parse((await c.client.get(NODE_ENCRYPTION, "n2")).status!.reportedAt) > since);
   });
 
   test("a device that is killed is back with the same key, and traffic flows again within 2 s; nothing goes in the clear meanwhile", async () => {

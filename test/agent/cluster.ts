@@ -4,7 +4,7 @@
 //      n1 ── br-a ── router (API server) ── br-b ── n3
 //      n2 ──┘
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -120,10 +120,18 @@ export class Cluster {
     });
   }
 
+  /** The agent of a node that joins by a token before its first start. */
   startAgent(name: string, more: readonly string[] = []): ChildProcess {
     const kubeconfig = join(this.directory, `${name}.kubeconfig`);
-    execFileSync(process.execPath, [TORTIE, "server", "issue", "--data", this.data, "--node", name, "--server", URL, "--kubeconfig", kubeconfig]);
     const enter = this.#enter(this.members.get(name)!.pid, ["--pid", "--net", "--mount", "--uts"]);
+    if (!existsSync(kubeconfig)) {
+      const where = ["--data", this.data, "--socket", join(this.directory, "api.sock")];
+      const token = execFileSync(process.execPath, [TORTIE, "server", "token", "create", ...where, "--node", name], {
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      const joining = ["agent", "join", URL, "--token-file", "-", "--kubeconfig", kubeconfig];
+      execFileSync("nsenter", [...enter, process.execPath, TORTIE, ...joining], { input: token, stdio: ["pipe", "ignore", "inherit"] });
+    }
     const agent = this.#spawn(`agent-${name}`, enter, ["agent", "--node", name, "--kubeconfig", kubeconfig, ...more]);
     this.#agents.set(name, agent);
     return agent;

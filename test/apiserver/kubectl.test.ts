@@ -1,27 +1,12 @@
 // The real kubectl on our server: the current release where scripts/peers put it, else the system's.
-import { execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { promisify } from "node:util";
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { describeWith, find } from "../peers.ts";
+import { describeWith } from "../peers.ts";
 import { fakeAgent } from "./fakeagent.ts";
+import { KUBECTLS, runKubectl } from "./kubectls.ts";
 import { ServerHome, until } from "./process.ts";
-
-const current = find("kubectl");
-const candidates = [current, current && join(dirname(current), "kubectl-1.32"), find("kubectl", { debian: true })];
-/** Minor version of a kubectl: 36 for 1.36. */
-function minorOf(path: string): number {
-  const { clientVersion } = JSON.parse(execFileSync(path, ["version", "--client", "-o", "json"], { encoding: "utf8" })) as {
-    clientVersion: { minor: string };
-  };
-  return parseInt(clientVersion.minor, 10);
-}
-const programs = [...new Set(candidates)]
-  .filter((p): p is string => p !== undefined && existsSync(p))
-  .map((path) => ({ path, minor: minorOf(path) }))
-  .filter((p, i, all) => all.findIndex((q) => q.minor === p.minor) === i)
-  .map((p) => ({ ...p, name: `kubectl 1.${p.minor}` }));
 
 /** A test that does not exist for a release that cannot do what it is about: nothing is left out that could be run. */
 const testIf = (does: boolean): ((title: string, body: () => Promise<void>) => void) => (does ? test : () => {});
@@ -34,21 +19,16 @@ describeWith(["kubectl"], "kubectl", () => {
   });
   afterAll(() => home.remove());
 
-  describe.each(programs)("$name", ({ path, minor }) => {
+  describe.each(KUBECTLS)("$name", (program) => {
+    const { path, minor } = program;
     // Before 1.29 kubectl validates by OpenAPI v2, which we do not have; before 1.30 exec is SPDY.
     const [validates, websocket] = [minor >= 29, minor >= 30];
     const asIs = validates ? [] : ["--validate=false"];
 
     type Ran = { code: number; out: string };
     async function kubectl(...args: string[]): Promise<Ran> {
-      const env = { ...process.env, KUBECONFIG: home.kubeconfig, KUBECACHEDIR: join(home.directory, "cache"), HOME: home.directory };
-      try {
-        const { stdout, stderr } = await promisify(execFile)(path, args, { env, timeout: 30_000 });
-        return { code: 0, out: stdout + stderr };
-      } catch (thrown) {
-        const { code, stdout, stderr } = thrown as { code: number; stdout: string; stderr: string };
-        return { code, out: stdout + stderr };
-      }
+      const { code, out, err } = await runKubectl(program, args, { kubeconfig: home.kubeconfig, home: home.directory });
+      return { code, out: out + err };
     }
     const file = (name: string, content: object): string => {
       const at = join(home.directory, name);
@@ -131,6 +111,90 @@ describeWith(["kubectl"], "kubectl", () => {
       expect((await kubectl("run", "q", "-n", "x", "--image=none", "--restart=Never")).out).toBe("pod/q created\n");
       expect((await kubectl("delete", "ns", "x")).code).toBe(0);
       expect((await kubectl("get", "pods", "-A")).out).not.toContain("q ");
+    });
+
+    testIf(websocket)("every way to print", async () => {
+      await kubectl("create", "configmap", "c1", "--from-literal=a=b", "--from-literal=c=d");
+      const get = async (...args: string[]): Promise<string> => (await kubectl("get", ...args)).out;
+      expect(await get("cm", "c1", "-o", "jsonpath={.data.a}")).toBe("b");
+      expect(JSON.parse(await get("cm", "c1", "-o", "json"))).toMatchObject({ apiVersion: "v1", kind: "ConfigMap", data: { a: "b", c: "d" } });
+      expect(JSON.parse(await get("cm", "-o", "json"))).toMatchObject({ apiVersion: "v1", kind: "List", items: [{ kind: "ConfigMap" }] });
+      expect(await get("cm", "-o", "name")).toBe("configmap/c1\n");
+      expect(await get("cm", "-o", "custom-columns=N:.metadata.name,A:.data.a")).toMatch(/^N +A\nc1 +b\n$/);
+      expect(await get("cm", "c1", "-o", "go-template={{len .data}}")).toBe("2");
+      expect(await get("cm,ns", "-o", "name")).toContain("configmap/c1\nnamespace/calico-system\n");
+      expect(await get("cm", "c1", "--show-labels", "--no-headers")).toMatch(/^c1 +2 +\d+s +<none>\n$/);
+      expect(await get("--raw", "/healthz")).toBe("ok");
+      expect((await kubectl("describe", "cm", "c1")).out).toMatch(/^Name: +c1\nNamespace: +default\n[^]*\nData\n====\na:\n----\nb\n/);
+      expect(
+        (await kubectl("apply", "--dry-run=server", "-f", file("cm.json", { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "c2" } }))).out,
+      ).toBe("configmap/c2 created (server dry run)\n");
+      expect(await get("cm", "c2", "--ignore-not-found")).toBe("");
+      expect((await kubectl("patch", "cm", "c1", "-p", '{"data":{"a":null}}')).out).toBe("configmap/c1 patched\n");
+      expect((await kubectl("patch", "cm", "c1", "--type=json", "-p", '[{"op":"test","path":"/data/c","value":"x"}]')).code).toBe(1);
+      expect((await kubectl("annotate", "cm", "c1", "k=v")).out).toMatch(/^configmap\/c1 annotated?\n$/);
+      expect((await kubectl("label", "cm", "c1", "l=m")).out).toBe("configmap/c1 labeled\n");
+      expect((await kubectl("label", "cm", "c1", "l-")).out).toBe("configmap/c1 unlabeled\n");
+      expect((await kubectl("delete", "cm", "--all")).out).toMatch(/^configmap "c1" deleted/);
+      const resources = (await kubectl("api-resources")).out;
+      expect(resources).toMatch(/^NAME +SHORTNAMES +APIVERSION +NAMESPACED +KIND$/m);
+      for (const line of [
+        /^nodes +no +v1 +false +Node$/m,
+        /^ippools +projectcalico.org\/v3 +false +IPPool$/m,
+        /^leases +coordination.k8s.io\/v1 +true +Lease$/m,
+      ])
+        expect(resources).toMatch(line);
+    });
+
+    testIf(websocket)("what happened: events, beside what they are about", async () => {
+      await kubectl("run", "busy", "--image=none", "--restart=Never");
+      const uid = (await kubectl("get", "pod", "busy", "-o", "jsonpath={.metadata.uid}")).out;
+      const event = {
+        apiVersion: "v1",
+        kind: "Event",
+        metadata: { name: "busy.1" },
+        involvedObject: { apiVersion: "v1", kind: "Pod", namespace: "default", name: "busy", uid },
+        reason: "Tried",
+        message: "it was tried",
+        type: "Warning",
+        count: 3,
+        firstTimestamp: new Date().toISOString().replace(/\.\d+/, ""),
+        lastTimestamp: new Date().toISOString().replace(/\.\d+/, ""),
+        source: { component: "tester" },
+      };
+      expect((await kubectl("create", "-f", file("event.json", event))).out).toBe("event/busy.1 created\n");
+      expect((await kubectl("get", "events")).out).toMatch(
+        /^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE\n\d+s +Warning +Tried +pod\/busy +it was tried\n$/,
+      );
+      expect((await kubectl("describe", "pod", "busy")).out).toMatch(/^ +Warning +Tried +\d+s \(x3 over \d+s\) +tester +it was tried$/m);
+      expect((await kubectl("events", "--for", "pod/busy")).out).toMatch(/Warning +Tried +Pod\/busy +it was tried$/m);
+      const waiting = kubectl("wait", "--for=delete", "pod/busy", "--timeout=20s");
+      expect((await kubectl("delete", "pod", "busy", "--now")).code).toBe(0);
+      expect((await waiting).code).toBe(0);
+      if (minor >= 31) {
+        const created = kubectl("wait", "--for=create", "pod/later", "--timeout=20s");
+        await kubectl("run", "later", "--image=none", "--restart=Never");
+        expect((await created).out).toBe("pod/later condition met\n");
+        await kubectl("delete", "pod", "later");
+      }
+      expect(await kubectl("wait", "--for=condition=Ready", "pod/never", "--timeout=1s")).toEqual({
+        code: 1,
+        out: 'Error from server (NotFound): pods "never" not found\n',
+      });
+      await kubectl("delete", "event", "busy.1");
+    });
+
+    testIf(websocket)("drain empties a node, and says what is in its way", async () => {
+      await kubectl("create", "-f", file("node.json", { apiVersion: "v1", kind: "Node", metadata: { name: "full" } }));
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "lone" }, spec: { nodeName: "full", containers: [{ name: "c", image: "i" }] } };
+      await kubectl("create", "-f", file("lone.json", pod));
+      const refused = await kubectl("drain", "full", "--ignore-daemonsets");
+      expect([refused.code, refused.out]).toEqual([1, expect.stringContaining("default/lone") as string]);
+      const drained = await kubectl("drain", "full", "--ignore-daemonsets", "--force");
+      expect([drained.code, drained.out]).toEqual([0, expect.stringMatching(/^node\/full drained$/m) as string]);
+      expect((await kubectl("get", "pods", "-o", "name")).out).not.toContain("lone");
+      expect((await kubectl("uncordon", "full")).out).toBe("node/full uncordoned\n");
+      await kubectl("delete", "node", "full");
     });
 
     testIf(websocket)("exec: output, input, exit code, and a clear word when it cannot be", async () => {

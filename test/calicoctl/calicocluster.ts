@@ -11,6 +11,7 @@ import { NODE } from "../../src/api/node.ts";
 import { POD } from "../../src/api/pod.ts";
 import { anything, boolean, object, resource, type Schema, string } from "../../src/api/schema.ts";
 import { Handler } from "../../src/apiserver/handler.ts";
+import { Credentials } from "../../src/apiserver/identity/credentials.ts";
 import { Connections, serve } from "../../src/apiserver/http.ts";
 import { SOCKET_OWNER } from "../../src/apiserver/identity/authenticate.ts";
 import { Registry } from "../../src/apiserver/objects/registry.ts";
@@ -92,6 +93,7 @@ export class CalicoCluster {
       random: Math.random,
       log: silent,
       audit: () => {},
+      credentials: new Credentials(Date.now),
     });
     serve(this.#server, { handler: this.#handler, connections: this.#connections, authenticate: () => SOCKET_OWNER });
   }

@@ -68,7 +68,7 @@ export class Etcd {
     const authority = openAuthority(pki, Date.now, { create: true });
     this.#ca = authority.caCertificate;
     this.#client = authority.issue({ commonName: "tortie" }, "client");
-    const server = authority.issue({ commonName: "etcd" }, "server", ["127.0.0.1", "localhost"]);
+    const server = authority.issue({ commonName: "etcd" }, "server", { names: ["127.0.0.1", "localhost"] });
     const files = {
       "ca.crt": this.#ca,
       "server.crt": server.certificate,

@@ -24,7 +24,9 @@ type Subresource = { name: string; kind: { group: string; version: string; kind:
 function subresourcesOf(kind: Served): Subresource[] {
   const own = { group: kind.group, version: kind.version, kind: kind.kind };
   return [
-    ...(kind.hasStatus ? [{ name: "status", kind: own, verbs: STATUS_VERBS }] : []),
+    ...["status", ...(("schema" in kind && kind.subresources) || [])]
+      .filter((name) => name !== "status" || kind.hasStatus)
+      .map((name) => ({ name, kind: own, verbs: STATUS_VERBS })),
     ...(kind.group === "" && kind.plural === "pods"
       ? [{ name: "exec", kind: { group: "", version: "v1", kind: "PodExecOptions" }, verbs: ["create", "get"] }]
       : []),

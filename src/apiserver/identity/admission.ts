@@ -1,6 +1,9 @@
 // What a node's agent may write: only what is the node's own (Kubernetes' NodeRestriction, extended to Calico's IPAM and our reports).
-// Admins may write everything. Called with the object as it would be stored, inside the retry of the write.
+// Admins may write everything; who joins, one kind of request. Called with the object as it would be stored, inside the retry of the write.
 import type { BlockAffinity } from "../../api/blockaffinity.ts";
+import type { CalicoNodeStatus } from "../../api/caliconodestatus.ts";
+import { type CertificateSigningRequest, SIGNERS } from "../../api/certificatesigningrequest.ts";
+import type { Event } from "../../api/event.ts";
 import type { IPAMBlock } from "../../api/ipamblock.ts";
 import type { IPAMHandle } from "../../api/ipamhandle.ts";
 import { sameJson } from "../../api/json.ts";
@@ -8,7 +11,9 @@ import type { Kind } from "../../api/kind.ts";
 import type { Resource } from "../../api/meta.ts";
 import type { Node } from "../../api/node.ts";
 import type { Pod } from "../../api/pod.ts";
-import { type ApiError, forbidden } from "../../api/status.ts";
+import { type ApiError, forbidden, internalError } from "../../api/status.ts";
+import type { User } from "../wire/request.ts";
+import { BOOTSTRAPPERS, isAdmin, nodeOf } from "./roles.ts";
 
 export type Operation = "create" | "update" | "delete";
 export type Attempt = {
@@ -19,10 +24,27 @@ export type Attempt = {
   /** As it would be stored; for a delete undefined. */
   readonly object: Resource | undefined;
   readonly old: Resource | undefined;
+  /** Nothing will be stored. */
+  readonly dryRun: boolean;
 };
 
+/** Why `user`, whom the roles let do this, may not do it to this object, or undefined. */
+export function admit(user: User, attempt: Attempt): ApiError | undefined {
+  if (isAdmin(user)) return undefined;
+  const node = nodeOf(user);
+  if (node !== undefined) return admitNode(node, attempt);
+  if (!user.groups.includes(BOOTSTRAPPERS)) return internalError("a user without a role was let in");
+  const why = joinRule(attempt);
+  return why === undefined ? undefined : forbidden(attempt.kind, attempt.name, why);
+}
+
+function joinRule({ kind, operation, object }: Attempt): string | undefined {
+  if (kind.plural !== "certificatesigningrequests" || operation !== "create") return "a token to join with may only ask for a certificate";
+  return (object as CertificateSigningRequest).spec.signerName === SIGNERS.node ? undefined : `a token to join with may only ask ${SIGNERS.node}`;
+}
+
 /** Why the agent of `node` may not do this, or undefined. */
-export function admitNode(node: string, attempt: Attempt): ApiError | undefined {
+function admitNode(node: string, attempt: Attempt): ApiError | undefined {
   const rule = RULES[attempt.kind.plural];
   const why = rule ? rule(node, attempt) : "nodes may not write this";
   return why === undefined ? undefined : forbidden(attempt.kind, attempt.name, why);
@@ -135,6 +157,29 @@ function handleRule(node: string, { name, object, old }: Attempt): string | unde
 
 const reportRule: Rule = (node, { name }) => (name === node ? undefined : notOwn(node, `the report of node ${JSON.stringify(name)}`));
 
+const LEASES_OF_NODES = "kube-node-lease";
+
+const leaseRule: Rule = (node, { name, object, old }) =>
+  name === node && (object ?? old)?.metadata.namespace === LEASES_OF_NODES
+    ? undefined
+    : notOwn(node, "a lease that is not its own in kube-node-lease");
+
+// Both views of events: v1 and events.k8s.io/v1.
+type EitherEvent = Event & { deprecatedSource?: Event["source"] };
+
+function eventRule(node: string, { object, old }: Attempt): string | undefined {
+  const own = (event: EitherEvent): boolean => [event.source?.host, event.deprecatedSource?.host, event.reportingInstance].includes(node);
+  return [object, old].every((e) => e === undefined || own(e as EitherEvent)) ? undefined : notOwn(node, "an event that is not reported by itself");
+}
+
+function nodeStatusRule(node: string, { subresource, old }: Attempt): string | undefined {
+  if (subresource !== "status") return "nodes may only write the status of these";
+  const of = (old as CalicoNodeStatus).spec.node;
+  return of === node ? undefined : notOwn(node, `the status of node ${JSON.stringify(of)}`);
+}
+
+const requestRule: Rule = (_node, { operation }) => (operation === "create" ? undefined : "nodes may only ask for certificates");
+
 const RULES: Readonly<Record<string, Rule>> = {
   nodes: nodeRule,
   pods: podRule,
@@ -142,4 +187,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   blockaffinities: affinityRule,
   ipamhandles: handleRule,
   nodeencryptions: reportRule,
+  leases: leaseRule,
+  events: eventRule,
+  caliconodestatuses: nodeStatusRule,
+  certificatesigningrequests: requestRule,
 };

@@ -1,22 +1,113 @@
-// The audit log: one line for each write, each exec and each refusal. What agents report of themselves every second is written only when it fails
-// (or at level debug): it would bury the rest.
-import type { Log } from "../../base/log.ts";
+// The audit log: who asked what of which object, whether they might, and what came of it; never a body. A line of JSON for each request, an Event of
+// audit.k8s.io/v1 at level Metadata, so that what reads Kubernetes' audit logs reads ours: https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/
+// Left out, because they would bury the rest: what agents report of themselves every second, and looks at health, unless they fail.
+import type { JsonObject } from "../../api/json.ts";
+import { parsePath } from "../wire/request.ts";
 import { NODE_PREFIX } from "./roles.ts";
 
-const REPORTS = "/apis/tortie.io/v1/nodeencryptions/";
-
 export type AuditLine = {
+  /** Verb of the API, or what a stream is for: "connect", "exec", "capture". */
   readonly verb: string;
   readonly path: string;
+  /** Name of the user. */
   readonly user: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+  readonly id?: string;
+  /** @default "ResponseComplete" */
+  readonly stage?: "ResponseStarted" | "ResponseComplete";
+  /** With its "?". */
+  readonly query?: string;
   readonly source?: string;
+  readonly agent?: string;
+  /** Name of the object that was made, which the path does not say. */
+  readonly name?: string;
   readonly code?: number;
+  readonly reason?: string;
   readonly message?: string;
+  /** Which role let it happen; absent where none did. */
+  readonly role?: string;
+  /** When the request came, ms since 1970. @default now */
+  readonly received?: number;
 };
+/** Further fields go into the annotations. */
+export type Audited = AuditLine & Readonly<Record<string, unknown>>;
 
-export function auditTo(log: Log): (line: AuditLine) => void {
-  return (line) => {
-    const routine = line.user.startsWith(NODE_PREFIX) && line.path.startsWith(REPORTS) && (line.code ?? 0) < 400;
-    log[routine ? "debug" : "info"]("audit", { ...line });
+const REPORTS = "/apis/tortie.io/v1/nodeencryptions/";
+const HEALTH = new Set(["/healthz", "/livez", "/readyz"]);
+/** Kinds whose refusals may quote what must not be written down. */
+const SECRET = new Set(["secrets", "accesstokens", "tokenreviews"]);
+
+const isRoutine = (line: AuditLine): boolean =>
+  (line.code ?? 0) < 400 && (HEALTH.has(line.path) || (line.user.startsWith(NODE_PREFIX) && line.path.startsWith(REPORTS)));
+
+/** RFC 3339 with microseconds. */
+const stamp = (ms: number): string => new Date(ms).toISOString().replace("Z", "000Z");
+
+const OWN = [
+  "verb",
+  "path",
+  "user",
+  "groups",
+  "extra",
+  "id",
+  "stage",
+  "query",
+  "source",
+  "agent",
+  "name",
+  "code",
+  "reason",
+  "message",
+  "role",
+  "received",
+];
+
+/** The Event of one line, or undefined for what is not written down. `now` in ms since 1970; `id` names lines that bring no name. */
+export function auditEvent(line: Audited, now: number, id: string): JsonObject | undefined {
+  if (isRoutine(line)) return undefined;
+  const path = parsePath(line.path);
+  const { groups, extra, source, agent, code = 0, role } = line;
+  const refused = code === 401 || code === 403;
+  const more = Object.entries(line).filter(([key, value]) => !OWN.includes(key) && value !== undefined);
+  return {
+    kind: "Event",
+    apiVersion: "audit.k8s.io/v1",
+    level: "Metadata",
+    auditID: line.id ?? id,
+    stage: line.stage ?? "ResponseComplete",
+    requestURI: `${line.path}${line.query ?? ""}`,
+    verb: line.verb,
+    user: { username: line.user, ...(groups ? { groups: [...groups] } : {}), ...(extra ? { extra: mutable(extra) } : {}) },
+    ...(source === undefined ? {} : { sourceIPs: [source] }),
+    ...(agent === undefined ? {} : { userAgent: agent }),
+    ...(path ? { objectRef: referenceOf(path, line.name) } : {}),
+    responseStatus: {
+      metadata: {},
+      ...(code >= 400 ? { status: "Failure" } : {}),
+      ...(line.message === undefined || line.message === "" || SECRET.has(path?.plural ?? "") ? {} : { message: line.message }),
+      ...(line.reason === undefined ? {} : { reason: line.reason }),
+      code,
+    },
+    requestReceivedTimestamp: stamp(line.received ?? now),
+    stageTimestamp: stamp(now),
+    annotations: {
+      "authorization.k8s.io/decision": refused ? "forbid" : "allow",
+      "authorization.k8s.io/reason": role === undefined ? "" : `the role of ${role} allows it`,
+      ...Object.fromEntries(more.map(([key, value]) => [`tortie.io/${key}`, typeof value === "string" ? value : JSON.stringify(value)])),
+    },
+  };
+}
+
+const mutable = (extra: NonNullable<AuditLine["extra"]>): JsonObject => Object.fromEntries(Object.entries(extra).map(([k, v]) => [k, [...v]]));
+
+function referenceOf(path: NonNullable<ReturnType<typeof parsePath>>, made = ""): JsonObject {
+  const { plural: resource, namespace, group: apiGroup, version: apiVersion, subresource } = path;
+  const given = { namespace, name: path.name === "" ? made : path.name, apiGroup };
+  return {
+    resource,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== "")),
+    apiVersion,
+    ...(subresource === "" ? {} : { subresource }),
   };
 }

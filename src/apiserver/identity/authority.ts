@@ -7,15 +7,69 @@ import { join } from "node:path";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { certificate, newKeyPair, privateKeyPem, type Subject } from "./certificate.ts";
 
-const DAY_MS = 86_400_000;
+const DAY_S = 86_400;
 const CA_DAYS = 3650;
 const LEAF_DAYS = 365;
 /** Clocks of nodes differ. */
-const EARLY_MS = 300_000;
+export const EARLY_MS = 300_000;
 const CA_SUBJECT: Subject = { commonName: "tortie-ca" };
 
 export type Identity = { readonly certificate: string; readonly key: string };
-export type Authority = { readonly caCertificate: string; issue(subject: Subject, use: "server" | "client", names?: readonly string[]): Identity };
+export type Lease = {
+  /** Seconds from now; never longer than the authority itself lives. @default a year */
+  readonly seconds?: number | undefined;
+  /** DNS names and addresses of a server. */
+  readonly names?: readonly string[];
+};
+export type Authority = {
+  readonly caCertificate: string;
+  /** A new key and its certificate. */
+  issue(subject: Subject, use: "server" | "client", lease?: Lease): Identity;
+  /** The certificate (PEM) of a key that somebody else has. */
+  certify(subject: Subject, publicKey: KeyObject, use: "server" | "client", lease?: Lease): string;
+};
+
+/** A fresh authority that begins at `at` (ms since 1970). */
+export function newAuthority(at: number): Identity {
+  const pair = newKeyPair();
+  const signed = certificate({
+    subject: CA_SUBJECT,
+    publicKey: pair.publicKey,
+    issuer: { subject: CA_SUBJECT, key: pair.privateKey },
+    notBefore: at - EARLY_MS,
+    notAfter: at + CA_DAYS * DAY_S * 1000,
+    use: "ca",
+  });
+  return { certificate: signed, key: privateKeyPem(pair.privateKey) };
+}
+
+/** The authority with this certificate and key. Throws when they do not belong together. */
+export function authorityOf(identity: Identity, now: () => number): Authority {
+  const key: KeyObject = createPrivateKey(identity.key);
+  const own = new X509Certificate(identity.certificate);
+  if (!own.checkPrivateKey(key)) throw new Error("ca.crt and ca.key do not belong together");
+  const end = Date.parse(own.validTo);
+  const certify: Authority["certify"] = (subject, publicKey, use, { seconds = LEAF_DAYS * DAY_S, names } = {}) => {
+    const at = now();
+    return certificate({
+      subject,
+      publicKey,
+      issuer: { subject: CA_SUBJECT, key },
+      notBefore: at - EARLY_MS,
+      notAfter: Math.min(at + seconds * 1000, end),
+      use,
+      ...(names ? { names } : {}),
+    });
+  };
+  return {
+    caCertificate: identity.certificate,
+    certify,
+    issue(subject, use, lease) {
+      const pair = newKeyPair();
+      return { certificate: certify(subject, pair.publicKey, use, lease), key: privateKeyPem(pair.privateKey) };
+    },
+  };
+}
 
 /** Loads or makes the authority in `directory` (a server's --data). Throws TortieError. */
 export function openAuthority(directory: string, now: () => number, options: { create: boolean }): Authority {
@@ -26,51 +80,21 @@ export function openAuthority(directory: string, now: () => number, options: { c
       throw new TortieError(`Cannot issue a certificate: there is no certificate authority in "${pki}"`, {
         hint: "`tortie server --data DIR` makes one at its first start; give the same --data.",
       });
-    create(pki, certificatePath, keyPath, now());
+    keep(newAuthority(now()), pki, certificatePath, keyPath);
   }
-  let caCertificate: string;
-  let key: KeyObject;
   try {
-    caCertificate = readFileSync(certificatePath, "utf8");
-    key = createPrivateKey(readFileSync(keyPath));
-    if (!new X509Certificate(caCertificate).checkPrivateKey(key)) throw new Error("ca.crt and ca.key do not belong together");
+    return authorityOf({ certificate: readFileSync(certificatePath, "utf8"), key: readFileSync(keyPath, "utf8") }, now);
   } catch (cause) {
     throw new TortieError(`Cannot read the certificate authority in "${pki}": ${messageOf(cause)}`, { cause });
   }
-  return {
-    caCertificate,
-    issue(subject, use, names) {
-      const pair = newKeyPair();
-      const at = now();
-      const signed = certificate({
-        subject,
-        publicKey: pair.publicKey,
-        issuer: { subject: CA_SUBJECT, key },
-        notBefore: at - EARLY_MS,
-        notAfter: Math.min(at + LEAF_DAYS * DAY_MS, Date.parse(new X509Certificate(caCertificate).validTo)),
-        use,
-        ...(names ? { names } : {}),
-      });
-      return { certificate: signed, key: privateKeyPem(pair.privateKey) };
-    },
-  };
 }
 
-function create(pki: string, certificatePath: string, keyPath: string, at: number): void {
+function keep(identity: Identity, pki: string, certificatePath: string, keyPath: string): void {
   mkdirSync(pki, { recursive: true, mode: 0o700 });
   chmodSync(pki, 0o700);
-  const pair = newKeyPair();
-  const signed = certificate({
-    subject: CA_SUBJECT,
-    publicKey: pair.publicKey,
-    issuer: { subject: CA_SUBJECT, key: pair.privateKey },
-    notBefore: at - EARLY_MS,
-    notAfter: at + CA_DAYS * DAY_MS,
-    use: "ca",
-  });
   // The key is there, whole, or not at all; it comes last, because its presence means that the authority exists.
-  writeFileSync(certificatePath, signed, { mode: 0o644 });
-  writeFileSync(`${keyPath}.new`, privateKeyPem(pair.privateKey), { mode: 0o600 });
+  writeFileSync(certificatePath, identity.certificate, { mode: 0o644 });
+  writeFileSync(`${keyPath}.new`, identity.key, { mode: 0o600 });
   linkSync(`${keyPath}.new`, keyPath);
   unlinkSync(`${keyPath}.new`);
 }

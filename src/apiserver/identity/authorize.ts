@@ -29,7 +29,3 @@ export function allowingPath(user: User, method: string, path: string): Role | u
   const reads = ["get", "head"].includes(method.toLowerCase());
   return rolesOf(user).find((role) => role.paths.some((p) => p === "*" || (reads && p === root)));
 }
-
-/** Undefined when allowed. */
-export const authorizePath = (user: User, method: string, path: string): ApiError | undefined =>
-  allowingPath(user, method, path) ? undefined : forbiddenText(user, { verb: method.toLowerCase(), path });

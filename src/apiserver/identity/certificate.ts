@@ -16,16 +16,19 @@ export type CertificateOptions = {
   readonly names?: readonly string[];
 };
 
-const ECDSA_SHA256 = sequence(oid("1.2.840.10045.4.3.2"));
-const [COMMON_NAME, ORGANIZATION] = [oid("2.5.4.3"), oid("2.5.4.10")];
+/** AlgorithmIdentifier of the only signature that is made here. */
+export const ECDSA_SHA256: Der = sequence(oid("1.2.840.10045.4.3.2"));
+export const COMMON_NAME: Der = oid("2.5.4.3");
+export const ORGANIZATION: Der = oid("2.5.4.10");
 const USES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" };
 
 export const newKeyPair = (): { publicKey: KeyObject; privateKey: KeyObject } => generateKeyPairSync("ec", { namedCurve: "P-256" });
 
-const nameOf = ({ commonName, organizations = [] }: Subject): Der =>
+export const nameOf = ({ commonName, organizations = [] }: Subject): Der =>
   sequence(...organizations.map((o) => set(sequence(ORGANIZATION, utf8String(o)))), set(sequence(COMMON_NAME, utf8String(commonName))));
 
-const spki = (key: KeyObject): Uint8Array => key.export({ type: "spki", format: "der" });
+/** A public key as SubjectPublicKeyInfo. */
+export const spki = (key: KeyObject): Uint8Array => key.export({ type: "spki", format: "der" });
 const keyId = (key: KeyObject): Uint8Array => createHash("sha1").update(spki(key)).digest();
 
 const extension = (id: string, critical: boolean, value: Der): Der => sequence(oid(id), ...(critical ? [boolean(true)] : []), octets(value));
@@ -61,11 +64,15 @@ export function certificate(o: CertificateOptions): string {
     spki(o.publicKey),
     explicit(3, sequence(...extensions(o))),
   );
-  const der = sequence(tbs, ECDSA_SHA256, bits(sign("sha256", tbs, o.issuer.key)));
+  return pem("CERTIFICATE", sequence(tbs, ECDSA_SHA256, bits(sign("sha256", tbs, o.issuer.key))));
+}
+
+/** RFC 7468. */
+export function pem(label: string, der: Der): string {
   const lines = Buffer.from(der)
     .toString("base64")
     .replace(/.{64}(?=.)/g, "$&\n");
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
 export const privateKeyPem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();

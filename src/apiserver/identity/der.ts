@@ -1,4 +1,4 @@
-// DER, the bytes of X.509: only writing, only what a certificate needs. ITU-T X.690.
+// DER, the bytes of X.509, as far as certificates and requests for them need it. ITU-T X.690.
 
 export type Der = Uint8Array;
 
@@ -50,4 +50,32 @@ export function oid(text: string): Der {
 export function time(ms: number): Der {
   const text = `${new Date(ms).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
   return Number(text.slice(0, 4)) < 2050 ? tagged(0x17, Buffer.from(text.slice(2))) : tagged(0x18, Buffer.from(text));
+}
+
+/** One value as it was read: its tag, its content, and both with the length between. Views of the bytes. */
+export type Element = { readonly tag: number; readonly content: Uint8Array; readonly whole: Uint8Array };
+
+/** The values that stand one after the other in `bytes`. Throws SyntaxError: not DER. */
+export function elements(bytes: Uint8Array): Element[] {
+  const fail = (why: string): never => {
+    throw new SyntaxError(`malformed DER: ${why}`);
+  };
+  const found: Element[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const start = at;
+    const tag = bytes[at++]!;
+    if ((tag & 31) === 31) fail("a tag of several bytes");
+    let size = bytes[at++] ?? fail("it ends too early");
+    if (size >= 128) {
+      const count = size & 127;
+      if (count === 0 || count > 4) fail("a length that is not definite or too large");
+      size = 0;
+      for (let i = 0; i < count; i++) size = size * 256 + (bytes[at++] ?? fail("it ends too early"));
+      if (size < (count === 1 ? 128 : 256 ** (count - 1))) fail("a length that could be shorter");
+    }
+    if (size > bytes.length - at) fail("it ends too early");
+    at += size;
+    found.push({ tag, content: bytes.subarray(at - size, at), whole: bytes.subarray(start, at) });
+  }
+  return found;
 }

@@ -20,10 +20,16 @@ export type Review = {
   readonly hasStatus: false;
   readonly builtIn: true;
   /** The status of the review that `user` sent. Throws ApiError. */
-  readonly status: (user: User, spec: JsonObject) => JsonObject;
+  readonly status: (user: User, spec: JsonObject, context: ReviewContext) => JsonObject;
+  /** The spec as the answer shows it. */
+  readonly shown: (spec: JsonObject) => JsonObject;
+};
+export type ReviewContext = {
+  /** Whose token this is, or why it is not taken. */
+  readonly bearer: (token: string) => { readonly user: User } | { readonly refused: string };
 };
 
-const review = (group: string, kind: string, status: Review["status"]): Review => ({
+const review = (group: string, kind: string, status: Review["status"], shown: Review["shown"] = (spec) => spec): Review => ({
   group,
   version: "v1",
   kind,
@@ -35,6 +41,7 @@ const review = (group: string, kind: string, status: Review["status"]): Review =
   hasStatus: false,
   builtIn: true,
   status,
+  shown,
 });
 
 const text = (value: JsonValue | undefined): string => (typeof value === "string" ? value : "");
@@ -84,7 +91,17 @@ function rules(user: User): JsonObject {
   };
 }
 
-const userInfo = (user: User): JsonObject => ({ username: user.name, groups: [...user.groups] });
+const userInfo = ({ name, groups, extra }: User): JsonObject => ({
+  username: name,
+  groups: [...groups],
+  ...(extra ? { extra: Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]])) } : {}),
+});
+
+function token(spec: JsonObject, credentials: ReviewContext): JsonObject {
+  if (text(spec.token) === "") throw badRequest("spec.token must be given");
+  const known = credentials.bearer(text(spec.token));
+  return "refused" in known ? { authenticated: false, error: known.refused } : { authenticated: true, user: userInfo(known.user) };
+}
 
 function other(spec: JsonObject): User {
   if (text(spec.user) === "" && !Array.isArray(spec.groups)) throw badRequest("spec.user or spec.groups must be given");
@@ -96,4 +113,11 @@ export const REVIEWS: readonly Review[] = [
   review("authorization.k8s.io", "SelfSubjectRulesReview", rules),
   review("authorization.k8s.io", "SubjectAccessReview", (_asker, spec) => access(other(spec), spec)),
   review("authentication.k8s.io", "SelfSubjectReview", (user) => ({ userInfo: userInfo(user) })),
+  // The token does not go back: answers are written down more often than requests.
+  review(
+    "authentication.k8s.io",
+    "TokenReview",
+    (_asker, spec, context) => token(spec, context),
+    ({ token: _token, ...rest }) => rest,
+  ),
 ];

@@ -10,6 +10,10 @@ export const VIEWERS = "tortie:viewers";
 /** Group of the nodes' agents, whose names begin with NODE_PREFIX. */
 export const NODES = "system:nodes";
 export const NODE_PREFIX = "system:node:";
+/** Group of those who have a token to join with, and no certificate yet. */
+export const BOOTSTRAPPERS = "system:bootstrappers";
+/** What is known of the bearer of such a token: the node that it is for. */
+export const BOUND_NODE = "tortie.io/node";
 /** Group of everybody who is known. */
 export const AUTHENTICATED = "system:authenticated";
 /** Group of everybody else. */
@@ -29,8 +33,18 @@ export type Role = {
   readonly paths: readonly string[];
 };
 
-/** What reading everything does not cover: secrets; and reading a stream, running a command or capturing packets are not reads. */
-const GUARDED = ["secrets", "pods/exec", "pods/attach", "pods/log", "pods/portforward", "nodes/stream", "nodes/capture", "nodes/proxy"] as const;
+/** What reading everything does not cover: secrets, and the hashes of tokens; and reading a stream, running a command or capturing packets are not reads. */
+const GUARDED = [
+  "secrets",
+  "accesstokens",
+  "pods/exec",
+  "pods/attach",
+  "pods/log",
+  "pods/portforward",
+  "nodes/stream",
+  "nodes/capture",
+  "nodes/proxy",
+] as const;
 const READ_ALL: Rule = { group: "*", resource: "*", except: GUARDED, verbs: READ };
 const may = (verbs: readonly Verb[], group: string, ...resources: string[]): Rule[] => resources.map((resource) => ({ group, resource, verbs }));
 
@@ -54,11 +68,22 @@ export const ROLES: readonly Role[] = [
       READ_ALL,
       ...may(["create", "update", "patch"], "", "nodes"),
       ...may(["update", "patch"], "", "nodes/status", "pods/status"),
+      ...may(["create", "update", "patch"], "", "events"),
+      ...may(["create", "update", "patch"], "events.k8s.io", "events"),
+      ...may(WRITE, "coordination.k8s.io", "leases"),
+      ...may(["create"], "certificates.k8s.io", "certificatesigningrequests"),
       ...may(WRITE, "projectcalico.org", "ipamblocks", "blockaffinities", "ipamhandles"),
+      ...may(["update", "patch"], "projectcalico.org", "caliconodestatuses/status"),
       ...may(WRITE, "tortie.io", "nodeencryptions"),
       ...may(["update", "patch"], "tortie.io", "nodeencryptions/status"),
       ...may(["get"], "tortie.io", "nodes/stream"),
     ],
+    paths: [],
+  },
+  {
+    name: "joining node",
+    has: (user) => user.groups.includes(BOOTSTRAPPERS),
+    rules: may(["create", "get"], "certificates.k8s.io", "certificatesigningrequests"),
     paths: [],
   },
   {
@@ -84,4 +109,6 @@ export function nodeOf(user: User): string | undefined {
     ? user.name.slice(NODE_PREFIX.length)
     : undefined;
 }
+/** The node that the bearer of a token may ask a certificate for, or undefined. */
+export const boundNode = (user: User): string | undefined => (user.groups.includes(BOOTSTRAPPERS) ? user.extra?.[BOUND_NODE]?.[0] : undefined);
 export const isAdmin = (user: User): boolean => user.groups.includes(ADMINS);

@@ -6,6 +6,7 @@ import { keepEventsShort } from "./expiry.ts";
 import { GarbageCollector } from "./garbage.ts";
 import type { Registry } from "./registry.ts";
 import { Termination } from "./termination.ts";
+import { keepTidy } from "./tidy.ts";
 
 export type ControllerOptions = { readonly registry: Registry; readonly kinds: readonly Kind[]; readonly log: Log; readonly now: () => number };
 export type Controllers = {
@@ -18,10 +19,10 @@ export async function startControllers(options: ControllerOptions): Promise<Cont
   const garbage = new GarbageCollector(options);
   const termination = new Termination(options);
   await Promise.all([garbage.start(), termination.start()]);
-  const expiring = keepEventsShort(options);
+  const timers = [keepEventsShort(options), keepTidy(options)];
   return {
     async stop() {
-      clearInterval(expiring);
+      for (const timer of timers) clearInterval(timer);
       await Promise.all([garbage.stop(), termination.stop()]);
     },
   };

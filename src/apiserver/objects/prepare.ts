@@ -110,6 +110,7 @@ const withoutMetadata = (kind: Kind, object: Resource): Record<string, unknown> 
 /** `old` with what this door may change taken from `sent`. */
 function merge(kind: Kind, old: Resource, sent: Resource, subresource: string): Resource {
   if (subresource === "status") return withStatusOf(kind, statusBase(kind, old, sent), sent);
+  if (subresource === "approval") return withConditionsOf(old, sent);
   if (subresource === "finalize" && kind.lifecycle) return kind.lifecycle.finalized(old, sent);
   return withStatusOf(kind, kind.lifecycle ? kind.lifecycle.updated(sent, old) : sent, old);
 }
@@ -167,4 +168,10 @@ function withStatusOf(kind: Kind, body: Resource, source: Resource): Resource {
   const { status: _s, ...rest } = body as Resource & { status?: unknown };
   const { status } = source as Resource & { status?: unknown };
   return { ...rest, ...(status === undefined ? {} : { status }) };
+}
+
+/** `old` with the conditions that were sent: an approval decides and changes nothing else. */
+function withConditionsOf(old: Resource, sent: Resource): Resource {
+  const [before, after] = [old, sent].map((o) => (o as { status?: { conditions?: unknown } }).status);
+  return { ...old, status: { ...before, ...(after?.conditions === undefined ? {} : { conditions: after.conditions }) } } as Resource;
 }

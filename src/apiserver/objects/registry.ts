@@ -4,22 +4,11 @@ import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import type { Resource } from "../../api/meta.ts";
 import { NAMESPACE } from "../../api/namespace.ts";
 import { generatedName } from "../../api/names.ts";
-import {
-  alreadyExists,
-  type ApiError,
-  badRequest,
-  conflict,
-  deleted,
-  internalError,
-  invalid,
-  notFound,
-  type Status,
-  unavailable,
-} from "../../api/status.ts";
+import { alreadyExists, badRequest, conflict, deleted, invalid, notFound, type Status, unavailable } from "../../api/status.ts";
 import { sameObject } from "../../api/structure.ts";
 import { type Condition, type Stored, type Store, StoreError, type Transaction } from "../../store/store.ts";
-import { admitNode, type Operation } from "../identity/admission.ts";
-import { ADMINS, isAdmin, nodeOf } from "../identity/roles.ts";
+import { admit, type Attempt, type Operation } from "../identity/admission.ts";
+import { ADMINS } from "../identity/roles.ts";
 import { claimsFor } from "./claims.ts";
 import { checkPreconditions, type DeleteOptions, isOver, marked } from "./deletion.ts";
 import { openNamespace } from "./namespaces.ts";
@@ -55,20 +44,33 @@ export const targetAt = (kind: Kind, namespace: string, name: string): Target =>
 /** For what the server itself writes. */
 export const AS_SERVER: WriteOptions = { user: { name: "system:apiserver", groups: [ADMINS] }, dryRun: false, validation: "Ignore" };
 
+export type RegistryOptions = {
+  readonly store: Store;
+  /** ms since 1970. */
+  readonly now: () => number;
+  /** Gives fresh identities. */
+  readonly uid: () => string;
+  /** Whole numbers below its argument. */
+  readonly random: (below: number) => number;
+  /** What is stored in place of the object of an admitted write: some kinds have parts that only the server may say. Throws ApiError. */
+  readonly complete?: (attempt: Attempt, user: User) => Resource;
+};
+
 export class Registry {
   readonly store: Store;
   readonly #now: () => number;
   readonly #uid: () => string;
   readonly #random: (below: number) => number;
+  readonly #complete: RegistryOptions["complete"];
   /** Of this turn of the event loop: a change goes to all watchers in one, and what is read again later is rarely the same. */
   readonly #decoded = new Map<Uint8Array, Resource>();
 
-  /** `now` in ms since 1970; `uid` gives fresh identities; `random` whole numbers below its argument. */
-  constructor(options: { store: Store; now: () => number; uid: () => string; random: (below: number) => number }) {
+  constructor(options: RegistryOptions) {
     this.store = options.store;
     this.#now = options.now;
     this.#uid = options.uid;
     this.#random = options.random;
+    this.#complete = options.complete;
   }
 
   /** The present, RFC 3339 with whole seconds. */
@@ -106,8 +108,8 @@ export class Registry {
     const at = placed(kind, object, namespace);
     for (let attempt = 0; ; attempt++) {
       const name = at.metadata.name !== "" ? at.metadata.name : at.metadata.generateName ? generatedName(at.metadata.generateName, this.#random) : "";
-      const made = prepareCreate(kind, { ...at, metadata: { ...at.metadata, name } }, { uid: this.#uid(), now: this.time() });
-      this.#admit("create", target, options.user, made, undefined);
+      const prepared = prepareCreate(kind, { ...at, metadata: { ...at.metadata, name } }, { uid: this.#uid(), now: this.time() });
+      const made = this.#admitted("create", target, options, prepared, undefined);
       const open = kind.namespaced ? [await this.#inNamespace(kind, made)] : [];
       const key = keyOf(kind, namespace, name);
       const exists = await this.store.get(key);
@@ -160,8 +162,7 @@ export class Registry {
         throw badRequest(`the name of the object (${sent.metadata.name}) does not match the name on the URL (${name})`);
       // A patch that does not name a version is about whatever is there.
       if (how === "update" || versioned) checkVersion(kind, old, sent.metadata);
-      const made = prepareUpdate(kind, old, sent, subresource);
-      this.#admit("update", target, options.user, made, old);
+      const made = this.#admitted("update", target, options, prepareUpdate(kind, old, sent, subresource), old);
       const warnings = [...told, ...finalizerWarnings(kind, made, old)];
       if (sameObject(made as unknown as JsonObject, old as unknown as JsonObject)) return { object: old, warnings };
       const claims = await claimsFor(this.store, kind, old, made);
@@ -186,7 +187,7 @@ export class Registry {
     for (let attempt = 0; ; attempt++) {
       const old = await this.get(kind, namespace, name);
       checkPreconditions(kind, old, options);
-      this.#admit("delete", target, options.user, undefined, old);
+      this.#admit("delete", target, options, undefined, old);
       const after = marked(kind, old, options.propagationPolicy, this.time());
       const gone = isOver(kind, after);
       if (!gone && sameObject(after as unknown as JsonObject, old as unknown as JsonObject)) return old;
@@ -202,15 +203,16 @@ export class Registry {
     }
   }
 
-  #admit(operation: Operation, target: Target, user: User, object: Resource | undefined, old: Resource | undefined): void {
-    if (isAdmin(user)) return;
-    const node = nodeOf(user);
+  #admit(operation: Operation, target: Target, { user, dryRun }: WriteOptions, object: Resource | undefined, old: Resource | undefined): Attempt {
     const name = object?.metadata.name ?? target.name;
-    const refused: ApiError | undefined =
-      node === undefined
-        ? internalError("a user without a role was let in")
-        : admitNode(node, { operation, kind: target.kind, subresource: target.subresource, name, object, old });
+    const attempt = { operation, kind: target.kind, subresource: target.subresource, name, object, old, dryRun };
+    const refused = admit(user, attempt);
     if (refused) throw refused;
+    return attempt;
+  }
+  #admitted(operation: Operation, target: Target, options: WriteOptions, object: Resource, old: Resource | undefined): Resource {
+    const attempt = this.#admit(operation, target, options, object, old);
+    return this.#complete ? this.#complete(attempt, options.user) : object;
   }
 
   async #commit(transaction: Transaction): ReturnType<Store["commit"]> {

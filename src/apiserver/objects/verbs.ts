@@ -46,7 +46,8 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
       const options = writeOptions(request, kind, "CreateOptions");
       const { object, duplicates } = await decodeObject(kind, await request.body(), request.headers["content-type"]);
       const written = await registry.create(target, object, duplicates, options);
-      return answerObject(request, now(), kind, written.object, { code: 201, warnings: written.warnings });
+      const response = await answerObject(request, now(), kind, written.object, { code: 201, warnings: written.warnings });
+      return { ...response, made: written.object.metadata.name };
     }
     case "update": {
       if (name === "") throw methodNotAllowed(kind);

@@ -4,7 +4,7 @@
 import type { JsonObject, JsonValue } from "../../api/json.ts";
 import { toBase64 } from "../../base/bytes.ts";
 
-type Type = "string" | "bytes" | "integer" | "boolean" | "time" | "microTime" | "rawJson" | "quantity" | Message;
+type Type = "string" | "strings" | "bytes" | "integer" | "boolean" | "time" | "microTime" | "rawJson" | "quantity" | Message;
 type Field = { readonly name: string; readonly type: Type; readonly as?: "list" | "map" };
 type Message = { readonly [number: number]: Field };
 
@@ -15,6 +15,8 @@ const time = (name: string): Field => ({ name, type: "time" });
 const microTime = (name: string): Field => ({ name, type: "microTime" });
 const texts = (name: string): Field => ({ name, type: "string", as: "list" });
 const textMap = (name: string): Field => ({ name, type: "string", as: "map" });
+const bytes = (name: string): Field => ({ name, type: "bytes" });
+const textsMap = (name: string): Field => ({ name, type: "strings", as: "map" });
 const bytesMap = (name: string): Field => ({ name, type: "bytes", as: "map" });
 const message = (name: string, type: Message): Field => ({ name, type });
 const messages = (name: string, type: Message): Field => ({ name, type, as: "list" });
@@ -177,6 +179,31 @@ const KINDS: Readonly<Record<string, Message>> = {
     2: message("spec", { 1: text("namespace") }),
     3: message("status", { 3: boolean("incomplete"), 4: text("evaluationError") }),
   },
+  TokenReview: { 1: message("metadata", META), 2: message("spec", { 1: text("token"), 2: texts("audiences") }) },
+  CertificateSigningRequest: {
+    1: message("metadata", META),
+    2: message("spec", {
+      1: bytes("request"),
+      2: text("username"),
+      3: text("uid"),
+      4: texts("groups"),
+      5: texts("usages"),
+      6: textsMap("extra"),
+      7: text("signerName"),
+      8: integer("expirationSeconds"),
+    }),
+    3: message("status", {
+      1: messages("conditions", {
+        1: text("type"),
+        2: text("reason"),
+        3: text("message"),
+        4: time("lastUpdateTime"),
+        5: time("lastTransitionTime"),
+        6: text("status"),
+      }),
+      2: bytes("certificate"),
+    }),
+  },
   SelfSubjectReview: { 1: message("metadata", META), 2: message("status", { 1: message("userInfo", { 1: text("username"), 2: text("uid") }) }) },
   DeleteOptions: {
     1: integer("gracePeriodSeconds"),
@@ -242,6 +269,8 @@ function scalar(type: Type, value: number | Uint8Array): JsonValue | undefined {
   switch (type) {
     case "string":
       return decoder.decode(value);
+    case "strings":
+      return decodeMessage({ 1: texts("items") }, value).items ?? [];
     case "rawJson":
       return JSON.parse(decoder.decode(value)) as JsonValue;
     case "bytes":

@@ -2,7 +2,14 @@
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
 import type { Kind } from "../../api/kind.ts";
 
-export type User = { readonly name: string; readonly groups: readonly string[] };
+export type User = {
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** What else is known: which credential it was, which node a token is for. Keys as in Kubernetes. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+  /** Why the credentials that came are not taken; then nothing is answered but 401. */
+  readonly refused?: string;
+};
 
 export type ApiRequest = {
   readonly method: string;
@@ -11,6 +18,8 @@ export type ApiRequest = {
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly user: User;
+  /** Names the request in the audit log and in its answer (Audit-Id). */
+  readonly id: string;
   /** Where the request came from, for the audit log. */
   readonly source: string;
   /** The whole body; throws ApiError 413 beyond the limit. */
@@ -33,6 +42,8 @@ export type ApiResponse = {
   readonly headers: Readonly<Record<string, string>>;
   /** A whole body, or what fills an endless one; its result is called when the asker goes away or the server stops. */
   readonly body: string | Uint8Array | ((sink: Sink) => () => void);
+  /** Name of the object that was made, for the audit log. */
+  readonly made?: string;
 };
 
 export type Verb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete" | "deletecollection";
