@@ -12,7 +12,8 @@ export type FieldValidation = "Strict" | "Warn" | "Ignore";
 /** What the writer sent, checked against the structure of its kind, and what it should be told. */
 export type Accepted<T extends Resource = Resource> = { readonly object: T; readonly warnings: readonly string[] };
 
-const isEmpty = (value: JsonValue | undefined): boolean => (Array.isArray(value) || isObject(value)) && Object.keys(value).length === 0;
+const isEmpty = (value: JsonValue | undefined, list: boolean): boolean =>
+  (list ? Array.isArray(value) : isObject(value)) && Object.keys(value as object).length === 0;
 
 /** Throws ApiError: 400 for unknown or repeated fields under Strict, 422 for wrong types and ranges. */
 export function accept(kind: Kind, sent: JsonObject, duplicates: readonly string[], validation: FieldValidation): Accepted {
@@ -22,7 +23,8 @@ export function accept(kind: Kind, sent: JsonObject, duplicates: readonly string
     delete metadata.managedFields;
     delete metadata.selfLink;
     // An empty one is none: the object stays the same when its last label goes.
-    for (const field of ["labels", "annotations", "finalizers", "ownerReferences"]) if (isEmpty(metadata[field])) delete metadata[field];
+    for (const field of ["labels", "annotations"]) if (isEmpty(metadata[field], false)) delete metadata[field];
+    for (const field of ["finalizers", "ownerReferences"]) if (isEmpty(metadata[field], true)) delete metadata[field];
   }
   const { errors, unknown, pruned } = checkStructure(kind.schema, { ...sent, metadata });
   const problems = [...duplicates.map((d) => `duplicate field ${JSON.stringify(d)}`), ...unknown.map((u) => `unknown field ${JSON.stringify(u)}`)];

@@ -122,8 +122,9 @@ export class Registry {
           writes: [{ key, value: encode(kind, made) }, ...claims.writes],
         });
         if (done.done) return { ...written, object: withVersion(made, done.revision) };
-        // Somebody took the key, or ended the namespace, in this moment: the next round says so.
-        if (done.key !== key && attempt < TRIES) continue;
+        // Somebody took the key, or changed the namespace, in this moment: the next round says so.
+        if (done.key !== key && attempt >= TRIES) throw conflict(kind, name);
+        if (done.key !== key) continue;
       }
       if (at.metadata.name !== "" || attempt >= 8) throw alreadyExists(kind, name);
     }
