@@ -14,10 +14,12 @@ export type Served = Kind | Review;
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const STATUS_VERBS = ["get", "patch", "update"];
+/** What ends by and by is not deleted in heaps. */
+const ONE_BY_ONE = VERBS.filter((verb) => verb !== "deletecollection");
 const READ_VERBS = ["get", "list"];
 
 export const verbsOf = (kind: Served): readonly string[] =>
-  kind === CUSTOM_RESOURCE_DEFINITION ? READ_VERBS : "schema" in kind ? VERBS : ["create"];
+  kind === CUSTOM_RESOURCE_DEFINITION ? READ_VERBS : "schema" in kind ? (kind.lifecycle ? ONE_BY_ONE : VERBS) : ["create"];
 
 type Subresource = { name: string; kind: { group: string; version: string; kind: string }; verbs: string[] };
 

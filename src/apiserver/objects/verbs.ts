@@ -1,9 +1,10 @@
 // The verbs of the API on one kind: from a request whose asker may, to an answer.
 import { badRequest, isApiError, methodNotAllowed } from "../../api/status.ts";
-import { answer, answerList, answerObject, plainJson } from "../wire/answer.ts";
+import { answer, answerList, answerObject, checkForm, plainJson } from "../wire/answer.ts";
 import { decodeObject } from "../wire/body.ts";
 import { readPatch } from "../wire/patch.ts";
 import type { ApiRequest, ApiResponse, Target, Verb } from "../wire/request.ts";
+import { checkPreconditions } from "./deletion.ts";
 import { list, listBody } from "./list.ts";
 import { mayBeDeleted } from "./namespaces.ts";
 import { deleteOptions, invalidOption, writeOptions } from "./options.ts";
@@ -21,6 +22,7 @@ export type VerbContext = {
 export async function act(verb: Verb, target: Target, request: ApiRequest, context: VerbContext): Promise<ApiResponse> {
   const { registry, now, random } = context;
   const { kind, namespace, name } = target;
+  checkForm(request);
   switch (verb) {
     case "get": {
       if (target.subresource === "finalize") throw methodNotAllowed(kind);
@@ -76,6 +78,7 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
       if (kind.plural === "namespaces") throw methodNotAllowed(kind);
       const { items: found, metadata } = await list(registry, kind, namespace, request.query, request.signal);
       const items = itemsOf(registry, kind, found);
+      for (const object of items) checkPreconditions(kind, object, options);
       for (const { metadata: m } of items)
         await registry.remove({ ...target, namespace: m.namespace ?? "", name: m.name }, options).catch((thrown: unknown) => {
           // Somebody else was faster.

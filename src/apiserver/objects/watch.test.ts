@@ -86,6 +86,10 @@ describe("watch", () => {
     w.stop();
     expect((await call("GET", `${POOLS}?watch=true&sendInitialEvents=true`)).code).toBe(422);
   });
+  test("there are none in YAML", async () => {
+    const { code, body } = await call("GET", `${POOLS}?watch=true`, { headers: { accept: "application/yaml" } });
+    expect([code, body.message]).toEqual([406, "only the following media types are accepted: application/json"]);
+  });
   test("in tables the columns are said once", async () => {
     await call("POST", POOLS, { body: pool("a") });
     const w = await open(`${POOLS}?watch=true`, { headers: { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" } });

@@ -3,7 +3,7 @@
 // asks for forgotten history, or fell behind it, gets 410 as an ERROR event.
 import { apiVersionOf, type Kind } from "../../api/kind.ts";
 import type { ObjectMeta, Resource } from "../../api/meta.ts";
-import { expired, invalid } from "../../api/status.ts";
+import { expired, invalid, notAcceptable } from "../../api/status.ts";
 import { utf8 } from "../../base/bytes.ts";
 import { type Change, CompactedError, type Stored } from "../../store/store.ts";
 import { formFor, includeObjectOf } from "../wire/answer.ts";
@@ -47,6 +47,8 @@ export async function watch(
   const bookmarks = flag(query, "allowWatchBookmarks");
   const seconds = countOf(query, "timeoutSeconds") || FIRST_TIMEOUT_S * (1 + clock.random());
   const form = formFor(request);
+  // Nobody could tell where one document of YAML ends.
+  if (form.yaml) throw notAcceptable(["application/json"]);
   const encoder = new Encoder(registry, kind, form, includeObjectOf(request), clock.now);
   if (version !== undefined) await reached(store, version, request.signal);
   const prefix = prefixOf(kind, namespace);

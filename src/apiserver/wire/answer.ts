@@ -27,6 +27,11 @@ export function includeObjectOf(request: ApiRequest): IncludeObject {
   );
 }
 
+/** Throws ApiError when the answer cannot be given as it is asked for: to be known before anything is written. */
+export function checkForm(request: ApiRequest): void {
+  if (formFor(request).as === "Table") includeObjectOf(request);
+}
+
 const BROWSERS = /^(curl|Wget|Mozilla\/5\.0)/;
 const pretty = (request: ApiRequest): boolean => {
   const asked = request.query.get("pretty");
