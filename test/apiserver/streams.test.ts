@@ -6,13 +6,17 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { WINDOW } from "../../src/api/nodestream.ts";
+import { Stream } from "../../src/agent/stream.ts";
 import { openAuthority } from "../../src/apiserver/identity/authority.ts";
 import { ADMINS, NODES } from "../../src/apiserver/identity/roles.ts";
 import { ApiError } from "../../src/client/error.ts";
-import { captureOnNode, exec } from "../../src/client/exec.ts";
+import { silent } from "../../src/base/log.ts";
+import { captureOnNode, exec, runOnNode } from "../../src/client/exec.ts";
 import type { Endpoint } from "../../src/client/kubeconfig.ts";
 import { nodeTransport, openWebSocket } from "../../src/client/node.ts";
 import type { Transport } from "../../src/client/transport.ts";
+import { processes } from "../../src/sys/ns.ts";
+import { FaultProxy } from "../client/faults.ts";
 import { describeWith, find } from "../peers.ts";
 import { type FakeAgent, fakeAgent } from "./fakeagent.ts";
 import { ask, ServerHome, type ServerProcess, until } from "./process.ts";
@@ -148,6 +152,41 @@ test("a connection that is cut again and again comes back: commands go on, no by
     expect(code).toBe(0);
     expect(out.toString() === Array.from({ length: 60_000 }, (_, i) => `${i}\n`).join("")).toBe(true);
   }));
+
+test("the agent itself comes back through a bad network; when it is away for too long, what ran is over on both sides", async () => {
+  const proxy = new FaultProxy(home.socket);
+  const stop = new AbortController();
+  const count = ["sh", "-c", 'i=0; while [ $i -lt 40000 ]; do echo $i; i=$((i+1)); done; [ "$4" = 1 ] || exec sleep 4711', "sh"];
+  const stream = new Stream({ endpoint: { url: await proxy.listen() }, node: "n1", log: silent, tortie: count });
+  const running = stream.run(stop.signal);
+  try {
+    await until(() => stream.connected);
+    let out = "";
+    const stdout = (d: Uint8Array): void => void (out += Buffer.from(d).toString());
+    const probe = (times: number): Promise<number> =>
+      runOnNode(transport, "n1", { type: "probe", address: "127.0.0.1", count: times }, { stdout, stderr: stdout });
+    const done = probe(1);
+    for (let cut = 0; cut < 6; cut++) {
+      const before = out.length;
+      await until(() => out.length > before || out.length === 228_890);
+      if (cut % 2 === 0) proxy.cut();
+      else proxy.cutAfter(cut * 1111);
+    }
+    expect(await done).toBe(0);
+    expect(out === Array.from({ length: 40_000 }, (_, i) => `${i}\n`).join("")).toBe(true);
+    out = "";
+    const lost = probe(2);
+    await until(() => out.length === 228_890);
+    const sleeping = (): boolean => processes().some((p) => p.args.join(" ") === "sleep 4711");
+    await until(sleeping);
+    await proxy.close();
+    await expect(lost).rejects.toThrow("the agent of the node went away: what ran there was ended");
+    await until(() => !sleeping(), 20_000);
+  } finally {
+    stop.abort();
+    await running;
+  }
+});
 
 test("what cannot be resumed is said to be over: the agent stopped, or another one came", async () => {
   const agent = await fakeAgent(home.socket, "n1");
