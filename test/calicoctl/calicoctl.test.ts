@@ -1,7 +1,7 @@
 // calicoctl against the real server: messages, tables and exit codes of Calico's own conformance list (L01 to L26, as far as our kinds have them).
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { CLUSTER_INFORMATION } from "../../src/api/clusterinformation.ts";
 import { NODE } from "../../src/api/node.ts";
 import { ANNOTATION } from "../../src/api/node-annotations.ts";
@@ -496,6 +496,17 @@ describe("words and files", () => {
       expect([ran.code, ran.out]).toEqual([1, ""]);
       expect(ran.err).toContain(`error with field ${field} = '`);
     }
+  });
+
+  test("version --poll prints what changes", async () => {
+    const { spec } = await server.client.get(CLUSTER_INFORMATION, "default");
+    const polling = server.follow("calicoctl", ["version", "--poll", "50ms"]);
+    const versions = (): string[] => [...polling.out().matchAll(/^Cluster Version: {2}(.*)$/gm)].map((m) => m[1]!);
+    await vi.waitFor(() => expect(versions()).toEqual([spec!.calicoVersion]), 20_000);
+    await server.client.patch(CLUSTER_INFORMATION, "default", { spec: { calicoVersion: "v7" } });
+    await vi.waitFor(() => expect(versions()).toEqual([spec!.calicoVersion, "v7"]), 20_000);
+    await polling.end();
+    await server.client.patch(CLUSTER_INFORMATION, "default", { spec: { calicoVersion: spec!.calicoVersion } });
   });
 
   test("L19 version, and -h", async () => {

@@ -1,5 +1,5 @@
 // The real server as a child process, and programs run against it.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -63,14 +63,7 @@ export class RealServer {
 
   /** Runs our program under another name (calicoctl, kubectl) to its end. */
   async run(name: string, args: readonly string[], options: { stdin?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ran> {
-    const link = join(this.directory, name);
-    try {
-      symlinkSync(TORTIE, link);
-    } catch {
-      // made before
-    }
-    const env = { PATH: process.env.PATH, HOME: this.directory, TORTIE_SOCKET: this.socket, ...options.env };
-    const child = spawn(process.execPath, [link, ...args], { env, stdio: ["pipe", "pipe", "pipe"] });
+    const child = this.#spawn(name, args, options.env);
     let [out, err] = ["", ""];
     child.stdout.on("data", (d: Buffer) => (out += d.toString()));
     child.stderr.on("data", (d: Buffer) => (err += d.toString()));
@@ -78,5 +71,26 @@ export class RealServer {
     child.stdin.end(options.stdin ?? "");
     const code = await new Promise<number>((resolve) => child.once("close", (c) => resolve(c ?? -1)));
     return { code, out, err };
+  }
+  /** Starts our program under another name; `end` kills it. */
+  follow(name: string, args: readonly string[]): { out: () => string; end: () => Promise<void> } {
+    const child = this.#spawn(name, args);
+    let out = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (d: Buffer) => (out += d.toString()));
+    const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    const end = (): Promise<void> => {
+      child.kill();
+      return closed;
+    };
+    return { out: () => out, end };
+  }
+  #spawn(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
+    const link = join(this.directory, name);
+    try {
+      symlinkSync(TORTIE, link);
+    } catch {
+      // made before
+    }
+    return spawn(process.execPath, [link, ...args], { env: { PATH: process.env.PATH, HOME: this.directory, TORTIE_SOCKET: this.socket, ...env } });
   }
 }

@@ -14,7 +14,7 @@ import { addNode } from "./node/commands.ts";
 import { PATCH_TYPES, patchResource, type PatchType } from "./patch.ts";
 import { during, LOG_LEVELS, printing } from "./session.ts";
 import { typeOf } from "./types.ts";
-import { printVersion } from "./version.ts";
+import { pollInterval, printVersion } from "./version.ts";
 import { itemsOfFile, itemsOfNames, type WriteFlags, writeItems, type WriteVerb } from "./write.ts";
 
 /** "calicoctl" when called by that name (or as a plug-in of kubectl), else "tortie". */
@@ -130,11 +130,14 @@ function addConvert(root: Command, as: string): void {
 }
 
 function addVersion(root: Command): void {
-  const c = root.command("version").summary("versions of client and cluster").option("--client", "only the client's").option("--poll <SECONDS>");
-  onAction(c, (flags: { client?: boolean; poll?: string }) => {
-    if (flags.poll !== undefined && !/^[0-9]+(\.[0-9]+)?(ms|s|m|h)?$/.test(flags.poll))
-      throw new TortieError(`invalid poll duration specified: ${flags.poll}`);
-    return during(c, (s) => printVersion(flags.client ? undefined : s.client));
+  const c = root
+    .command("version")
+    .summary("versions of client and cluster")
+    .option("--client", "only the client's")
+    .option("--poll <DURATION>", "ask again and again, such as every 10s, and print what changes", "0s");
+  onAction(c, (flags: { client?: boolean; poll: string }) => {
+    const pollMs = pollInterval(flags.poll);
+    return during(c, (s) => printVersion(flags.client ? undefined : s.client, pollMs));
   });
 }
 

@@ -8,8 +8,10 @@ import { FELIX_CONFIGURATION } from "../../api/felixconfiguration.ts";
 import { IPAM_BLOCK, blockName } from "../../api/ipamblock.ts";
 import { IPAM_CONFIGURATION } from "../../api/ipamconfiguration.ts";
 import type { ObjectMeta } from "../../api/meta.ts";
+import { TortieError } from "../../base/errors.ts";
+import { apiErrorOf } from "../error.ts";
 import { fromV1, toV1, v1Kind } from "./codec.ts";
-import { layoutOf, layoutOfSetting } from "./discover.ts";
+import { discoverLayout, layoutOf, layoutOfSetting } from "./discover.ts";
 import { fromV1Metadata, METADATA_ANNOTATION, toV1Metadata } from "./metadata.ts";
 import { affinityLabels, affinityName, base32 } from "./names.ts";
 import { mirroredUid } from "./uid.ts";
@@ -21,6 +23,18 @@ test.for([
   [["crd.projectcalico.org", "projectcalico.org"], "B"],
   [["projectcalico.org"], "C"],
 ] as const)("layoutOf(%j) is %s", ([groups, layout]) => expect(layoutOf(groups)).toBe(layout));
+
+test("discoverLayout(): a server that refuses to say is taken for A; one that is not there is an error", async () => {
+  const answers = (act: () => unknown): Parameters<typeof discoverLayout>[0] => ({ raw: async () => act() as never });
+  const groups = (...names: string[]): unknown => ({ kind: "APIGroupList", groups: names.map((name) => ({ name })) });
+  expect(await discoverLayout(answers(() => groups("projectcalico.org", "apps")))).toBe("C");
+  expect(await discoverLayout(answers(() => groups("projectcalico.org", "crd.projectcalico.org")))).toBe("B");
+  const refuse = (thrown: Error) => (): never => {
+    throw thrown;
+  };
+  expect(await discoverLayout(answers(refuse(apiErrorOf(403, ""))))).toBe("A");
+  await expect(discoverLayout(answers(refuse(new TortieError("Cannot reach"))))).rejects.toThrow("Cannot reach");
+});
 
 test("layoutOfSetting()", () => {
   expect(layoutOfSetting("projectcalico.org/v3")).toBe("C");
