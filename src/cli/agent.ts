@@ -40,14 +40,15 @@ async function start(options: Options): Promise<number> {
   process.on("SIGUSR1", () => {});
   const node = nodeName(options);
   const endpoint = endpointOf(options);
-  const [{ Agent }, { Streams }, { connectTo }, log] = await Promise.all([
+  const [{ Agent }, { Streams }, { connectTo }, { calicoClient }, log] = await Promise.all([
     import("../agent/agent.ts"),
     import("../agent/streams.ts"),
     import("../client/node.ts"),
+    import("../client/layouts/index.ts"),
     daemonLog(LOG_LEVELS.find((l) => l === process.env.LOG_LEVEL) ?? "info", { node }),
   ]);
   adviseOnNode(log);
-  const client = connectTo(endpoint);
+  const client = calicoClient(connectTo(endpoint));
   const stop = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => {

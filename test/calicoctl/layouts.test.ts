@@ -1,6 +1,6 @@
 // calicoctl and the client on a cluster whose Calico resources are custom resources of crd.projectcalico.org/v1 (layouts A and B). What the cluster keeps is
 // looked at by plain requests. Expectations are built from the rules of the specification (apiserver.md 7.1 to 7.3): there are no recordings of Calico.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { assign, release } from "../../src/agent/ipam/ipam.ts";
 import { BLOCK_AFFINITY } from "../../src/api/blockaffinity.ts";
 import type { IPAM_BLOCK } from "../../src/api/ipamblock.ts";
@@ -8,6 +8,8 @@ import { IP_POOL, type IPPool } from "../../src/api/ippool.ts";
 import { NODE } from "../../src/api/node.ts";
 import { ANNOTATION } from "../../src/api/node-annotations.ts";
 import type { Resource } from "../../src/api/meta.ts";
+import { FELIX_CONFIGURATION } from "../../src/api/felixconfiguration.ts";
+import { informer } from "../../src/client/informer.ts";
 import { isNotFound } from "../../src/client/error.ts";
 import { calicoClient } from "../../src/client/layouts/index.ts";
 import { mirroredUid } from "../../src/client/layouts/uid.ts";
@@ -31,7 +33,7 @@ describe.each(["A", "B"] as const)("layout %s", (layout) => {
   beforeAll(async () => {
     await cluster.start();
     plain = cluster.client();
-    calico = await calicoClient(cluster.client());
+    calico = calicoClient(cluster.client());
     await plain.raw("POST", `${V1}/clusterinformations`, {
       body: {
         apiVersion: "crd.projectcalico.org/v1",
@@ -250,6 +252,22 @@ spec:
     abort.abort();
     // What does not match is gone for who selects.
     expect(seen).toEqual(["ADDED red", "DELETED blue", "DELETED red"]);
+  });
+
+  test("an informer lists and follows v3 objects", async () => {
+    const seen = informer(calico, FELIX_CONFIGURATION);
+    try {
+      await seen.start();
+      expect(seen.get("node.n0")!.metadata.labels).toEqual({ team: "red" });
+      await ctl(["patch", "felixconfiguration", "node.n0", "-p", '{"spec":{"wireguardMTU":1380}}']);
+      await vi.waitFor(() => expect(seen.get("node.n0")!.spec.wireguardMTU).toBe(1380), 10_000);
+      await ctl("delete felixconfiguration node.n0");
+      await vi.waitFor(() => expect(seen.get("node.n0")).toBeUndefined(), 10_000);
+      await ctl("create -f -", { stdin: "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: node.n0}\nspec: {}\n" });
+      await vi.waitFor(() => expect(seen.get("node.n0")).toBeDefined(), 10_000);
+    } finally {
+      await seen.stop();
+    }
   });
 
   test("calicoAPIGroup wins over what the cluster shows", async () => {

@@ -33,12 +33,7 @@ export class Session {
     const client = connectTo(endpoint);
     // Only our own server is behind a socket: nothing to ask, nothing to translate.
     if (endpoint.socketPath !== undefined) return client;
-    try {
-      return await (await import("../../client/layouts/index.ts")).calicoClient(client, apiGroup);
-    } catch (thrown) {
-      await client.close();
-      throw thrown;
-    }
+    return (await import("../../client/layouts/index.ts")).calicoClient(client, apiGroup);
   }
   async close(): Promise<void> {
     await (await this.#client?.catch(() => undefined))?.close();

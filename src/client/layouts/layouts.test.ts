@@ -10,6 +10,7 @@ import { IPAM_CONFIGURATION } from "../../api/ipamconfiguration.ts";
 import type { ObjectMeta } from "../../api/meta.ts";
 import { TortieError } from "../../base/errors.ts";
 import { apiErrorOf } from "../error.ts";
+import { calicoClient } from "./index.ts";
 import { fromV1, toV1, v1Kind } from "./codec.ts";
 import { discoverLayout, layoutOf, layoutOfSetting } from "./discover.ts";
 import { fromV1Metadata, METADATA_ANNOTATION, toV1Metadata } from "./metadata.ts";
@@ -34,6 +35,28 @@ test("discoverLayout(): a server that refuses to say is taken for A; one that is
   };
   expect(await discoverLayout(answers(refuse(apiErrorOf(403, ""))))).toBe("A");
   await expect(discoverLayout(answers(refuse(new TortieError("Cannot reach"))))).rejects.toThrow("Cannot reach");
+});
+
+test("calicoClient() asks with the first request, and again when the cluster could not be reached", async () => {
+  const asked: string[] = [];
+  let reachable = false;
+  const cluster = {
+    raw: async (_: string, path: string) => {
+      asked.push(path);
+      if (!reachable) throw new TortieError("Cannot reach");
+      return { groups: [{ name: "crd.projectcalico.org" }] };
+    },
+    get: async (kind: { group: string }, name: string) => {
+      asked.push(`${kind.group} ${name}`);
+      return { metadata: { name } };
+    },
+  };
+  const client = calicoClient(cluster as never);
+  expect(asked).toEqual([]);
+  await expect(client.get(FELIX_CONFIGURATION, "default")).rejects.toThrow("Cannot reach");
+  reachable = true;
+  for (const name of ["a", "b"]) expect((await client.get(FELIX_CONFIGURATION, name)).apiVersion).toBe("projectcalico.org/v3");
+  expect(asked).toEqual(["/apis", "/apis", "crd.projectcalico.org a", "crd.projectcalico.org b"]);
 });
 
 test("layoutOfSetting()", () => {
