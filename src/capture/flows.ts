@@ -56,12 +56,30 @@ type Stream = {
 };
 type Request = { readonly frame: number; readonly time: bigint | undefined };
 
-const MAX_STREAMS = 65_536;
+/** Streams of a protocol that are remembered at least; at most twice as many. */
+const STREAMS = 16_384;
 
-class Recent<V> extends Map<string, V> {
-  override set(key: string, value: V): this {
-    if (this.size >= MAX_STREAMS && !this.has(key)) this.delete(this.keys().next().value!);
-    return super.set(key, value);
+/** What was asked for lately. Two generations: what is found in the older one moves to the younger, and when that is full the older one is forgotten. */
+class Recent<V> {
+  #young = new Map<string, V>();
+  #old = new Map<string, V>();
+
+  get(key: string): V | undefined {
+    const found = this.#young.get(key);
+    if (found !== undefined) return found;
+    const before = this.#old.get(key);
+    if (before !== undefined) this.set(key, before);
+    return before;
+  }
+  set(key: string, value: V): void {
+    this.#young.set(key, value);
+    if (this.#young.size < STREAMS) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+  }
+  delete(key: string): void {
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 }
 
