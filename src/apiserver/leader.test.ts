@@ -95,6 +95,23 @@ test("a killed server is followed by another within the lease; restarted, it wai
   await again.stop();
 });
 
+test("duties that cannot be begun are tried again at the next turn", async () => {
+  let tries = 0;
+  const leader = campaign({
+    store,
+    id: "a",
+    log: silent,
+    duties: async () => {
+      if (++tries < 3) throw new Error("not now");
+      return { stop: async () => void doing.push("stopped") };
+    },
+  });
+  await pass(20_000);
+  expect(tries).toBe(3);
+  await leader.stop();
+  expect(doing).toEqual(["stopped"]);
+});
+
 test("alone: the duties begin at once; what cannot be begun is said, and stops nothing", async () => {
   const leader = lead(async () => ({ stop: async () => void doing.push("stopped") }), silent);
   await leader.stop();

@@ -28,10 +28,11 @@ export type Candidate = {
   readonly log: Log;
 };
 
-/** For a server that has its store to itself. */
-export function lead(duties: Duties, log: Log): Leader {
+/** For a server that has its store to itself. `failed` is called when the duties cannot be begun. */
+export function lead(duties: Duties, log: Log, failed?: () => void): Leader {
   const begun = duties().catch((thrown: unknown): undefined => {
     log.error("what the leader does could not be begun", { error: messageOf(thrown) });
+    failed?.();
   });
   return { stop: async () => (await begun)?.stop() };
 }
@@ -63,7 +64,9 @@ export function campaign({ store, id, duties, log }: Candidate): Leader {
     }, left);
     if (leading) return;
     log.info("this server leads", { id });
-    leading = lead(duties, log);
+    // Tried again at the next turn.
+    const mine = lead(duties, log, () => (leading = leading === mine ? undefined : leading));
+    leading = mine;
   };
   const leave = async (): Promise<void> => {
     clearTimeout(unsure);

@@ -21,7 +21,7 @@ import { Limits, type LimitValues, USUAL_LIMITS } from "./identity/limits.ts";
 import { completion } from "./identity/signing.ts";
 import { follow } from "./objects/follow.ts";
 import { seed } from "./objects/seed.ts";
-import { type Controllers, startControllers } from "./objects/controllers.ts";
+import { startControllers } from "./objects/controllers.ts";
 import { keepTrimmed } from "./objects/trim.ts";
 import { Handler } from "./handler.ts";
 import { type Carrier, Connections, serve } from "./http.ts";
@@ -132,11 +132,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   chmodSync(options.socket, 0o600);
   const duties: Duties = async () => {
+    const controllers = await startControllers({ registry, kinds: KINDS, log, now });
     const routines = [keepTrimmed(store, log), keepGrantsShort(registry, { now, log, audit })];
-    const controllers = await startControllers({ registry, kinds: KINDS, log, now }).catch((thrown: unknown): Controllers => {
-      log.error("what deleted objects leave behind is not cleaned up until the next start", { error: messageOf(thrown) });
-      return { stop: async () => {} };
-    });
     return {
       async stop() {
         for (const routine of routines) clearInterval(routine);

@@ -154,6 +154,11 @@ export class Etcd {
     await ended;
   }
 
+  /** Halts a member, or lets it go on. */
+  halt(i: number, how: "SIGSTOP" | "SIGCONT"): void {
+    this.#members[i]!.child!.kill(how);
+  }
+
   /** Runs etcdctl on the first member. */
   async ctl(...args: string[]): Promise<string> {
     const tls = this.#client ? [`--cacert=${this.file("ca.crt")}`, `--cert=${this.file("client.crt")}`, `--key=${this.file("client.key")}`] : [];

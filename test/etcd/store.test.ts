@@ -187,6 +187,33 @@ describeEtcd("etcd store", () => {
   });
 });
 
+describeEtcd("etcd of three members", () => {
+  test("one that does not answer any more, though it is there, is left for another", async () => {
+    const etcd = await Etcd.start({ members: 3 });
+    const store = await etcd.store();
+    try {
+      const seen = record(store);
+      await put(store, "/k", "before");
+      etcd.halt(0, "SIGSTOP");
+      // etcd gives itself seven seconds.
+      expect(fromUtf8((await store.get("/k"))!.value)).toBe("before");
+      await put(store, "/k", "after");
+      expect(seen.map((s) => s.replace(/^\d+ /, ""))).toEqual(["/k=before(-)", "/k=after(before)"]);
+    } finally {
+      etcd.halt(0, "SIGCONT");
+      await store.close();
+      await etcd.remove();
+    }
+  });
+
+  test("a list in which none answers is refused with what each says", async () => {
+    const etcd = await Etcd.start();
+    await etcd.kill(0);
+    await expect(etcd.store()).rejects.toThrow(/Cannot use the etcd: http:\/\/127\.0\.0\.1:\d+: etcd does not answer: .*ECONNREFUSED/);
+    await etcd.remove();
+  });
+});
+
 describeEtcd("etcd with little space", () => {
   test("a write that finds none is refused in words; reads go on", async () => {
     const etcd = await Etcd.start({ flags: ["--quota-backend-bytes=8388608"] });

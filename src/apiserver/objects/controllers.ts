@@ -14,16 +14,21 @@ export type Controllers = {
   stop(): Promise<void>;
 };
 
-/** Starts all of them; resolves when what is there already was looked at. */
+/** Starts all of them; resolves when what is there already was looked at. Throws what the store throws: then none of them runs. */
 export async function startControllers(options: ControllerOptions): Promise<Controllers> {
   const garbage = new GarbageCollector(options);
   const termination = new Termination(options);
-  await Promise.all([garbage.start(), termination.start()]);
+  const stop = async (): Promise<void> => void (await Promise.all([garbage.stop(), termination.stop()]));
+  for (const started of await Promise.allSettled([garbage.start(), termination.start()]))
+    if (started.status === "rejected") {
+      await stop();
+      throw started.reason;
+    }
   const timers = [keepEventsShort(options), keepTidy(options)];
   return {
     async stop() {
       for (const timer of timers) clearInterval(timer);
-      await Promise.all([garbage.stop(), termination.stop()]);
+      await stop();
     },
   };
 }

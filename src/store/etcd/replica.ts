@@ -26,7 +26,7 @@ export type ReplicaOptions = {
 };
 
 /** How long anything waits for a member, or for the watch. */
-export const PATIENCE_MS = 5000;
+const PATIENCE_MS = 5000;
 /** Transactions read back at the start, so that watchers of a server that was restarted go on. */
 const READ_BACK = 5000;
 /** Transactions kept at most. */

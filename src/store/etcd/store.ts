@@ -5,13 +5,16 @@ import type { Committed, Listener, Range, RangeOptions, Store, Stored, Transacti
 import { CompactedError, StoreError } from "../store.ts";
 import { EtcdError, etcdError, storeError } from "./error.ts";
 import { Keyspace } from "./keyspace.ts";
-import { PATIENCE_MS, Replica, type ReplicaOptions } from "./replica.ts";
+import { Replica, type ReplicaOptions } from "./replica.ts";
 import { COMPACT, type Compare, endOf, EQUAL, type Method, MOD, RANGE, TXN } from "./rpc.ts";
 
 export type EtcdOptions = Omit<ReplicaOptions, "keys"> & {
   /** What all keys begin with in etcd. @default "/tortie" */
   readonly prefix?: string;
 };
+
+/** Within this a call that was lost may be made again: a member that is there and does not answer is given up only after seven seconds. */
+const TRYING_MS = 12_000;
 
 export class EtcdStore implements Store {
   readonly #replica: Replica;
@@ -124,7 +127,7 @@ export class EtcdStore implements Store {
 
   /** A call that was lost is made again at another member: always, or only when it was surely not carried out. Throws StoreError. */
   async #send<Request, Response>(method: Method<Request, Response>, request: Request, repeat: "again" | "once"): Promise<Response> {
-    for (const until = performance.now() + PATIENCE_MS; ;) {
+    for (const until = performance.now() + TRYING_MS; ;) {
       const member = await this.#replica.member();
       try {
         return await member.call(method, request);
