@@ -10,8 +10,9 @@ import { fromUtf8 } from "../base/bytes.ts";
 import type { Endpoint } from "../client/kubeconfig.ts";
 import { enter } from "../sys/ns.ts";
 import { type Session, type SessionOptions, startSession } from "../sys/session.ts";
-import type { CaptureOrder, ExecOrder, Order } from "./open.ts";
-import { podPidFile } from "./paths.ts";
+import type { CaptureOrder, ExecOrder, LogOrder, Order } from "./open.ts";
+import { podLogFile, podPidFile } from "./paths.ts";
+import { logSession } from "./podlog.ts";
 
 type Status = {
   kind: "Status";
@@ -62,7 +63,7 @@ export const exitStatus = (code: number): Status =>
         details: { causes: [{ reason: "ExitCode", message: String(code) }] },
       };
 
-function podPid(order: ExecOrder): number | undefined {
+function podPid(order: Pick<ExecOrder, "namespace" | "pod">): number | undefined {
   try {
     const text = readFileSync(podPidFile(order.namespace, order.pod), "utf8").trim();
     return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : undefined;
@@ -71,10 +72,15 @@ function podPid(order: ExecOrder): number | undefined {
   }
 }
 
+const notHere = ({ namespace, pod }: Pick<ExecOrder, "namespace" | "pod">): string => `pod "${namespace}/${pod}" does not run on this node`;
+
+const logOf = (order: LogOrder): Session | string =>
+  podPid(order) === undefined ? notHere(order) : logSession(podLogFile(order.namespace, order.pod), order);
+
 function inPod(order: ExecOrder): SessionOptions | string {
-  const { namespace, pod, command, tty } = order;
+  const { pod, command, tty } = order;
   const pid = podPid(order);
-  if (pid === undefined) return `pod "${namespace}/${pod}" does not run on this node`;
+  if (pid === undefined) return notHere(order);
   const env = { PATH: process.env.PATH ?? PATH, HOME: "/root", HOSTNAME: pod, ...(tty ? { TERM: "xterm" } : {}) };
   return { argv: [...enter(pid, ["net", "mount", "uts"]), ...command], env, tty };
 }
@@ -110,10 +116,10 @@ export class Execution {
 
   start(): void {
     const order = this.#order;
-    const session = order.type === "exec" ? inPod(order) : this.#ourselves(order);
+    const session = order.type === "exec" ? inPod(order) : order.type === "log" ? logOf(order) : this.#ourselves(order);
     if (typeof session === "string") return this.#events.ended(failure(session));
     try {
-      this.#session = startSession(session);
+      this.#session = "argv" in session ? startSession(session) : session;
     } catch (thrown) {
       return this.#events.ended(failure(messageOf(thrown)));
     }

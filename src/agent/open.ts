@@ -1,6 +1,7 @@
 // What a server may ask of an agent on the stream. Pure; nothing of it is trusted to be well formed.
 import { captureOf, type NodeCapture } from "../api/nodecapture.ts";
 import { isNodeTask, type NodeTask, taskOf } from "../api/nodetask.ts";
+import { type PodLog, podLogOf } from "../api/podlog.ts";
 
 /** One command in a pod. */
 export type ExecOrder = {
@@ -14,9 +15,12 @@ export type ExecOrder = {
   readonly stderr: boolean;
 };
 
+/** The log of a pod. */
+export type LogOrder = PodLog & { readonly type: "log"; readonly namespace: string; readonly pod: string };
+
 /** A capture on the node itself. */
 export type CaptureOrder = NodeCapture & { readonly type: "capture" };
-export type Order = ExecOrder | CaptureOrder | NodeTask;
+export type Order = ExecOrder | LogOrder | CaptureOrder | NodeTask;
 
 /** A DNS subdomain name: it becomes part of a path. */
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
@@ -36,9 +40,13 @@ export function parseOpen(text: string): Order | string {
   }
   if ("type" in value && isNodeTask(value.type)) return taskOf(value);
   const { type, namespace, pod, command, tty, stdin, stdout, stderr } = value as Record<string, unknown>;
-  if (type !== "exec") return "this node knows no order but exec, capture, keylog, audit and probe";
+  if (type !== "exec" && type !== "log") return "this node knows no order but exec, log, capture, keylog, audit and probe";
   if (typeof namespace !== "string" || !NAME.test(namespace)) return "namespace: not a name";
   if (typeof pod !== "string" || !NAME.test(pod)) return "pod: not a name";
+  if (type === "log") {
+    const asked = podLogOf(value as Record<string, unknown>);
+    return Array.isArray(asked) ? asked.map((e) => `${e.field}: ${e.message}`).join("; ") : { type, namespace, pod, ...asked };
+  }
   if (!Array.isArray(command) || command.length === 0 || !command.every((w) => typeof w === "string" && !w.includes("\0")))
     return "command: not a list of words";
   return {

@@ -10,3 +10,5 @@ export const LEDGER_FILE = "/run/tortie/ledger.json";
 export const POD_MTU_FILE = "/var/lib/calico/mtu";
 /** Holds the pid of the process that keeps a pod's namespaces. */
 export const podPidFile = (namespace: string, pod: string): string => `/run/tortie/pods/${namespace}/${pod}.pid`;
+/** What the pod's process wrote (podlog.ts has the format). */
+export const podLogFile = (namespace: string, pod: string): string => `/run/tortie/pods/${namespace}/${pod}.log`;

@@ -34,7 +34,13 @@ describe("parseOpen()", () => {
       stdout: true,
       stderr: true,
     }));
+  test("a log too", () => {
+    const log = { type: "log", namespace: "default", pod: "pod1", follow: true, tailLines: 5 };
+    expect(parseOpen(JSON.stringify(log))).toEqual(log);
+  });
   test.for([
+    JSON.stringify({ type: "log", namespace: "default", pod: "..", follow: true }),
+    JSON.stringify({ type: "log", namespace: "default", pod: "pod1", tailLines: "5" }),
     "{",
     "null",
     "[]",

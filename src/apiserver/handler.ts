@@ -17,6 +17,8 @@ import { CUSTOM_RESOURCE_DEFINITION } from "../api/crd.ts";
 import { Definitions, isDefinition } from "./documents/definitions.ts";
 import { Discovery } from "./documents/discovery.ts";
 import { OpenApi } from "./documents/openapi.ts";
+import { podLog } from "./nodes/podlog.ts";
+import type { Streams } from "./nodes/streams.ts";
 import { act, type VerbContext } from "./objects/verbs.ts";
 import { compressed } from "./wire/gzip.ts";
 import { type ApiRequest, type ApiResponse, parsePath, type ResourcePath, type Target, type Verb, verbOf } from "./wire/request.ts";
@@ -25,6 +27,8 @@ export type HandlerOptions = VerbContext & {
   readonly kinds: readonly Kind[];
   /** Version that /version reports, such as v1.36.0+tortie-0.1.0: kubectl warns when it is far from its own. */
   readonly gitVersion: string;
+  /** To the agents, who read the logs of pods; without them there are none. */
+  readonly streams?: Streams;
   readonly log: Log;
   /** Writes down one request. */
   readonly audit: (line: AuditLine) => void;
@@ -132,6 +136,9 @@ export class Handler {
     const kind = this.#options.kinds.find((k) => k.group === path.group && k.version === path.version && k.plural === path.plural);
     if (!kind || path.rest !== "") return NO_SUCH_PAGE;
     const { subresource } = path;
+    const { registry, streams } = this.#options;
+    if (streams && path.group === "" && path.plural === "pods" && subresource === "log" && verb === "get")
+      return podLog(request, path, { registry, streams });
     const served =
       (subresource === "status" && kind.hasStatus) || (subresource === "finalize" && kind.lifecycle) || kind.subresources?.includes(subresource);
     if (subresource !== "" && !served) {

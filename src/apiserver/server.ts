@@ -83,9 +83,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // What is done on nodes (exec, captures) is no request of the API that would be looked for there: it is told in the log too.
     if (line.id === undefined) log.info("audit", line);
   };
+  const streams = new Streams(log);
   const handler = new Handler({
     kinds: KINDS,
     registry,
+    streams,
     gitVersion: `v1.36.0+tortie-${options.version}`,
     now,
     random: Math.random,
@@ -96,7 +98,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     credentials,
   });
   const connections = new Connections();
-  const streams = new Streams(log);
 
   const names = [...serverNames(options.listen.host), ...(options.advertise === undefined ? [] : [hostOf(options.advertise)])];
   const identity = authority.issue({ commonName: "tortie-server" }, "server", { names });

@@ -30,6 +30,9 @@ mkdir -p /run/tortie/etc${CALICO.slice("/etc".length)}
 printf '\\n%s\\n' ${hosts.map((h) => `'${h.address} ${h.name}'`).join(" ")} >>/run/tortie/etc/hosts
 mount -n --bind /run/tortie/etc /etc`;
 
+/** In a node or pod: a named pipe, the output of the process that holds it. A pod's is its log. */
+export const OUTPUT = "/run/stdout";
+
 /** For a node or pod: a /run, /var/lib and /etc/calico of its own, and its own network in /sys. Says "ready", then holds the namespaces. */
 export const MEMBER: string = `${HIDE}
 hide /run /var/lib 64m
@@ -37,5 +40,6 @@ hide /var/lib /run/tortie 256m
 hide ${CALICO} /run/tortie 16m
 mount -n -t sysfs sysfs /sys
 printf %s "$1" >/proc/sys/kernel/hostname
+mkfifo ${OUTPUT}
 echo ready
-exec sleep infinity`;
+exec sleep infinity 1<>${OUTPUT} 2>&1`;

@@ -56,8 +56,8 @@ export async function fakeAgent(socketPath: string, node: string): Promise<FakeA
   }
   function start(stream: number, open: Open): void {
     opened.push(open);
-    // A capture ends when its input does.
-    const [program, ...args] = open.command ?? ["cat"];
+    // A capture ends when its input does; a log has what every pod says.
+    const [program, ...args] = open.command ?? (open.type === "log" ? ["printf", "log line 1\\nlog line 2\\n"] : ["cat"]);
     const stdin = open.stdin === false ? "ignore" : "pipe";
     const child = spawn(program!, args, { stdio: [stdin, "pipe", "pipe"] });
     const output = new SendWindow();

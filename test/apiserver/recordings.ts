@@ -72,6 +72,8 @@ function parseRequest(line: string): Recorded | undefined {
 
 /** What is asked of discovery; the recordings leave it out, but for the first command. */
 export const isDiscovery = (line: string): boolean => /^GET (\/api(\/v1)?|\/apis(\/[^/ ?]+\/[^/ ?]+)?)[ ?]/.test(line);
+/** A document of OpenAPI, named by its content. */
+export const isDocument = (line: string): boolean => /^GET \/openapi\/v3\/\S+[?&]hash=/.test(line);
 /** Discovery's requests go out side by side. */
 const inOrder = (lines: readonly string[]): string[] => [...lines.filter(isDiscovery).toSorted(), ...lines.filter((l) => !isDiscovery(l))];
 export const linesOf = (requests: readonly Recorded[]): string[] => inOrder(requests.map(lineOf));

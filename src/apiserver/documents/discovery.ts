@@ -30,7 +30,10 @@ function subresourcesOf(kind: Served): Subresource[] {
       .filter((name) => name !== "status" || kind.hasStatus)
       .map((name) => ({ name, kind: own, verbs: STATUS_VERBS })),
     ...(kind.group === "" && kind.plural === "pods"
-      ? [{ name: "exec", kind: { group: "", version: "v1", kind: "PodExecOptions" }, verbs: ["create", "get"] }]
+      ? [
+          { name: "exec", kind: { group: "", version: "v1", kind: "PodExecOptions" }, verbs: ["create", "get"] },
+          { name: "log", kind: own, verbs: ["get"] },
+        ]
       : []),
   ];
 }

@@ -4,6 +4,7 @@ import type { NodeCapture } from "../../api/nodecapture.ts";
 import { type Carry, GRACE_MS, type Hello, helloOf, helloText, Link } from "../../api/nodelink.ts";
 import { CHANNEL, creditFrame, creditOf, encodeFrame, type Frame, ReceiveWindow, sendData, SendWindow } from "../../api/nodestream.ts";
 import type { NodeTask } from "../../api/nodetask.ts";
+import type { PodLog } from "../../api/podlog.ts";
 import { utf8 } from "../../base/bytes.ts";
 import type { Log } from "../../base/log.ts";
 
@@ -25,8 +26,9 @@ export type OpenExec = {
   stderr: boolean;
 };
 
+export type OpenLog = PodLog & { type: "log"; namespace: string; pod: string };
 export type OpenCapture = NodeCapture & { type: "capture" };
-export type Open = OpenExec | OpenCapture | NodeTask;
+export type Open = OpenExec | OpenLog | OpenCapture | NodeTask;
 
 /** Receives what comes on one stream. */
 export interface Listener {

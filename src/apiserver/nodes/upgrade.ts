@@ -5,20 +5,18 @@ import type { IncomingMessage, Server } from "node:http";
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocketServer } from "ws";
-import type { Kind } from "../../api/kind.ts";
 import type { GrantedAction } from "../../api/capturegrant.ts";
 import { NODE } from "../../api/node.ts";
 import { isNodeTask, type NodeTaskType, taskAskedOf, taskOf } from "../../api/nodetask.ts";
 import { STREAM_PROTOCOL } from "../../api/nodestream.ts";
 import { askedOf, captureOf } from "../../api/nodecapture.ts";
-import type { Pod } from "../../api/pod.ts";
-import { POD } from "../../api/pod.ts";
-import { ApiError, badRequest, conflict, notFound, unauthorized, unavailable } from "../../api/status.ts";
+import { ApiError, badRequest, notFound, unauthorized, unavailable } from "../../api/status.ts";
 import { answerError } from "../wire/answer.ts";
 import type { AuditLine } from "../identity/audit.ts";
 import { authorize } from "../identity/authorize.ts";
 import { isAdmin, nodeOf } from "../identity/roles.ts";
 import { bridge, EXEC_PROTOCOL } from "./exec.ts";
+import { nodeOfPod } from "./pod.ts";
 import { forbiddenText } from "../identity/forbidden.ts";
 import { targetOf } from "../http.ts";
 import { refuseImpersonation } from "../identity/impersonation.ts";
@@ -79,19 +77,10 @@ async function agentStream({ message, socket, head, user }: Upgrade, { streams, 
 }
 
 async function exec(upgrade: Upgrade, options: UpgradeOptions, asked: ResourcePath, query: URLSearchParams): Promise<void> {
-  const { registry, streams } = options;
   const { group, plural: resource, subresource, namespace, name } = asked;
   const refused = authorize(upgrade.user, { verb: "create", group, resource, subresource, namespace, name });
   if (refused) throw refused;
-  const pod = (await registry.find(POD as unknown as Kind, namespace, name)) as Pod | undefined;
-  if (!pod) throw notFound(POD, name);
-  const container = query.get("container") ?? "";
-  if (container !== "" && !pod.spec.containers.some((c) => c.name === container))
-    throw badRequest(`container ${container} is not valid for pod ${name}`);
-  const node = pod.spec.nodeName;
-  if (node === undefined || node === "") throw conflict(POD, name, "the pod is not assigned to a node yet");
-  if (!streams.has(node))
-    throw unavailable(`the agent of node ${JSON.stringify(node)}, which runs pod ${JSON.stringify(name)}, is not connected to this server`);
+  const node = await nodeOfPod(options, asked, query.get("container") ?? "");
   const open: OpenExec = {
     type: "exec",
     namespace,
