@@ -15,6 +15,15 @@ describe("discovery", () => {
     const { headers, body } = await call("GET", "/apis", { headers: { accept } });
     expect([headers["content-type"], body.apiVersion]).toEqual([contentType, apiVersion]);
   });
+  test("namespaces end one by one, by their own door", async () => {
+    const { resources } = (await call("GET", "/api/v1")).body;
+    const verbs = (name: string): string[] => resources.find((r: Any) => r.name === name).verbs;
+    expect([verbs("namespaces").includes("deletecollection"), verbs("nodes").includes("deletecollection"), verbs("namespaces/finalize")]).toEqual([
+      false,
+      true,
+      ["update"],
+    ]);
+  });
   test("an unchanged document is not sent again", async () => {
     const { headers } = await call("GET", "/apis");
     expect((await call("GET", "/apis", { headers: { "if-none-match": headers.etag! } })).code).toBe(304);

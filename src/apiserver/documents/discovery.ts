@@ -29,6 +29,7 @@ function subresourcesOf(kind: Served): Subresource[] {
     ...["status", ...(("schema" in kind && kind.subresources) || [])]
       .filter((name) => name !== "status" || kind.hasStatus)
       .map((name) => ({ name, kind: own, verbs: STATUS_VERBS })),
+    ...("schema" in kind && kind.lifecycle ? [{ name: "finalize", kind: own, verbs: ["update"] }] : []),
     ...(kind.group === "" && kind.plural === "pods"
       ? [
           { name: "exec", kind: { group: "", version: "v1", kind: "PodExecOptions" }, verbs: ["create", "get"] },
