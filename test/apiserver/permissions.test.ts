@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { KINDS } from "../../src/api/kinds.ts";
 import { apiVersionOf, type Kind } from "../../src/api/kind.ts";
+import { STREAM_PROTOCOL } from "../../src/api/nodestream.ts";
 import { allowing } from "../../src/apiserver/identity/authorize.ts";
 import { certificateRequest } from "../../src/apiserver/identity/pkcs10.ts";
 import { newKeyPair } from "../../src/apiserver/identity/certificate.ts";
@@ -96,6 +97,9 @@ const SAMPLES: Readonly<Record<string, object>> = {
   nodeencryptions: { metadata: { name: "n1" } },
   accesstokens: { metadata: { name: "aaaaaa" }, spec: { role: "node", user: "n1", hash: hashOf("x"), expires: "2099-01-01T00:00:00Z" } },
   revocations: { spec: { user: "nobody-at-all" } },
+  capturegrants: {
+    spec: { users: ["eve"], nodes: ["*"], actions: ["capture"], expires: new Date(Date.now() + 3_600_000).toISOString(), reason: "an attack" },
+  },
 };
 
 type Sample = { kind: string; apiVersion: string; metadata: { name: string; namespace?: string; annotations?: object } };
@@ -211,7 +215,10 @@ test("streams", async () => {
       ["", "pods/attach", "connect", await open(`${pod}/attach?stdout=true`, exec)(guest)],
       ["", "pods/portforward", "connect", await open(`${pod}/portforward`, exec)(guest)],
       ["tortie.io", "nodes/capture", "connect", await open("/apis/tortie.io/v1/nodes/n1/capture?interface=any", exec)(guest)],
-      ["tortie.io", "nodes/stream", "connect", await open("/apis/tortie.io/v1/nodes/n1/stream", upgrading("v1.stream.tortie.io"))(guest)],
+      ["tortie.io", "nodes/keylog", "connect", await open("/apis/tortie.io/v1/nodes/n1/keylog?seconds=1", exec)(guest)],
+      ["tortie.io", "nodes/audit", "connect", await open("/apis/tortie.io/v1/nodes/n1/audit?seconds=1", exec)(guest)],
+      ["tortie.io", "nodes/probe", "connect", await open("/apis/tortie.io/v1/nodes/n1/probe?address=::1&count=1", exec)(guest)],
+      ["tortie.io", "nodes/stream", "connect", await open("/apis/tortie.io/v1/nodes/n1/stream", upgrading(STREAM_PROTOCOL))(guest)],
     ];
     for (const [group, resource, verb, code] of tried) {
       record(group, resource, name, verb, code);

@@ -292,7 +292,7 @@ describe("a CaptureGrant", () => {
       allowed.stop();
       expect(await allowed.done).toBe(0);
       const line = audited("capture").findLast((l) => l.ended);
-      expect(line).toMatchObject({ user: "bob", grant: "g", reason: "ticket 1" });
+      expect(line).toMatchObject({ user: "bob", grant: "g", grantedFor: "ticket 1" });
       // An administrator needs none.
       const admin = nodeTransport(endpointOf("root", ADMINS));
       const free = capture(admin, "n1", true);

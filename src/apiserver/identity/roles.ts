@@ -43,6 +43,9 @@ const GUARDED = [
   "pods/portforward",
   "nodes/stream",
   "nodes/capture",
+  "nodes/keylog",
+  "nodes/audit",
+  "nodes/probe",
   "nodes/proxy",
 ] as const;
 const READ_ALL: Rule = { group: "*", resource: "*", except: GUARDED, verbs: READ };

@@ -124,7 +124,7 @@ async function onNode(
   if (!(await registry.find(NODE, "", name))) throw notFound(NODE, name);
   if (typeof order === "string") throw badRequest(order);
   if (!streams.has(name)) throw unavailable(`the agent of node ${JSON.stringify(name)} is not connected to this server`);
-  const said = { ...order, ...(grant ? { grant: grant.name, reason: grant.reason } : {}) };
+  const said = { ...order, ...(grant ? { grant: grant.name, grantedFor: grant.reason } : {}) };
   await connect(upgrade, options, { verb: subresource, node: name, order, said, grant });
 }
 
