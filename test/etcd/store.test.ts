@@ -1,4 +1,5 @@
 // The store on a real etcd: what every store must do, and what only this one meets: several servers, cut connections, TLS, users, limits.
+import { cpSync, rmSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { fromUtf8, utf8 } from "../../src/base/bytes.ts";
 import type { EtcdStore } from "../../src/store/etcd/store.ts";
@@ -184,6 +185,34 @@ describeEtcd("etcd store", () => {
       await expect(put(store, "/large", new Uint8Array(size))).rejects.toMatchObject({ name: "StoreError", reason: "too large" });
     await put(store, "/k", new Uint8Array(1_000_000));
     expect([(await store.get("/k"))!.value.length, await store.get("/large"), store.failure]).toEqual([1_000_000, undefined, undefined]);
+  });
+});
+
+describeEtcd("etcd that was put back to an older state", () => {
+  test("is not gone on with: a revision would mean two things", async () => {
+    const etcd = await Etcd.start();
+    const store = await etcd.store();
+    try {
+      await put(store, "/k", "1");
+      await etcd.kill(0);
+      cpSync(etcd.file("m0"), etcd.file("backup"), { recursive: true });
+      etcd.run(0);
+      await put(store, "/k", "2");
+      await etcd.kill(0);
+      rmSync(etcd.file("m0"), { recursive: true });
+      cpSync(etcd.file("backup"), etcd.file("m0"), { recursive: true });
+      const { revision } = store;
+      etcd.run(0);
+      await until(() => /has gone back from revision \d+ to \d+/.test(store.failure?.message ?? ""));
+      await expect(store.get("/k")).rejects.toThrow(/this server must be started anew/);
+      await expect(put(store, "/k", "3")).rejects.toThrow(/this server must be started anew/);
+      const anew = await etcd.store();
+      expect([fromUtf8((await anew.get("/k"))!.value), anew.revision < revision]).toEqual(["1", true]);
+      await anew.close();
+    } finally {
+      await store.close();
+      await etcd.remove();
+    }
   });
 });
 
