@@ -137,7 +137,7 @@ export class Etcd {
       if (m.child && m.child.exitCode !== null) throw new Error(`etcd ended: ${m.said}`);
       try {
         const member = await Member.connect(this.endpoints[i]!, this.tls(), login);
-        await new Keyspace("/none").revision(member).finally(() => member.close());
+        await new Keyspace("/none").newest(member).finally(() => member.close());
         return;
       } catch (thrown) {
         if (performance.now() > end) throw new Error(`etcd does not answer: ${m.said}`, { cause: thrown });

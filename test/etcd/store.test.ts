@@ -195,6 +195,7 @@ describeEtcd("etcd that was put back to an older state", () => {
     try {
       await put(store, "/k", "1");
       await etcd.kill(0);
+      await until(() => store.failure !== undefined);
       cpSync(etcd.file("m0"), etcd.file("backup"), { recursive: true });
       etcd.run(0);
       await put(store, "/k", "2");
@@ -232,6 +233,21 @@ describeEtcd("etcd of three members", () => {
       etcd.halt(0, "SIGCONT");
       await store.close();
       await etcd.remove();
+    }
+  });
+
+  test("another etcd in the list is not taken for the same one", async () => {
+    const [etcd, other] = await Promise.all([Etcd.start(), Etcd.start()]);
+    const store = await etcd.store({ endpoints: [...etcd.endpoints, ...other.endpoints] });
+    try {
+      await put(store, "/k", "1");
+      await etcd.kill(0);
+      await until(() => /is of another cluster/.test(store.failure?.message ?? ""));
+      etcd.run(0);
+      expect(fromUtf8((await store.get("/k"))!.value)).toBe("1");
+    } finally {
+      await store.close();
+      await Promise.all([etcd.remove(), other.remove()]);
     }
   });
 

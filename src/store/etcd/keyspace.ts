@@ -1,7 +1,7 @@
 // Where the store's keys are in etcd: all begin with one prefix ("/tortie"), so that a role can be given just them and other programs' keys are not met.
 import type { Stored } from "../store.ts";
 import type { Member } from "./member.ts";
-import { endOf, type KeyValue, RANGE } from "./rpc.ts";
+import { endOf, type Header, type KeyValue, RANGE } from "./rpc.ts";
 
 /** Keys asked for at once. */
 const PAGE = 1000;
@@ -35,10 +35,10 @@ export class Keyspace {
     return { key: this.text(kv.key), value: new Uint8Array(kv.value), revision: kv.modRevision };
   }
 
-  /** The newest revision that any member has answered with. Throws EtcdError. */
-  async revision(member: Member): Promise<number> {
+  /** The newest revision that any member has answered with, and of which cluster. Throws EtcdError. */
+  async newest(member: Member): Promise<Header> {
     const { header } = await member.call(RANGE, { key: this.key, countOnly: true });
-    return header!.revision;
+    return header!;
   }
 
   /** Everything, at the newest revision. Throws EtcdError. */

@@ -42,6 +42,7 @@ export class Replica {
   #history = new History();
   #member: Member | undefined;
   #feed: Feed | undefined;
+  #cluster = 0;
   /** Of the endpoints, the one in use. */
   #at = 0;
   /** Why there is no member. */
@@ -180,6 +181,7 @@ export class Replica {
   }
 
   async #start(member: Member): Promise<void> {
+    this.#cluster = (await this.#options.keys.newest(member)).clusterId;
     const { items, revision } = await this.#options.keys.load(member);
     const { log, compacted } = await this.#readBack(member, Math.max(1, revision - READ_BACK), revision);
     this.#history = new History({ revision, compacted, current: items, log });
@@ -227,7 +229,12 @@ export class Replica {
   }
 
   async #resume(member: Member): Promise<void> {
-    const revision = await this.#options.keys.revision(member);
+    const { clusterId, revision } = await this.#options.keys.newest(member);
+    // Its revisions are not ours: another etcd is named beside the right one, or a backup became a new cluster.
+    if (clusterId !== this.#cluster)
+      throw new EtcdError("lost", `${member.url} is of another cluster than this server began with; if that is right, start the server anew`, {
+        notDone: true,
+      });
     if (revision < this.#history.revision) {
       this.#end(
         new StoreError(

@@ -2,7 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { loadSync, type ServiceDefinition } from "@grpc/proto-loader";
 
-export type Header = { readonly revision: number };
+/** `clusterId` is rounded to 53 bits: enough to tell two clusters apart. */
+export type Header = { readonly clusterId: number; readonly revision: number };
 /** Where something was read or written: its revision. */
 type Answered = { readonly header: Header | null };
 /** `modRevision` is that of the last write of the key. */
@@ -47,7 +48,7 @@ export type Method<Request, Response> = {
   readonly responseDeserialize: (bytes: Buffer) => Response;
 };
 
-// Revisions are whole numbers far below 2^53; the numbers of etcd that are not (of clusters, members, leases) are not in our part of it.
+// Revisions are whole numbers far below 2^53.
 const services = loadSync(fileURLToPath(new URL("etcd.proto", import.meta.url)), { longs: Number, defaults: true, arrays: true });
 const method = <Request, Response>(service: string, name: string): Method<Request, Response> =>
   (services[`etcdserverpb.${service}`] as ServiceDefinition)[name] as unknown as Method<Request, Response>;
