@@ -7,7 +7,7 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { FIRST_REVISION, type Snapshot } from "./history.ts";
 import { MvccStore, type Persistence } from "./mvcc.ts";
-import { decodeCurrent, decodeState, encodeCurrent, encodeState, encodeUndo, revisionKey, revisionOf } from "./records.ts";
+import { Arena, decodeCurrent, decodeState, encodeCurrent, encodeState, encodeUndo, revisionKey, revisionOf } from "./records.ts";
 import { FORMAT, readSnapshot } from "./snapshot.ts";
 import type { Stored } from "./store.ts";
 
@@ -79,6 +79,7 @@ function openTables(path: string, more: { readOnly?: boolean } = {}): { root: Ro
 function openEngine(path: string): Engine {
   const { root, tables } = openTables(path);
   const { current, log, meta } = tables;
+  const arena = new Arena();
   let failed: Error | undefined;
   let last = Promise.resolve();
   const transact = async (work: () => void): Promise<void> => {
@@ -103,10 +104,12 @@ function openEngine(path: string): Engine {
     persistence: {
       write: (entries) =>
         durably(() => {
+          // The group before is on disk.
+          arena.clear();
           for (const { revision, at, changes } of entries) {
-            void log.put(revisionKey(revision), encodeUndo(revision, at, changes));
+            void log.put(revisionKey(revision), encodeUndo(revision, at, changes, arena.take));
             for (const { key, value } of changes)
-              void (value ? current.put(Buffer.from(key), encodeCurrent(key, revision, value)) : current.remove(Buffer.from(key)));
+              void (value ? current.put(Buffer.from(key), encodeCurrent(key, revision, value, arena.take)) : current.remove(Buffer.from(key)));
           }
         }),
       compact: (after, revision) =>

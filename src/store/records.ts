@@ -28,9 +28,29 @@ export function revisionKey(revision: number): Buffer {
 }
 export const revisionOf = (key: Buffer): number => (key.length === 8 ? Number(key.readBigUInt64BE()) : NaN);
 
+/** Gives room of a size. */
+export type Room = (size: number) => Buffer;
+
+/** Room that is used again: what was given before `clear` is overwritten after it. */
+export class Arena {
+  #buffer = Buffer.allocUnsafeSlow(1 << 18);
+  #used = 0;
+  clear(): void {
+    this.#used = 0;
+  }
+  readonly take: Room = (size) => {
+    // What was given of the old one stays as it is.
+    if (this.#used + size > this.#buffer.length) {
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(2 * this.#buffer.length, size));
+      this.#used = 0;
+    }
+    return this.#buffer.subarray(this.#used, (this.#used += size));
+  };
+}
+
 /** What is stored under a key now: crc, revision, value. */
-export function encodeCurrent(key: string, revision: number, value: Uint8Array): Buffer {
-  const record = Buffer.allocUnsafe(CRC + NUMBER + value.length);
+export function encodeCurrent(key: string, revision: number, value: Uint8Array, room: Room = (n) => Buffer.allocUnsafe(n)): Buffer {
+  const record = room(CRC + NUMBER + value.length);
   record.writeDoubleLE(revision, CRC);
   record.set(value, CRC + NUMBER);
   return sealed(key, record);
@@ -45,10 +65,15 @@ export function decodeCurrent(key: string, record: Buffer): Stored {
 export type Undo = { readonly at: number; readonly replaced: readonly { readonly key: string; readonly previous: Stored | undefined }[] };
 
 /** crc, time; for each key: its length and the length of the value before (uint32 each), that value's revision (0: there was none), key, value. */
-export function encodeUndo(revision: number, at: number, changes: readonly Pick<Change, "key" | "previous">[]): Buffer {
+export function encodeUndo(
+  revision: number,
+  at: number,
+  changes: readonly Pick<Change, "key" | "previous">[],
+  room: Room = (n) => Buffer.allocUnsafe(n),
+): Buffer {
   const keys = changes.map((c) => Buffer.from(c.key));
   const size = changes.reduce((n, c, i) => n + 4 + 4 + NUMBER + keys[i]!.length + (c.previous?.value.length ?? 0), CRC + NUMBER);
-  const record = Buffer.allocUnsafe(size);
+  const record = room(size);
   let offset = record.writeDoubleLE(at, CRC);
   for (const [i, { previous }] of changes.entries()) {
     offset = record.writeUInt32LE(keys[i]!.length, offset);
