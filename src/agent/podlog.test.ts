@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { PodLog } from "../api/podlog.ts";
 import { podLogOf } from "../api/podlog.ts";
-import { readLog } from "./podlog.ts";
+import { logSession, readLog } from "./podlog.ts";
 
 const NOW = Date.parse("2026-11-23T12:00:10Z");
 const entry = (second: number, text: string, { tag = "F", stream = "stdout" } = {}): string =>
@@ -84,6 +84,17 @@ describe("readLog()", () => {
     over.abort();
     expect((await end).done).toBe(true);
   });
+});
+
+test("a session: the log is its output, and it ends when it is killed", async () => {
+  const session = logSession(logFile(LOG), { follow: true, tailLines: 1 });
+  const first = new Promise((resolve) => session.stdout.once("data", (d: Buffer) => resolve(d.toString())));
+  expect(await first).toBe("\n");
+  session.kill();
+  expect(await session.exit).toBe(0);
+  const unreadable = logSession("/dev/null/no", {});
+  unreadable.stdout.resume();
+  await expect(unreadable.exit).rejects.toThrow("ENOTDIR");
 });
 
 test.for<[Record<string, unknown>, unknown]>([
