@@ -32,6 +32,8 @@ const STALLED_MS = 60_000;
 const ALL_ANSWERS: number = 256 * 1024 * 1024;
 const SMALL = 65_536;
 let untaken = 0;
+/** Why a request is aborted: it is answered, or its asker went away. */
+const OVER = "over";
 
 /** The same for the connection that came in and for what TLS makes of it. */
 const endOf = (socket: Socket): Socket | string => (socket.remotePort === undefined ? socket : `${socket.remoteAddress} ${socket.remotePort}`);
@@ -103,7 +105,8 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
     const gone = new AbortController();
     const idle = connections.busy(message.socket);
     response.on("close", () => {
-      gone.abort();
+      // With a reason of its own: the usual one is an exception with a stack, made for every request.
+      gone.abort(OVER);
       idle();
     });
     let read: Promise<Uint8Array> | undefined;
