@@ -13,6 +13,9 @@ const felix = (name: string, port?: number): FelixConfiguration => ({
   spec: port === undefined ? {} : { wireguardListeningPort: port },
 });
 
+/** The usual back-off would make the tests wait. */
+const QUICK = { backoff: { firstMs: 80, maxMs: 1000, factor: 2, jitter: 1 }, healthyMs: 500 } as const;
+
 describe("client and server", () => {
   let server: RealServer;
   beforeAll(async () => {
@@ -55,7 +58,7 @@ describe("client and server", () => {
   test("an informer loses nothing over five kill -9 of the server, and repeats nothing", async () => {
     const { client } = server;
     const seen: string[] = [];
-    const felixes = informer(client, FELIX_CONFIGURATION, { onEvent: (type, o) => seen.push(`${type} ${o.metadata.name}`) });
+    const felixes = informer(client, FELIX_CONFIGURATION, { ...QUICK, onEvent: (type, o) => seen.push(`${type} ${o.metadata.name}`) });
     await felixes.start();
     seen.length = 0;
     const expected: string[] = [];
@@ -75,7 +78,7 @@ describe("client and server", () => {
 
   test("an informer that is started before the server comes up with it", async () => {
     await server.kill();
-    const felixes = informer(server.client, FELIX_CONFIGURATION);
+    const felixes = informer(server.client, FELIX_CONFIGURATION, QUICK);
     const started = felixes.start();
     await server.start({ wait: false });
     await started;
