@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { keepRenewed, renewalTime, requestIdentity } from "../../src/agent/enroll.ts";
+import { STREAM_PROTOCOL } from "../../src/api/nodestream.ts";
 import { NODE } from "../../src/api/node.ts";
 import { writePrivate } from "../../src/apiserver/identity/kubeconfig.ts";
 import { silent } from "../../src/base/log.ts";
@@ -218,7 +219,7 @@ describe("what is not taken any more", () => {
     // Issued a while ago: of what is issued in the second of the revocation nobody can say whether it was before.
     const node = guest(server.url, nodeCertificate("n1", { from: -600 }));
     const other = guest(server.url, nodeCertificate("n2"));
-    const held = [await node.open(`${NODES}?watch=true`), await node.open("/apis/tortie.io/v1/nodes/n1/stream", upgrading("v1.stream.tortie.io"))];
+    const held = [await node.open(`${NODES}?watch=true`), await node.open("/apis/tortie.io/v1/nodes/n1/stream", upgrading(STREAM_PROTOCOL))];
     const kept = await other.open(`${NODES}?watch=true`);
     let cut = false;
     void kept.ended.then(() => (cut = true));
