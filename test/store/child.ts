@@ -24,8 +24,11 @@ export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 /** The words that run a program. */
 export const words = (program: string, ...args: string[]): string[] => [process.execPath, "--input-type=module", "-e", HEAD + program, ...args];
 
+/** Ends with the test, if not before. */
 export function start([command, ...args]: string[]): Child {
-  return spawn(command!, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(command!, args, { stdio: ["pipe", "pipe", "pipe"] });
+  children.push(child);
+  return child;
 }
 
 /** What a program said, a value a line, when it has ended by itself. Throws when it did not end well. */
@@ -49,6 +52,8 @@ export function ownDirectory(): string {
   return path;
 }
 const made: string[] = [];
+const children: Child[] = [];
 afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
   for (const path of made.splice(0)) rmSync(path, { recursive: true, force: true });
 });
