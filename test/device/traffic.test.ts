@@ -1,6 +1,6 @@
 // Two devices of ours: what people and scripts rely on while packets flow.
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { expect, test } from "vitest";
 import { describeRoot, describeWith, TORTIE } from "../peers.ts";
 import { eventually, Host } from "./host.ts";
@@ -269,6 +269,7 @@ describeRoot("two devices of ours", () => {
         expect(t.a.device.output()).not.toContain(t.a.key);
       } finally {
         await t.close();
+        rmSync(path, { force: true });
       }
     });
 
