@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { connect as tlsConnect, type DetailedPeerCertificate } from "node:tls";
 import { CERTIFICATE_SIGNING_REQUEST as CSR, type CertificateSigningRequest, conditionOf, SIGNERS } from "../api/certificatesigningrequest.ts";
 import { apiVersionOf } from "../api/kind.ts";
-import { newKeyPair, pem, privateKeyPem } from "../apiserver/identity/certificate.ts";
+import { type KeyPair, newKeyPair, pem, privateKeyPem } from "../apiserver/identity/certificate.ts";
 import { certificateRequest } from "../apiserver/identity/pkcs10.ts";
 import { BOUND_NODE, NODE_PREFIX, NODES } from "../apiserver/identity/roles.ts";
 import { pinOf } from "../apiserver/identity/token.ts";
@@ -62,9 +62,8 @@ export async function nodeOfToken(client: RestClient): Promise<string | undefine
   return (await client.raw<Review>("POST", path, { body: {} })).status?.userInfo?.extra?.[BOUND_NODE]?.[0];
 }
 
-/** A new key and a certificate of `node` for it, as one PEM text. Throws TortieError, ApiError. */
-export async function requestIdentity(client: RestClient, node: string, signal?: AbortSignal): Promise<string> {
-  const pair = newKeyPair();
+/** A certificate of `node` for `pair`, and its key, as one PEM text. Throws TortieError, ApiError. */
+export async function requestIdentity(client: RestClient, node: string, pair: KeyPair, signal?: AbortSignal): Promise<string> {
   const request = certificateRequest({ commonName: `${NODE_PREFIX}${node}`, organizations: [NODES] }, pair);
   let asked = await client.create(CSR, {
     apiVersion: apiVersionOf(CSR),
@@ -122,7 +121,7 @@ export async function keepRenewed({ node, file, client, log, write }: Renewing, 
         await pause(Math.min(due, LONGEST_TIMER_MS), signal);
         continue;
       }
-      write(await requestIdentity(client, node, signal));
+      write(await requestIdentity(client, node, newKeyPair(), signal));
       log.info("the certificate of this node was renewed", { until: new X509Certificate(readFileSync(file)).validTo });
       failures = 0;
     } catch (thrown) {

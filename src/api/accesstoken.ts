@@ -18,6 +18,13 @@ export type AccessToken = Resource & {
     /** RFC 3339. */
     expires: string;
   };
+  /** Of a token to join with: written by the server. */
+  status?: {
+    /** SHA-256 of the public key that a certificate was issued for with it, in base64url; from then on it serves no other. */
+    key?: string;
+    /** RFC 3339. */
+    used?: string;
+  };
 };
 
 export const ACCESS_TOKEN: Kind<AccessToken> = {
@@ -28,7 +35,7 @@ export const ACCESS_TOKEN: Kind<AccessToken> = {
   singular: "accesstoken",
   shortNames: [],
   namespaced: false,
-  hasStatus: false,
+  hasStatus: true,
   builtIn: false,
   categories: [],
   schema: resource(
@@ -44,6 +51,12 @@ export const ACCESS_TOKEN: Kind<AccessToken> = {
         },
         ["role", "user", "hash", "expires"],
       ),
+      status: object("What a node joined with. Written by the server.", {
+        key: string("SHA-256 of the public key that a certificate was issued for with this token, in base64url: it serves no other key.", {
+          maxLength: 64,
+        }),
+        used: time("When that was."),
+      }),
     },
     ["spec"],
   ),
@@ -61,6 +74,7 @@ export const ACCESS_TOKEN: Kind<AccessToken> = {
     { name: "Role", type: "string", priority: 0, description: "What it lets do.", value: (t) => t.spec.role },
     { name: "User", type: "string", priority: 0, description: "Whose it is.", value: (t) => t.spec.user },
     { name: "Expires", type: "string", priority: 0, description: "When it ends.", value: (t) => t.spec.expires },
+    { name: "Used", type: "string", priority: 0, description: "When the node joined with it.", value: (t) => t.status?.used },
     { name: "Age", type: "date", priority: 0, description: "Since creation.", value: (t) => t.metadata.creationTimestamp },
   ],
 };

@@ -31,7 +31,7 @@ type Same<A, B> = Equal<Flat<A>, Flat<B>>;
 
 /** One line a kind: that which differs does not compile. */
 export type Checks = [
-  True<Same<Own<typeof ACCESS_TOKEN>, { spec: { role: "admin" | "viewer" | "node"; user: string; hash: string; expires: string } }>>,
+  True<Same<Own<typeof ACCESS_TOKEN>, { spec: { role: "admin" | "viewer" | "node"; user: string; hash: string; expires: string }; status?: { key?: string; used?: string } }>>,
   True<Same<Own<typeof BLOCK_AFFINITY>, { spec: { state: "pending" | "confirmed" | "pendingDeletion"; node: string; type?: string; cidr: string; deleted: boolean } }>>,
   True<Same<Own<typeof CALICO_NODE_STATUS>, { spec: { node: string; classes: ("Agent" | "BGP" | "Routes")[]; updatePeriodSeconds: number }; status?: { lastUpdated?: string | null; agent?: { [key: string]: unknown }; bgp?: { [key: string]: unknown }; routes?: { [key: string]: unknown } } }>>,
   True<Same<Own<typeof CAPTURE_GRANT>, { spec: { users?: (string)[]; groups?: (string)[]; nodes: (string)[]; actions: ("capture" | "keys")[]; expires: string; reason: string } }>>,

@@ -17,6 +17,7 @@ import { Authenticator, SOCKET_OWNER } from "./identity/authenticate.ts";
 import type { Authority } from "./identity/authority.ts";
 import { serverNames } from "./identity/authority.ts";
 import { Credentials } from "./identity/credentials.ts";
+import { spend } from "./identity/joining.ts";
 import { Limits, type LimitValues, USUAL_LIMITS } from "./identity/limits.ts";
 import { completion } from "./identity/signing.ts";
 import { follow } from "./objects/follow.ts";
@@ -68,7 +69,8 @@ const CUT_MS = 1000;
 /** Starts serving; resolves when both doors are open. Throws TortieError when one cannot be. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { store, authority, log, now } = options;
-  const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below), complete: completion(authority, now) });
+  const complete = completion(authority, now);
+  const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below), complete, beside: spend });
   await seed(registry, options.version);
   const credentials = new Credentials(now);
   const following = [

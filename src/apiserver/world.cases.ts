@@ -7,6 +7,7 @@ import type { MvccStore } from "../store/mvcc.ts";
 import { ACCESS_TOKEN } from "../api/accesstoken.ts";
 import { REVOCATION } from "../api/revocation.ts";
 import { authorityOf, newAuthority } from "./identity/authority.ts";
+import { spend } from "./identity/joining.ts";
 import type { Limits } from "./identity/limits.ts";
 import { completion } from "./identity/signing.ts";
 import { Credentials } from "./identity/credentials.ts";
@@ -36,6 +37,7 @@ export class World {
       authorityOf(AUTHORITY, () => this.now),
       () => this.now,
     ),
+    beside: spend,
   });
   #limits: Limits | undefined;
   #auditFailure: string | undefined;

@@ -1,8 +1,10 @@
 // tortie agent join: gives this machine its identity in a cluster, by a token, once. Afterwards the agent renews it by itself.
-import { mkdirSync, readFileSync } from "node:fs";
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { fetchAuthority, nodeOfToken, requestIdentity } from "../agent/enroll.ts";
 import { nameProblem } from "../api/names.ts";
+import { type KeyPair, newKeyPair, privateKeyPem } from "../apiserver/identity/certificate.ts";
 import { writeKubeconfig, writePrivate } from "../apiserver/identity/kubeconfig.ts";
 import { NODE_PREFIX } from "../apiserver/identity/roles.ts";
 import { parseToken, type Token } from "../apiserver/identity/token.ts";
@@ -23,7 +25,10 @@ export async function join(url: string, options: JoinOptions): Promise<number> {
     const path = resolve(options.kubeconfig);
     makeDirectory(dirname(path));
     const file = identityFile(path);
-    writePrivate(file, "the certificate", await requestIdentity(client, node));
+    // Kept until the certificate is here: the token serves this key alone, and the answer may be lost.
+    const pending = `${file}.joining`;
+    writePrivate(file, "the certificate", await requestIdentity(client, node, keyIn(pending)));
+    rmSync(pending, { force: true });
     const identity = { file: basename(file) };
     writeKubeconfig(path, { server: url.replace(/\/+$/, ""), caCertificate: ca, user: `${NODE_PREFIX}${node}`, identity });
     process.stdout.write(`joined as node ${node}; now: tortie agent --node ${node} --kubeconfig ${path}\n`);
@@ -35,6 +40,18 @@ export async function join(url: string, options: JoinOptions): Promise<number> {
 
 /** "…/agent.kubeconfig" → "…/agent.pem". */
 const identityFile = (kubeconfig: string): string => `${kubeconfig.replace(/\.kubeconfig$/, "")}.pem`;
+
+/** The key that an earlier try left at `path`, or a new one that now stands there. Throws TortieError. */
+function keyIn(path: string): KeyPair {
+  try {
+    const privateKey = createPrivateKey(readFileSync(path));
+    return { privateKey, publicKey: createPublicKey(privateKey) };
+  } catch {
+    const pair = newKeyPair();
+    writePrivate(path, "the key", privateKeyPem(pair.privateKey));
+    return pair;
+  }
+}
 
 function tokenOf({ token, tokenFile }: JoinOptions): Token {
   if (token !== undefined && tokenFile !== undefined) throw new TortieError("Cannot join: --token and --token-file are given, one is enough");

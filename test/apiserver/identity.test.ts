@@ -2,13 +2,14 @@
 // anywhere but where it belongs.
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { keepRenewed, renewalTime, requestIdentity } from "../../src/agent/enroll.ts";
 import { STREAM_PROTOCOL } from "../../src/api/nodestream.ts";
 import { NODE } from "../../src/api/node.ts";
+import { newKeyPair } from "../../src/apiserver/identity/certificate.ts";
 import { writePrivate } from "../../src/apiserver/identity/kubeconfig.ts";
 import { silent } from "../../src/base/log.ts";
 import { connectTo } from "../../src/client/node.ts";
@@ -61,14 +62,14 @@ const audited = (): Event[] =>
 describe("joining", () => {
   test("by a token from a file, from standard input, from the environment and as an argument", async () => {
     server = await home.start();
-    const words = await token("--node", "k8s-w1");
-    expect(words).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{26}\.[A-Za-z0-9_-]{43}$/);
-    writeFileSync(path("token"), `${words}\n`);
+    const [inFile, onInput, inEnvironment, asArgument] = await Promise.all([1, 2, 3, 4].map(() => token("--node", "k8s-w1")));
+    expect(inFile).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{26}\.[A-Za-z0-9_-]{43}$/);
+    writeFileSync(path("token"), `${inFile}\n`);
     const ways: [string[], Parameters<typeof run>[1]][] = [
       [["--token-file", path("token")], {}],
-      [["--token-file", "-"], { input: `${words}\n` }],
-      [[], { env: { TORTIE_TOKEN: words } }],
-      [["--token", words], {}],
+      [["--token-file", "-"], { input: `${onInput}\n` }],
+      [[], { env: { TORTIE_TOKEN: inEnvironment! } }],
+      [["--token", asArgument!], {}],
     ];
     for (const [i, [args, options]] of ways.entries()) {
       const kubeconfig = path(`w${i}/agent.kubeconfig`);
@@ -91,6 +92,28 @@ describe("joining", () => {
     };
     expect(items.map((i) => i.status)).toEqual(
       Array.from({ length: 4 }, () => expect.objectContaining({ certificate: expect.any(String) as string })),
+    );
+  });
+
+  test("a token is spent by the first certificate: a join whose answer was lost ends well, nobody else's does", async () => {
+    server = await home.start();
+    const words = await token("--node", "k8s-w1");
+    const join = (place: string): Promise<Ran> =>
+      run(["agent", "join", server.url, "--token-file", "-", "--kubeconfig", path(`${place}/agent.kubeconfig`)], { input: words });
+    expect((await join("w1")).code).toBe(0);
+    expect(readdirSync(path("w1")).toSorted()).toEqual(["agent.kubeconfig", "agent.pem"]);
+    expect(await join("thief")).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/the token has served: .*another key/) as string });
+    expect(readdirSync(path("thief"))).not.toContain("agent.pem");
+    // As a join leaves it whose answer never came.
+    const pem = readFileSync(path("w1/agent.pem"), "utf8");
+    mkdirSync(path("lost"));
+    writeFileSync(path("lost/agent.pem.joining"), pem.slice(pem.indexOf("-----BEGIN PRIVATE")), { mode: 0o600 });
+    expect((await join("lost")).code).toBe(0);
+    expect(readdirSync(path("lost")).toSorted()).toEqual(["agent.kubeconfig", "agent.pem"]);
+    const keys = ["w1", "lost"].map((place) => new X509Certificate(readFileSync(path(`${place}/agent.pem`))).publicKey);
+    expect(keys[0]!.equals(keys[1]!)).toBe(true);
+    expect((await run(["server", "token", "list", "--data", home.data])).out).toMatch(
+      /^ID +ROLE +USER +USED +EXPIRES *\n\w+ +node +k8s-w1 +20\S+Z +20\S+Z/,
     );
   });
 
@@ -194,7 +217,7 @@ describe("renewal", () => {
   test("a node may not get another's", async () => {
     server = await home.start();
     const client = connectTo({ url: server.url, ...nodeCertificate("n1") });
-    await expect(requestIdentity(client, "n2", AbortSignal.timeout(500))).rejects.toThrow(/nobody has approved the request/);
+    await expect(requestIdentity(client, "n2", newKeyPair(), AbortSignal.timeout(500))).rejects.toThrow(/nobody has approved the request/);
     await client.close();
   });
 });
@@ -384,7 +407,7 @@ describeWith(["kubectl"], "kubectl", () => {
         encoding: "utf8",
       });
     const client = connectTo({ url: server.url, ...nodeCertificate("n2") });
-    const asked = requestIdentity(client, "n1");
+    const asked = requestIdentity(client, "n1", newKeyPair());
     let name = "";
     await until(() => (name = /node-csr-\S+/.exec(kubectl(home.kubeconfig, "get", "csr"))?.[0] ?? "") !== "");
     expect(kubectl(home.kubeconfig, "get", "csr")).toMatch(
@@ -393,7 +416,7 @@ describeWith(["kubectl"], "kubectl", () => {
     expect(kubectl(home.kubeconfig, "certificate", "approve", name)).toBe(`certificatesigningrequest.certificates.k8s.io/${name} approved\n`);
     expect(new X509Certificate(await asked).subject).toBe("O=system:nodes\nCN=system:node:n1");
     expect(kubectl(home.kubeconfig, "get", "csr")).toMatch(/Approved,Issued\n$/);
-    const refused = requestIdentity(client, "n1");
+    const refused = requestIdentity(client, "n1", newKeyPair());
     await until(() => (name = /(node-csr-\S+).*Pending/.exec(kubectl(home.kubeconfig, "get", "csr"))?.[1] ?? "") !== "");
     kubectl(home.kubeconfig, "certificate", "deny", name);
     await expect(refused).rejects.toThrow(/the request was denied: This CSR was denied by kubectl certificate deny/);

@@ -22,7 +22,8 @@ export const COMMON_NAME: Der = oid("2.5.4.3");
 export const ORGANIZATION: Der = oid("2.5.4.10");
 const USES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" };
 
-export const newKeyPair = (): { publicKey: KeyObject; privateKey: KeyObject } => generateKeyPairSync("ec", { namedCurve: "P-256" });
+export type KeyPair = { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
+export const newKeyPair = (): KeyPair => generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 export const nameOf = ({ commonName, organizations = [] }: Subject): Der =>
   sequence(...organizations.map((o) => set(sequence(ORGANIZATION, utf8String(o)))), set(sequence(COMMON_NAME, utf8String(commonName))));

@@ -3,7 +3,7 @@
 import type { AccessToken } from "../../api/accesstoken.ts";
 import type { Revocation } from "../../api/revocation.ts";
 import type { User } from "../wire/request.ts";
-import { ADMINS, AUTHENTICATED, BOOTSTRAPPERS, BOUND_NODE, NODE_PREFIX, VIEWERS } from "./roles.ts";
+import { ADMINS, AUTHENTICATED, BEARER_PREFIX, BOOTSTRAPPERS, BOUND_NODE, NODE_PREFIX, VIEWERS } from "./roles.ts";
 import { hasHash, parseToken } from "./token.ts";
 
 /** What somebody came with. Times in ms since 1970. */
@@ -83,6 +83,6 @@ function userOf({ metadata, spec }: AccessToken): User {
     case "viewer":
       return { name: spec.user, groups: [VIEWERS, AUTHENTICATED] };
     case "node":
-      return { name: `system:bootstrap:${metadata.name}`, groups: [BOOTSTRAPPERS, AUTHENTICATED], extra: { [BOUND_NODE]: [spec.user] } };
+      return { name: `${BEARER_PREFIX}${metadata.name}`, groups: [BOOTSTRAPPERS, AUTHENTICATED], extra: { [BOUND_NODE]: [spec.user] } };
   }
 }

@@ -37,6 +37,7 @@ export type Role = {
 const GUARDED = [
   "secrets",
   "accesstokens",
+  "accesstokens/status",
   "pods/exec",
   "pods/attach",
   "pods/log",
@@ -112,6 +113,11 @@ export function nodeOf(user: User): string | undefined {
     ? user.name.slice(NODE_PREFIX.length)
     : undefined;
 }
+/** Before the public first part of such a token, in the name of its bearer. */
+export const BEARER_PREFIX = "system:bootstrap:";
+/** The public first part of the token to join with that `user` came with, or undefined. */
+export const tokenOf = (user: User): string | undefined =>
+  user.groups.includes(BOOTSTRAPPERS) && user.name.startsWith(BEARER_PREFIX) ? user.name.slice(BEARER_PREFIX.length) : undefined;
 /** The node that the bearer of a token may ask a certificate for, or undefined. */
 export const boundNode = (user: User): string | undefined => (user.groups.includes(BOOTSTRAPPERS) ? user.extra?.[BOUND_NODE]?.[0] : undefined);
 export const isAdmin = (user: User): boolean => user.groups.includes(ADMINS);

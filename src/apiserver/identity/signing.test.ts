@@ -18,10 +18,15 @@ const joining = (node: string): User => ({
   extra: { [BOUND_NODE]: [node] },
 });
 const ASK = { commonName: "system:node:n1", organizations: ["system:nodes"] };
-const csr = (subject: { commonName: string; organizations: string[] }, spec: object = {}, name = "r"): object => ({
+const TOKENS = "/apis/tortie.io/v1/accesstokens";
+beforeEach(async () => {
+  const spec = { role: "node", user: "n1", hash: "0".repeat(64), expires: "2027-01-01T00:00:00Z" };
+  expect((await call("POST", TOKENS, { body: { metadata: { name: "abcdef" }, spec } })).code).toBe(201);
+});
+const csr = (subject: { commonName: string; organizations: string[] }, spec: object = {}, name = "r", pair = PAIR): object => ({
   metadata: { name },
   spec: {
-    request: Buffer.from(certificateRequest(subject, PAIR)).toString("base64"),
+    request: Buffer.from(certificateRequest(subject, pair)).toString("base64"),
     signerName: NODE_SIGNER,
     usages: ["digital signature", "client auth"],
     ...spec,
@@ -162,6 +167,46 @@ test.for<[string, string, object, number]>([
   ["a token asks for a person", CSRS, csr(ASK, { signerName: CLIENT_SIGNER }), 403],
   ["a token makes a node", "/api/v1/nodes", { metadata: { name: "n1" } }, 403],
 ])("%s: refused", async ([, path, body, code]) => expect((await call("POST", path, { user: joining("n1"), body })).code).toBe(code));
+
+describe("a token to join with is spent by the first certificate", () => {
+  const ask = (name: string, pair = PAIR, query = ""): ReturnType<typeof call> =>
+    call("POST", `${CSRS}${query}`, { user: joining("n1"), body: csr(ASK, {}, name, pair) });
+  const token = async (): Promise<Any> => (await call("GET", `${TOKENS}/abcdef`)).body;
+
+  test("the same key gets another: the answer may have been lost; any other key is refused, and nothing is stored for it", async () => {
+    expect((await token()).status).toBeUndefined();
+    expect((await ask("first")).code).toBe(201);
+    expect((await token()).status).toEqual({ key: expect.stringMatching(/^[\w-]{43}$/) as string, used: "2026-11-23T12:00:00Z" });
+    const again = await ask("again");
+    expect([again.code, certificateIn(again.body).publicKey.equals(PAIR.publicKey)]).toEqual([201, true]);
+    const thief = await ask("thief", newKeyPair());
+    expect([thief.code, thief.body.message]).toEqual([
+      403,
+      expect.stringMatching(/the token has served: .* for another key was issued at 2026-11-23T12:00:00Z; .*revoke --node n1/) as string,
+    ]);
+    expect((await call("GET", `${CSRS}/thief`)).code).toBe(404);
+  });
+  test("of two at the same moment one is signed", async () => {
+    const codes = (await Promise.all(["a", "b", "c", "d"].map((name) => ask(name, newKeyPair())))).map((a) => a.code);
+    expect(codes.toSorted((a, b) => a - b)).toEqual([201, 403, 403, 403]);
+  });
+  test("a dry run, and a request that must wait, do not spend it", async () => {
+    expect((await ask("dry", newKeyPair(), "?dryRun=All")).code).toBe(201);
+    const other = csr({ ...ASK, commonName: "system:node:n2" }, {}, "other", newKeyPair());
+    expect((await call("POST", CSRS, { user: joining("n1"), body: other })).body.status).toBeUndefined();
+    expect((await token()).status).toBeUndefined();
+    expect((await ask("real")).code).toBe(201);
+  });
+  test("one that was deleted in the meantime gives nothing", async () => {
+    await call("DELETE", `${TOKENS}/abcdef`);
+    expect((await ask("late")).body.message).toMatch(/the token was deleted/);
+  });
+  test("what it served cannot be said by a client that makes it", async () => {
+    const spec = { role: "node", user: "n1", hash: "0".repeat(64), expires: "2027-01-01T00:00:00Z" };
+    const made = await call("POST", TOKENS, { body: { metadata: { name: "ghijkl" }, spec, status: { key: "x" } } });
+    expect([made.code, made.body.status]).toEqual([201, undefined]);
+  });
+});
 
 test("a token to join with reads requests one by one and nothing else", async () => {
   for (const [path, code] of [

@@ -16,11 +16,11 @@ const keysOf = (object: Resource | undefined): Set<string> =>
   new Set(ANNOTATIONS.map((a) => object?.metadata.annotations?.[a]).filter((k) => k !== undefined && isWireguardKey(k)) as string[]);
 
 export type Claims = { readonly conditions: readonly Condition[]; readonly writes: readonly Write[] };
-const NONE: Claims = { conditions: [], writes: [] };
+export const NO_CLAIMS: Claims = { conditions: [], writes: [] };
 
 /** What must hold and be written beside a change of `old` to `object` (undefined: deleted). Throws ApiError when another node has the key. */
 export async function claimsFor(store: Store, kind: Kind, old: Resource | undefined, object: Resource | undefined): Promise<Claims> {
-  if (kind.plural !== "nodes" || kind.group !== "") return NONE;
+  if (kind.plural !== "nodes" || kind.group !== "") return NO_CLAIMS;
   const [before, after] = [keysOf(old), keysOf(object)];
   const conditions: Condition[] = [];
   const writes: Write[] = [];

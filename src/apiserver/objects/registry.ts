@@ -9,7 +9,7 @@ import { sameObject } from "../../api/structure.ts";
 import { type Condition, type Stored, type Store, StoreError, type Transaction } from "../../store/store.ts";
 import { admit, type Attempt, type Operation } from "../identity/admission.ts";
 import { ADMINS } from "../identity/roles.ts";
-import { claimsFor } from "./claims.ts";
+import { type Claims, claimsFor, NO_CLAIMS } from "./claims.ts";
 import { checkPreconditions, type DeleteOptions, isOver, marked } from "./deletion.ts";
 import { openNamespace } from "./namespaces.ts";
 import { accept, type Accepted, checkVersion, type FieldValidation, finalizerWarnings, placed, prepareCreate, prepareUpdate } from "./prepare.ts";
@@ -54,6 +54,8 @@ export type RegistryOptions = {
   readonly random: (below: number) => number;
   /** What is stored in place of the object of an admitted write: some kinds have parts that only the server may say. Throws ApiError. */
   readonly complete?: (attempt: Attempt, user: User) => Resource;
+  /** What must hold, and is written, beside the object that is created. Throws ApiError. */
+  readonly beside?: (registry: Registry, kind: Kind, made: Resource, user: User) => Promise<Claims>;
 };
 
 export class Registry {
@@ -62,6 +64,7 @@ export class Registry {
   readonly #uid: () => string;
   readonly #random: (below: number) => number;
   readonly #complete: RegistryOptions["complete"];
+  readonly #beside: RegistryOptions["beside"];
   /** Of this turn of the event loop: a change goes to all watchers in one, and what is read again later is rarely the same. */
   readonly #decoded = new Map<Uint8Array, Resource>();
 
@@ -71,6 +74,7 @@ export class Registry {
     this.#uid = options.uid;
     this.#random = options.random;
     this.#complete = options.complete;
+    this.#beside = options.beside;
   }
 
   /** The present, RFC 3339 with whole seconds. */
@@ -114,15 +118,15 @@ export class Registry {
       const key = keyOf(kind, namespace, name);
       const exists = await this.store.get(key);
       if (!exists) {
-        const claims = await claimsFor(this.store, kind, undefined, made);
+        const claims = [await claimsFor(this.store, kind, undefined, made), (await this.#beside?.(this, kind, made, options.user)) ?? NO_CLAIMS];
         const written = { object: made, warnings: [...warnings, ...finalizerWarnings(kind, made, undefined)] };
         if (options.dryRun) return written;
         const done = await this.#commit({
-          conditions: [{ key, revision: 0 }, ...open, ...claims.conditions],
-          writes: [{ key, value: encode(kind, made) }, ...claims.writes],
+          conditions: [{ key, revision: 0 }, ...open, ...claims.flatMap((c) => c.conditions)],
+          writes: [{ key, value: encode(kind, made) }, ...claims.flatMap((c) => c.writes)],
         });
         if (done.done) return { ...written, object: withVersion(made, done.revision) };
-        // Somebody took the key, or changed the namespace, in this moment: the next round says so.
+        // Somebody took the key, or changed the namespace or what is claimed, in this moment: the next round says so.
         if (done.key !== key && attempt >= TRIES) throw conflict(kind, name);
         if (done.key !== key) continue;
       }
@@ -194,7 +198,7 @@ export class Registry {
       if (!gone && sameObject(after as unknown as JsonObject, old as unknown as JsonObject)) return old;
       if (options.dryRun) return gone ? deleted(kind, old) : after;
       const key = keyOf(kind, namespace, name);
-      const claims = gone ? await claimsFor(this.store, kind, old, undefined) : { conditions: [], writes: [] };
+      const claims = gone ? await claimsFor(this.store, kind, old, undefined) : NO_CLAIMS;
       const done = await this.#commit({
         conditions: [{ key, revision: Number(old.metadata.resourceVersion) }, ...claims.conditions],
         writes: [{ key, value: gone ? undefined : encode(kind, after) }, ...claims.writes],
@@ -232,7 +236,8 @@ export const withVersion = (object: Resource, revision: number): Resource => ({
   metadata: { ...object.metadata, resourceVersion: String(revision) },
 });
 
-const encode = (kind: Kind, object: Resource): Uint8Array => encodeStored(kind.storedAs ? kind.storedAs.write(object) : object);
+/** An object as it stands in the store. */
+export const encode = (kind: Kind, object: Resource): Uint8Array => encodeStored(kind.storedAs ? kind.storedAs.write(object) : object);
 
 function sameType(kind: Kind, object: JsonObject): JsonObject {
   if (object.kind !== kind.kind || object.apiVersion !== apiVersionOf(kind))

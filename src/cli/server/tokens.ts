@@ -43,7 +43,7 @@ export function createToken({ role, user, seconds }: Wanted, reach: Reach): Prom
     process.stdout.write(`${text}\n`);
     process.stderr.write(
       role === "node"
-        ? `for node ${user}, until ${expires}: tortie agent join https://SERVER:6443 --token-file FILE\n`
+        ? `for node ${user}, once, until ${expires}: tortie agent join https://SERVER:6443 --token-file FILE\n`
         : `for ${role} ${user}, until ${expires}: the token of a kubeconfig's user\n`,
     );
     return 0;
@@ -52,13 +52,14 @@ export function createToken({ role, user, seconds }: Wanted, reach: Reach): Prom
 
 export function listTokens(reach: Reach): Promise<number> {
   return asking(reach, async (client) => {
-    const rows = (await client.list(ACCESS_TOKEN)).items.map(({ metadata, spec }) => [
+    const rows = (await client.list(ACCESS_TOKEN)).items.map(({ metadata, spec, status }) => [
       metadata.name,
       spec.role,
       spec.user,
+      status?.used ?? "",
       spec.expires + (Date.parse(spec.expires) <= Date.now() ? " (over)" : ""),
     ]);
-    process.stdout.write(tableOf([["ID", "ROLE", "USER", "EXPIRES"], ...rows]));
+    process.stdout.write(tableOf([["ID", "ROLE", "USER", "USED", "EXPIRES"], ...rows]));
     return 0;
   });
 }
