@@ -6,7 +6,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { refuseImpersonation } from "./identity/impersonation.ts";
 import { decodeObject } from "./wire/body.ts";
-import { answer, answerError, formFor, includeObjectOf, NO_SUCH_PAGE, statusOf } from "./wire/answer.ts";
+import { answer, answerError, NO_SUCH_PAGE, statusOf } from "./wire/answer.ts";
 import type { AuditLine } from "./identity/audit.ts";
 import { allowing, allowingPath } from "./identity/authorize.ts";
 import { forbiddenText } from "./identity/forbidden.ts";
@@ -148,8 +148,6 @@ export class Handler {
     if (subresource !== "" && !["get", "update", "patch"].includes(verb)) throw methodNotAllowed(kind);
     if (kind.namespaced ? path.namespace === "" && path.name !== "" : path.namespace !== "") return NO_SUCH_PAGE;
     const target: Target = { kind, namespace: path.namespace, name: path.name, subresource, rest: path.rest };
-    // What could not be answered must not have been done.
-    if (formFor(request).as === "Table") includeObjectOf(request);
     return act(verb, target, request, this.#options);
   }
 

@@ -1,6 +1,6 @@
 // The API server assembled: store, handler, TLS and unix socket, streams of the agents. Parts start in this order and stop in reverse.
 import { constants, randomInt, randomUUID } from "node:crypto";
-import { chmodSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, type ListenOptions } from "node:net";
@@ -191,8 +191,11 @@ function listen(server: Server, where: ListenOptions, shown: string): Promise<vo
   });
 }
 
-/** A socket that a killed server left is removed; one that answers is not ours to take. */
+/** A socket that a killed server left is removed; one that answers is not ours to take, and neither is a file that is none. Throws TortieError. */
 async function takeSocket(path: string): Promise<void> {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (!there) return;
+  if (!there.isSocket()) throw new TortieError(`Cannot listen on ${path}: it is there, and is no socket`, { hint: "Choose another --socket." });
   const answers = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     probe.once("connect", () => {
@@ -202,9 +205,5 @@ async function takeSocket(path: string): Promise<void> {
     probe.once("error", () => resolve(false));
   });
   if (answers) throw new TortieError(`Cannot listen on ${path}: another server listens there`, { hint: "Stop it, or choose another --socket." });
-  try {
-    unlinkSync(path);
-  } catch {
-    // There was none.
-  }
+  unlinkSync(path);
 }

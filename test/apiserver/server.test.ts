@@ -1,6 +1,6 @@
 // The server as a process: its doors and who may come through, its end, and what a kill -9 leaves.
 import { execFile, execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
@@ -145,6 +145,13 @@ test.for([
     execFile(process.execPath, [TORTIE, ...args], { timeout: 20_000 }, (e, _out, text) => resolve({ code: e?.code ?? 0, err: text })),
   );
   expect(ran).toEqual({ code: 1, err: expect.stringMatching(err) as string });
+});
+
+test("a file that is no socket is not taken away for one", async () => {
+  const file = join(home.directory, "notes");
+  writeFileSync(file, "mine");
+  await expect(home.start(0, ["--socket", file])).rejects.toThrow(`Cannot listen on ${file}: it is there, and is no socket`);
+  expect(home.read("notes")).toBe("mine");
 });
 
 test("what was answered survives kill -9, and a watcher goes on where it was", async () => {

@@ -37,7 +37,7 @@ export const DELETE_OPTIONS: Schema = object("How to delete.", {
   kind: string("DeleteOptions."),
   dryRun: list("All: process everything, store nothing.", string("All."), { "x-kubernetes-list-type": "atomic" }),
   gracePeriodSeconds: integer("Not used."),
-  orphanDependents: { type: "boolean", description: "Not used." },
+  orphanDependents: { type: "boolean", description: "What came before propagationPolicy: true is Orphan, false is Background." },
   preconditions: object("What must hold.", { uid: string("Identity of the object."), resourceVersion: string("Version of the object.") }),
   propagationPolicy: string("What becomes of dependents.", { enum: ["Background", "Foreground", "Orphan"] }),
 });

@@ -35,7 +35,9 @@ export function addIdentities(server: Command): void {
     return kubeconfig === undefined ? { data: dataOf(options), ...(socket === undefined ? {} : { socket }) } : { kubeconfig };
   };
   const ttl = (command: Command, usual: number, what: string): Command =>
-    command.option("--ttl <time>", `how long ${what} holds, such as 90m, 24h or 30d`, duration("a time"), usual);
+    command.addOption(
+      new Option("--ttl <time>", `how long ${what} holds, such as 90m, 24h or 30d`).argParser(duration("a time")).default(usual, `${usual / DAY_S}d`),
+    );
   const offline = (command: Command): Command =>
     ttl(command, YEAR_S, "the certificate")
       .requiredOption("--server <url>", "URL of the API server, as it is reached from there")
