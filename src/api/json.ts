@@ -1,5 +1,5 @@
-// JSON (RFC 8259) as an API server must read it: the keys that a body gives twice, a limit on nesting, and no key that could become a prototype.
-// The values themselves are JSON.parse's; this file only walks the text beside it.
+// JSON (RFC 8259) as an API server must read it: the keys that a body gives twice, a limit on nesting, no key that could become a prototype, and no number
+// that would come back as another one. The values themselves are JSON.parse's; this file only walks the text beside it.
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
@@ -12,7 +12,19 @@ export type Parsed = {
   /** Paths of keys that stand twice in one object, such as spec.cidr. */ readonly duplicates: readonly string[];
 };
 
-/** Parses `text`. Throws SyntaxError (malformed, nested too deep, or a key "__proto__"). */
+/** A number that would come back as another one: whole and beyond 2^53, where not all of them exist, or beyond every number that exists. */
+export class InexactNumber extends SyntaxError {
+  /** Path of the number, such as spec.x[0]. */
+  readonly field: string;
+  constructor(field: string, text: string) {
+    super(
+      `Invalid value: ${text}: whole numbers are kept exactly from -${Number.MAX_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}; write it as a text`,
+    );
+    this.field = field;
+  }
+}
+
+/** Parses `text`. Throws SyntaxError (malformed, nested too deep, or a key "__proto__"), of numbers InexactNumber. */
 export function parseJson(text: string): Parsed {
   const value = JSON.parse(checkDepth(text)) as JsonValue;
   return { value, duplicates: text.length > 0 ? duplicateKeys(text) : [] };
@@ -42,6 +54,20 @@ function endOfString(text: string, start: number): number {
 
 type Frame = { path: string; keys: Set<string> | undefined; index: number };
 
+/** Throws InexactNumber. What has a point or an exponent is as near as numbers get, as in every reader of JSON. */
+function checkNumber(text: string, path: string): void {
+  const value = Number(text);
+  if (/[.eE]/.test(text) ? !Number.isFinite(value) : !Number.isSafeInteger(value)) throw new InexactNumber(path, text.slice(0, 40));
+}
+
+/** Index behind the number that begins at `start`. */
+function endOfNumber(text: string, start: number): number {
+  let i = start + 1;
+  // Digits, sign, point, exponent.
+  while (i < text.length && "0123456789+-.eE".includes(text.charAt(i))) i++;
+  return i;
+}
+
 // `text` is known to be valid JSON here, so a string followed by a colon is a key.
 function duplicateKeys(text: string): string[] {
   const found: string[] = [];
@@ -61,13 +87,21 @@ function duplicateKeys(text: string): string[] {
       }
       i = end;
     } else if (c === 123 || c === 91) {
-      const path = top === undefined ? "" : top.keys ? member : `${top.path}[${top.index}]`;
-      stack.push({ path, keys: c === 123 ? new Set() : undefined, index: 0 });
+      stack.push({ path: placeIn(top, member), keys: c === 123 ? new Set() : undefined, index: 0 });
     } else if (c === 125 || c === 93) stack.pop();
     else if (c === 44 && top) top.index++;
+    else if (c === 45 || (c >= 48 && c <= 57)) {
+      const end = endOfNumber(text, i);
+      checkNumber(text.slice(i, end), placeIn(top, member));
+      i = end - 1;
+    }
   }
   return found;
 }
+
+/** Path of the value that stands in `frame` now; `member` is the path of its last key. */
+const placeIn = (frame: Frame | undefined, member: string): string =>
+  frame === undefined ? "" : frame.keys ? member : `${frame.path}[${frame.index}]`;
 
 function isKey(text: string, from: number): boolean {
   let i = from;

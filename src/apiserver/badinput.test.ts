@@ -493,3 +493,46 @@ test("who asks to act as somebody else is refused, not answered as themselves", 
       body: { message: `forbidden: User "system:admin" cannot impersonate: this server does not let anyone act as somebody else (${header})` },
     });
 });
+
+// Fields that nobody declared are kept as they came (a pod's), and so must their numbers be.
+describe("whole numbers", () => {
+  const PODS = "/api/v1/namespaces/default/pods";
+  const podWith = (number: string): string => `{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c"}],"other":{"n":[${number}]}}}`;
+  const YAML = { "content-type": "application/yaml" };
+
+  test.for(["9007199254740991", "-9007199254740991", "0", "-1", "1.5", "1e-7"])("%s comes back as it is", async (number) => {
+    expect((await call("POST", PODS, { body: podWith(number) })).code).toBe(201);
+    expect((await call("GET", `${PODS}/p`)).body.spec.other.n).toEqual([Number(number)]);
+    const other = podWith(number).replace('"p"', '"q"');
+    expect((await call("POST", PODS, { headers: YAML, body: other })).body.spec.other.n).toEqual([Number(number)]);
+  });
+  test.for<[string, string, Options, string]>([
+    ["POST", PODS, { body: podWith("9007199254740993") }, "spec.other.n[0]"],
+    ["POST", PODS, { body: podWith("123456789012345678901234567890"), headers: YAML }, "spec.other.n[0]"],
+    ["POST", PODS, { body: podWith("0xffffffffffffffff"), headers: YAML }, "spec.other.n[0]"],
+    ["PUT", `${FELIX}/default`, { body: '{"metadata":{"name":"default","generation":18446744073709551615}}' }, "metadata.generation"],
+    ["PATCH", `${FELIX}/default`, { headers: MERGE, body: '{"spec":{"wireguardMTU":-9007199254740993}}' }, "spec.wireguardMTU"],
+    [
+      "PATCH",
+      `${FELIX}/default`,
+      { headers: { "content-type": "application/json-patch+json" }, body: '[{"op":"add","path":"/spec/wireguardMTU","value":9007199254740992}]' },
+      "[0].value",
+    ],
+    ["PATCH", "/api/v1/nodes/n", { headers: MERGE, body: '{"spec":{"x":1e999}}' }, "spec.x"],
+  ])("%s %s with one that would come back as another is refused, with its place: %j", async ([method, path, options, field]) => {
+    const { code, body } = await call(method, path, options);
+    expect([code, body.reason, body.details.causes]).toEqual([
+      422,
+      "Invalid",
+      [
+        {
+          reason: "FieldValueInvalid",
+          field,
+          message: expect.stringMatching(
+            /^Invalid value: -?[0-9e]+: whole numbers are kept exactly from -9007199254740991 to 9007199254740991; write it as a text$/,
+          ),
+        },
+      ],
+    ]);
+  });
+});

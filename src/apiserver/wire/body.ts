@@ -1,7 +1,7 @@
 // What a writer sent: JSON or YAML into an object, with the keys that stood twice. Texts of the errors as Kubernetes'.
 import type { Kind } from "../../api/kind.ts";
 import { apiVersionOf } from "../../api/kind.ts";
-import { isObject, type JsonObject, type JsonValue, type Parsed, parseJson } from "../../api/json.ts";
+import { child, InexactNumber, isObject, type JsonObject, type JsonValue, MAX_DEPTH, type Parsed, parseJson } from "../../api/json.ts";
 import { badRequest, invalid, unsupportedMediaType } from "../../api/status.ts";
 import { messageOf } from "../../base/errors.ts";
 import { decodeProtobuf, hasProtobuf } from "./protobuf.ts";
@@ -33,15 +33,31 @@ export async function parseText(bytes: Uint8Array, yaml: boolean): Promise<Parse
 async function parseYaml(text: string): Promise<Parsed> {
   // Loaded only now: most bodies are JSON.
   const { parseDocument } = await import("yaml");
-  const document = parseDocument(text, { uniqueKeys: true, logLevel: "silent", schema: "core" });
+  const document = parseDocument(text, { uniqueKeys: true, logLevel: "silent", schema: "core", intAsBigInt: true });
   const duplicate = document.errors.find((e) => e.code === "DUPLICATE_KEY");
   if (duplicate) throw new SyntaxError(duplicate.message.split("\n")[0]);
   // The parser calls itself for each level, until it cannot.
   if (document.errors[0]?.message.startsWith("Maximum call stack")) throw new SyntaxError("nested too deep");
   if (document.errors[0]) throw new SyntaxError(document.errors[0].message.split("\n")[0]);
-  const value = document.toJS({ maxAliasCount: 100 }) as JsonValue;
   // Once more as JSON: the same limits on depth and keys, and no dates or other types of YAML.
-  return parseJson(JSON.stringify(value));
+  return parseJson(JSON.stringify(withNumbers(document.toJS({ maxAliasCount: 100 }), "", new Set(), 0)));
+}
+
+/** `value` with the whole numbers of YAML as numbers, in place; `seen`: what aliases name again. Throws InexactNumber, SyntaxError. */
+function withNumbers(value: unknown, path: string, seen: Set<object>, depth: number): unknown {
+  if (typeof value === "bigint") {
+    if (!Number.isSafeInteger(Number(value))) throw new InexactNumber(path, String(value).slice(0, 40));
+    return Number(value);
+  }
+  if (typeof value !== "object" || value === null || seen.has(value)) return value;
+  if (depth === MAX_DEPTH) throw new SyntaxError(`nested deeper than ${MAX_DEPTH} levels`);
+  seen.add(value);
+  const members = value as Record<string, unknown>;
+  for (const [key, member] of Object.entries(members)) {
+    const at = Array.isArray(value) ? `${path}[${key}]` : child(path, key);
+    members[key] = withNumbers(member, at, seen, depth + 1);
+  }
+  return value;
 }
 
 /** What is needed to read an object of a kind. */
@@ -59,11 +75,17 @@ export async function decodeObject(kind: Form, bytes: Uint8Array, contentType: s
   try {
     parsed = type === PROTOBUF_TYPE ? { value: decodeProtobuf(bytes), duplicates: [] } : await parseText(bytes, type === YAML_TYPE);
   } catch (thrown) {
+    refuseInexact(kind, thrown);
     throw badRequest(`${wanted}: couldn't get version/kind; json parse error: ${messageOf(thrown)}`);
   }
   const object = parsed.value;
   if (!isObject(object)) throw badRequest(`${wanted}: couldn't get version/kind; json parse error: the body is not an object`);
   return { object: typed(kind, object), duplicates: parsed.duplicates };
+}
+
+/** Throws ApiError 422 for a number that would come back as another one; anything else is left to the caller. */
+export function refuseInexact(kind: Pick<Kind, "group" | "kind">, thrown: unknown): void {
+  if (thrown instanceof InexactNumber) throw invalid(kind, "", [{ field: thrown.field, reason: "FieldValueInvalid", message: thrown.message }]);
 }
 
 /** `object` with apiVersion and kind, which must be those of `kind` where they are given. Throws ApiError. */

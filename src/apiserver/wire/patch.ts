@@ -6,7 +6,7 @@ import { mergePatch } from "../../api/mergepatch.ts";
 import { ApiError, badRequest, noServerSideApply, unsupportedMediaType } from "../../api/status.ts";
 import { strategicPatch, StrategicPatchError } from "../../api/strategicpatch.ts";
 import { messageOf } from "../../base/errors.ts";
-import { mediaType, parseText } from "./body.ts";
+import { mediaType, parseText, refuseInexact } from "./body.ts";
 
 const JSON_PATCH = "application/json-patch+json";
 const MERGE_PATCH = "application/merge-patch+json";
@@ -31,6 +31,7 @@ export async function readPatch(kind: Kind, bytes: Uint8Array, contentType: stri
   try {
     ({ value, duplicates } = await parseText(bytes, false));
   } catch (thrown) {
+    refuseInexact(kind, thrown);
     throw badRequest(`error decoding patch: ${messageOf(thrown)}`);
   }
   if (type === JSON_PATCH) return { duplicates, apply: (current) => object(applyJsonPatch(current, value)) };
