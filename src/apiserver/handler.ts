@@ -3,6 +3,7 @@ import { isObject } from "../api/json.ts";
 import type { Kind } from "../api/kind.ts";
 import { badRequest, methodNotAllowed, notFound, tooManyRequests, unauthorized, unavailable } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
+import { StoreError } from "../store/store.ts";
 import type { Log } from "../base/log.ts";
 import { refuseImpersonation } from "./identity/impersonation.ts";
 import { decodeObject } from "./wire/body.ts";
@@ -180,8 +181,11 @@ export class Handler {
     return this.#discovery.answer(request) ?? this.#openapi.answer(request) ?? NO_SUCH_PAGE;
   }
 
+  /** Who asks for /livez wants to know whether a new start would help: what passes by itself is told by the others only. */
   #health(request: ApiRequest, name: string): ApiResponse {
-    const { failure } = this.#options.registry.store;
+    const { failure: trouble } = this.#options.registry.store;
+    const halted = trouble instanceof StoreError && trouble.reason === "halted";
+    const failure = name === "livez" && !halted ? undefined : trouble;
     const lines = [`[+]ping ok`, failure ? `[-]store failed: ${failure.message}` : `[+]store ok`];
     const code = failure ? 500 : 200;
     const body = request.query.has("verbose") || failure ? `${lines.join("\n")}\n${name} check ${failure ? "failed" : "passed"}\n` : "ok";

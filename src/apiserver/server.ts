@@ -85,6 +85,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     // What is done on nodes (exec, captures) is no request of the API that would be looked for there: it is told in the log too.
     if (line.id === undefined) log.info("audit", line);
   };
+  const auditFailure = (): string | undefined => (options.audit?.required ? auditFile?.failure : undefined);
   const streams = new Streams(log);
   const handler = new Handler({
     kinds: KINDS,
@@ -95,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     random: Math.random,
     log,
     audit,
-    auditFailure: () => (options.audit?.required ? auditFile?.failure : undefined),
+    auditFailure,
     limits: new Limits(options.limits ?? USUAL_LIMITS, () => performance.now()),
     credentials,
   });
@@ -135,7 +136,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   chmodSync(options.socket, 0o600);
   const duties: Duties = async () => {
-    const controllers = await startControllers({ registry, kinds: KINDS, log, now });
+    const controllers = await startControllers({ registry, kinds: KINDS, log, now, audit, auditFailure });
     const routines = [keepTrimmed(store, log), keepGrantsShort(registry, { now, log, audit })];
     return {
       async stop() {

@@ -2,8 +2,7 @@
 import { beforeEach } from "vitest";
 import { KINDS } from "../api/kinds.ts";
 import { silent } from "../base/log.ts";
-import { memoryStore } from "../store/memory.ts";
-import type { MvccStore } from "../store/mvcc.ts";
+import { MvccStore, type Persistence } from "../store/mvcc.ts";
 import { ACCESS_TOKEN } from "../api/accesstoken.ts";
 import { REVOCATION } from "../api/revocation.ts";
 import { authorityOf, newAuthority } from "./identity/authority.ts";
@@ -16,6 +15,7 @@ import type { AuditLine } from "./identity/audit.ts";
 import { Handler } from "./handler.ts";
 import { Registry } from "./objects/registry.ts";
 import type { ApiResponse, User } from "./wire/request.ts";
+import type { Auditing } from "./objects/controller.ts";
 import { follow } from "./objects/follow.ts";
 import { seed } from "./objects/seed.ts";
 
@@ -24,39 +24,48 @@ const AUTHORITY = newAuthority(START);
 
 export class World {
   now: number = START;
-  readonly store: MvccStore = memoryStore(() => this.now);
+  readonly store: MvccStore;
   readonly audited: AuditLine[] = [];
   readonly credentials: Credentials = new Credentials(() => this.now);
   #uid = 0;
-  readonly registry: Registry = new Registry({
-    store: this.store,
-    now: () => this.now,
-    uid: () => `00000000-0000-4000-8000-${String(++this.#uid).padStart(12, "0")}`,
-    random: () => 0,
-    complete: completion(
-      authorityOf(AUTHORITY, () => this.now),
-      () => this.now,
-    ),
-    beside: spend,
-  });
+  readonly registry: Registry;
   #limits: Limits | undefined;
   #auditFailure: string | undefined;
-  readonly handler: Handler = new Handler({
-    kinds: KINDS,
-    registry: this.registry,
-    gitVersion: "v1.36.0+t",
-    now: () => this.now,
-    random: () => 0.5,
-    log: silent,
-    audit: (line) => this.audited.push(line),
-    auditFailure: () => this.#auditFailure,
-    limits: { take: (...who) => this.#limits?.take(...who) ?? "yes", watch: (...who) => this.#limits?.watch(...who) ?? ((): void => {}) },
-    credentials: this.credentials,
-  });
+  readonly handler: Handler;
+
+  /** Without a disk, it is all in memory. */
+  constructor(disk?: Persistence) {
+    this.store = new MvccStore(() => this.now, undefined, disk);
+    this.registry = new Registry({
+      store: this.store,
+      now: () => this.now,
+      uid: () => `00000000-0000-4000-8000-${String(++this.#uid).padStart(12, "0")}`,
+      random: () => 0,
+      complete: completion(
+        authorityOf(AUTHORITY, () => this.now),
+        () => this.now,
+      ),
+      beside: spend,
+    });
+    this.handler = new Handler({
+      kinds: KINDS,
+      registry: this.registry,
+      gitVersion: "v1.36.0+t",
+      now: () => this.now,
+      random: () => 0.5,
+      log: silent,
+      audit: (line) => this.audited.push(line),
+      auditFailure: () => this.#auditFailure,
+      limits: { take: (...who) => this.#limits?.take(...who) ?? "yes", watch: (...who) => this.#limits?.watch(...who) ?? ((): void => {}) },
+      credentials: this.credentials,
+    });
+  }
   limit(limits: Limits): void {
     this.#limits = limits;
   }
-  breakAudit(why: string): void {
+  /** For controllers. */
+  readonly auditing: Auditing = { audit: (line) => this.audited.push(line), auditFailure: () => this.#auditFailure };
+  breakAudit(why: string | undefined): void {
     this.#auditFailure = why;
   }
   async seed(): Promise<void> {
@@ -68,9 +77,9 @@ export class World {
 
 /** A fresh world before each test of the file. */
 export let world: World;
-export function freshWorlds(): void {
+export function freshWorlds(disk?: Persistence): void {
   beforeEach(async () => {
-    world = new World();
+    world = new World(disk);
     await world.seed();
   });
 }

@@ -3,7 +3,17 @@
 // together (group commit).
 import { messageOf } from "../base/errors.ts";
 import { type Entry, History, type Snapshot } from "./history.ts";
-import type { Change, Committed, Listener, Range, RangeOptions, Store, Stored, Transaction } from "./store.ts";
+import {
+  type Change,
+  type Committed,
+  type Listener,
+  type Range,
+  type RangeOptions,
+  type Store,
+  StoreError,
+  type Stored,
+  type Transaction,
+} from "./store.ts";
 
 export interface Persistence {
   /** Resolves when the entries are on disk: all or none of them. */
@@ -103,11 +113,8 @@ export class MvccStore implements Store {
       try {
         await this.#persistence?.write(group.map((w) => w.entry));
       } catch (thrown) {
-        // Nobody knows what the disk holds now: no more writes, and no answer that promises one.
-        this.#failure = new Error(`the store cannot be written (${messageOf(thrown)}): no more writes until the server is started again`, {
-          cause: thrown,
-        });
-        for (const w of [...group, ...this.#queue]) w.reject(this.#failure);
+        const failure = this.#halt(thrown);
+        for (const w of [...group, ...this.#queue]) w.reject(failure);
         this.#queue = [];
         this.#unwritten.clear();
         break;
@@ -118,6 +125,15 @@ export class MvccStore implements Store {
       }
     }
     this.#flushing = undefined;
+  }
+
+  /** Nobody knows what the disk holds now: no more writes, and no answer that promises one. */
+  #halt(thrown: unknown): Error {
+    return (this.#failure ??= new StoreError(
+      "halted",
+      `the store cannot be written (${messageOf(thrown)}): no more writes until the server is started again`,
+      { cause: thrown },
+    ));
   }
 
   #apply(entry: Entry): void {
@@ -132,7 +148,11 @@ export class MvccStore implements Store {
   async compact(revision: number): Promise<void> {
     const to = Math.min(revision, this.revision);
     if (to <= this.compacted) return;
-    await this.#persistence?.compact(this.compacted, to);
+    try {
+      await this.#persistence?.compact(this.compacted, to);
+    } catch (thrown) {
+      throw this.#halt(thrown);
+    }
     this.#history.forget(to);
   }
 

@@ -65,9 +65,9 @@ export class FutureRevisionError extends Error {
   }
 }
 
-/** The store cannot do it, in words for a person: `too large` for a transaction that it will never take, `unavailable` for now. */
+/** The store cannot do it, in words for a person: `too large` for a transaction that it will never take, `unavailable` for now, `halted` until a new start. */
 export class StoreError extends Error {
-  readonly reason: "too large" | "unavailable";
+  readonly reason: "too large" | "unavailable" | "halted";
   constructor(reason: StoreError["reason"], message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "StoreError";
@@ -83,7 +83,7 @@ export interface Store {
   readonly revision: number;
   /** Changes after this revision are still known. */
   readonly compacted: number;
-  /** Why the store takes no writes now, or undefined. */
+  /** Why the store takes no writes now, or undefined; a StoreError `halted` when only a new start helps. */
   readonly failure: Error | undefined;
   /** Resolves when `revision` covers every transaction that was answered before the call, also those of other servers on the same store. */
   sync(): Promise<void>;

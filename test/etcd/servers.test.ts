@@ -187,6 +187,8 @@ describeEtcd("three servers on three etcd members", () => {
     ]);
     for (const r of refused) expect(r).toMatchObject({ status: "rejected", reason: { code: 503 } });
     expect((await ask(homes[1]!.socket, "/readyz")).body).toMatch(/store failed: etcd cannot be reached/);
+    // No new start would help.
+    expect((await ask(homes[1]!.socket, "/livez")).body).toBe("ok");
     etcd.run(1);
     await until(async () => (await ask(homes[1]!.socket, "/readyz")).code === 200, 20_000);
     await clients[1]!.create(FELIX_CONFIGURATION, felix("after"));

@@ -205,6 +205,7 @@ describeEtcd("etcd that was put back to an older state", () => {
       const { revision } = store;
       etcd.run(0);
       await until(() => /has gone back from revision \d+ to \d+/.test(store.failure?.message ?? ""));
+      expect(store.failure).toMatchObject({ reason: "halted" });
       await expect(store.get("/k")).rejects.toThrow(/this server must be started anew/);
       await expect(put(store, "/k", "3")).rejects.toThrow(/this server must be started anew/);
       const anew = await etcd.store();

@@ -4,13 +4,14 @@ import type { Kind } from "../../api/kind.ts";
 import { type ApiError, forbidden, isApiError } from "../../api/status.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { SOCKET_OWNER } from "../identity/authenticate.ts";
 import type { AuditLine } from "../identity/audit.ts";
 import type { Change } from "../../store/store.ts";
+import { controllerUser } from "../objects/controller.ts";
 import { itemsOf, prefixOf, type Registry } from "../objects/registry.ts";
 
 const KIND = CAPTURE_GRANT as unknown as Kind;
 const EVERY_MS = 10_000;
+const SWEEPER = controllerUser("grant-expiry");
 
 /** A grant that lets something run. */
 export type GrantInUse = {
@@ -71,13 +72,13 @@ export function keepGrantsShort(
       if (now() < Date.parse(spec.expires) || metadata.deletionTimestamp !== undefined) continue;
       const target = { kind: KIND, namespace: "", name: metadata.name, subresource: "", rest: "" };
       try {
-        await registry.remove(target, { user: SOCKET_OWNER, dryRun: false, validation: "Strict" });
+        await registry.remove(target, { user: SWEEPER, dryRun: false, validation: "Strict" });
       } catch (thrown) {
         // Another server was quicker.
         if (!isApiError(thrown, "NotFound")) throw thrown;
         continue;
       }
-      audit({ verb: "expire", path: `/apis/tortie.io/v1/capturegrants/${metadata.name}`, user: SOCKET_OWNER.name });
+      audit({ verb: "expire", path: `/apis/tortie.io/v1/capturegrants/${metadata.name}`, user: SWEEPER.name });
     }
   };
   return setInterval(

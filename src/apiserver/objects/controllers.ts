@@ -2,13 +2,19 @@
 // several servers on one store one runs them.
 import type { Kind } from "../../api/kind.ts";
 import type { Log } from "../../base/log.ts";
+import type { Auditing } from "./controller.ts";
 import { keepEventsShort } from "./expiry.ts";
 import { GarbageCollector } from "./garbage.ts";
 import type { Registry } from "./registry.ts";
 import { Termination } from "./termination.ts";
 import { keepTidy } from "./tidy.ts";
 
-export type ControllerOptions = { readonly registry: Registry; readonly kinds: readonly Kind[]; readonly log: Log; readonly now: () => number };
+export type ControllerOptions = Auditing & {
+  readonly registry: Registry;
+  readonly kinds: readonly Kind[];
+  readonly log: Log;
+  readonly now: () => number;
+};
 export type Controllers = {
   /** Resolves when nothing is under way any more. */
   stop(): Promise<void>;

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { silent } from "../../base/log.ts";
 import { type Any, call, freshWorlds, MERGE, send, world } from "../world.cases.ts";
 import { expireEvents } from "./expiry.ts";
 
@@ -107,7 +106,7 @@ test("an event goes an hour after it was last seen, however far in the future it
   const names = async (): Promise<string[]> => (await call("GET", CORE)).body.items.map((e: Any) => e.metadata.name);
   const expire = async (minutes: number): Promise<string[]> => {
     world.now += minutes * 60_000;
-    await expireEvents({ registry: world.registry, now: () => world.now, log: silent });
+    await expireEvents({ registry: world.registry, now: () => world.now, ...world.auditing });
     return names();
   };
   expect(await expire(59)).toEqual(["future", "old", "seen"]);

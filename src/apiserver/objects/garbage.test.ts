@@ -22,7 +22,7 @@ const settles = (wanted: string[]): Promise<void> => expect.poll(names, { timeou
 
 let collector: GarbageCollector;
 const collect = async (): Promise<void> => {
-  collector = new GarbageCollector({ registry: world.registry, kinds: KINDS, log: silent });
+  collector = new GarbageCollector({ registry: world.registry, kinds: KINDS, log: silent, ...world.auditing });
   await collector.start();
 };
 afterEach(() => collector.stop());

@@ -8,8 +8,9 @@ import { EVENT } from "../../api/event.ts";
 import { isApiError } from "../../api/status.ts";
 import type { Log } from "../../base/log.ts";
 import type { Change } from "../../store/store.ts";
+import { type Auditing, Controller } from "./controller.ts";
 import { FOREGROUND, ORPHAN, type Propagation } from "./deletion.ts";
-import { AS_SERVER, keyOf, placeOf, prefixOf, type Registry, ROOT, targetAt } from "./registry.ts";
+import { keyOf, placeOf, prefixOf, type Registry, ROOT, targetAt } from "./registry.ts";
 import { Worklist } from "./worklist.ts";
 
 /** An object, and where it is. */
@@ -31,6 +32,7 @@ const REMEMBERED = 500;
 
 export class GarbageCollector {
   readonly #registry: Registry;
+  readonly #own: Controller;
   readonly #kinds: readonly Kind[];
   readonly #work: Worklist;
   /** Keys of the objects that name an owner, by its uid. */
@@ -39,8 +41,9 @@ export class GarbageCollector {
   readonly #gone = new Set<string>();
   #stopWatch = (): void => {};
 
-  constructor({ registry, kinds, log }: { registry: Registry; kinds: readonly Kind[]; log: Log }) {
+  constructor({ registry, kinds, log, ...auditing }: Auditing & { registry: Registry; kinds: readonly Kind[]; log: Log }) {
     this.#registry = registry;
+    this.#own = new Controller("generic-garbage-collector", registry, auditing);
     this.#kinds = kinds;
     this.#work = new Worklist((key) => this.#look(key), log);
   }
@@ -143,7 +146,7 @@ export class GarbageCollector {
       }));
     const { uid, namespace = "", name } = object.metadata;
     const propagationPolicy: Propagation = own.length > 0 ? "Foreground" : policyOf(object);
-    await this.#registry.remove(targetAt(kind, namespace, name), { ...AS_SERVER, propagationPolicy, ...(uid === undefined ? {} : { uid }) });
+    await this.#own.remove(targetAt(kind, namespace, name), { propagationPolicy, ...(uid === undefined ? {} : { uid }) });
   }
 
   async #stateOf(owner: OwnerReference, { object }: Found): Promise<OwnerState> {
@@ -168,23 +171,18 @@ export class GarbageCollector {
   async #complain(owner: OwnerReference, object: Resource): Promise<void> {
     const { namespace, name, uid = "" } = object.metadata;
     const time = this.#registry.time();
-    const event = this.#registry.create(
-      targetAt(EVENT as unknown as Kind, namespace ?? "default", ""),
-      {
-        metadata: { generateName: `${name}.` },
-        involvedObject: { apiVersion: object.apiVersion, kind: object.kind, namespace: namespace ?? "", name, uid },
-        type: "Warning",
-        reason: "OwnerRefInvalidNamespace",
-        message: `ownerRef [${owner.apiVersion}/${owner.kind}, name: ${owner.name}, uid: ${owner.uid}] does not exist in namespace ${JSON.stringify(namespace ?? "")}`,
-        source: { component: "garbage-collector" },
-        reportingComponent: "garbage-collector",
-        firstTimestamp: time,
-        lastTimestamp: time,
-        count: 1,
-      },
-      [],
-      AS_SERVER,
-    );
+    const event = this.#own.create(targetAt(EVENT as unknown as Kind, namespace ?? "default", ""), {
+      metadata: { generateName: `${name}.` },
+      involvedObject: { apiVersion: object.apiVersion, kind: object.kind, namespace: namespace ?? "", name, uid },
+      type: "Warning",
+      reason: "OwnerRefInvalidNamespace",
+      message: `ownerRef [${owner.apiVersion}/${owner.kind}, name: ${owner.name}, uid: ${owner.uid}] does not exist in namespace ${JSON.stringify(namespace ?? "")}`,
+      source: { component: "garbage-collector" },
+      reportingComponent: "garbage-collector",
+      firstTimestamp: time,
+      lastTimestamp: time,
+      count: 1,
+    });
     // A courtesy: where it cannot be made, the object goes without.
     await event.catch(() => {});
   }
@@ -224,7 +222,7 @@ export class GarbageCollector {
       const { metadata, ...rest } = current as unknown as Resource;
       return { ...rest, metadata: metadata.uid === uid ? change(metadata) : metadata } as unknown as JsonObject;
     };
-    await this.#registry.patch(targetAt(kind, namespace, name), { duplicates: [], apply }, AS_SERVER);
+    await this.#own.patch(targetAt(kind, namespace, name), apply);
   }
 
   #kindOf(owner: OwnerReference): Kind | undefined {

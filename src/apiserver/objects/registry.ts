@@ -8,7 +8,6 @@ import { alreadyExists, badRequest, conflict, deleted, invalid, notFound, type S
 import { sameObject } from "../../api/structure.ts";
 import { type Condition, type Stored, type Store, StoreError, type Transaction } from "../../store/store.ts";
 import { admit, type Attempt, type Operation } from "../identity/admission.ts";
-import { ADMINS } from "../identity/roles.ts";
 import { type Claims, claimsFor, NO_CLAIMS } from "./claims.ts";
 import { checkPreconditions, type DeleteOptions, isOver, marked } from "./deletion.ts";
 import { openNamespace } from "./namespaces.ts";
@@ -40,9 +39,6 @@ export function placeOf(kinds: readonly Kind[], key: string): { kind: Kind; name
 }
 
 export const targetAt = (kind: Kind, namespace: string, name: string): Target => ({ kind, namespace, name, subresource: "", rest: "" });
-
-/** For what the server itself writes. */
-export const AS_SERVER: WriteOptions = { user: { name: "system:apiserver", groups: [ADMINS] }, dryRun: false, validation: "Ignore" };
 
 export type RegistryOptions = {
   readonly store: Store;

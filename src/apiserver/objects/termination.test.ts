@@ -9,7 +9,7 @@ const X = "/api/v1/namespaces/x";
 
 let termination: Termination;
 beforeEach(async () => {
-  termination = new Termination({ registry: world.registry, kinds: KINDS, log: silent });
+  termination = new Termination({ registry: world.registry, kinds: KINDS, log: silent, ...world.auditing });
   await termination.start();
   await call("POST", "/api/v1/namespaces", { body: { metadata: { name: "x" } } });
 });
@@ -78,7 +78,7 @@ test("a namespace that was deleted while nobody looked goes at the start", async
   await termination.stop();
   await make("configmaps", { name: "a" });
   await call("DELETE", X);
-  termination = new Termination({ registry: world.registry, kinds: KINDS, log: silent });
+  termination = new Termination({ registry: world.registry, kinds: KINDS, log: silent, ...world.auditing });
   await termination.start();
   await expect.poll(async () => (await call("GET", X)).code).toBe(404);
 });

@@ -6,21 +6,24 @@ import type { Resource } from "../../api/meta.ts";
 import { CONTENT_FINALIZER, type Namespace, NAMESPACE } from "../../api/namespace.ts";
 import { isApiError } from "../../api/status.ts";
 import type { Log } from "../../base/log.ts";
-import { AS_SERVER, itemsOf, placeOf, prefixOf, type Registry, ROOT, targetAt } from "./registry.ts";
+import { type Auditing, Controller } from "./controller.ts";
+import { itemsOf, placeOf, prefixOf, type Registry, ROOT, targetAt } from "./registry.ts";
 import { NotYet, Worklist } from "./worklist.ts";
 
 type Left = { readonly kind: Kind; readonly objects: readonly Resource[] };
 
 export class Termination {
   readonly #registry: Registry;
+  readonly #own: Controller;
   readonly #kinds: readonly Kind[];
   readonly #work: Worklist;
   /** Namespaces that are not empty yet. */
   readonly #ending = new Set<string>();
   #stopWatch = (): void => {};
 
-  constructor({ registry, kinds, log }: { registry: Registry; kinds: readonly Kind[]; log: Log }) {
+  constructor({ registry, kinds, log, ...auditing }: Auditing & { registry: Registry; kinds: readonly Kind[]; log: Log }) {
     this.#registry = registry;
+    this.#own = new Controller("namespace-controller", registry, auditing);
     this.#kinds = kinds;
     this.#work = new Worklist((name) => this.#empty(name), log);
   }
@@ -79,7 +82,7 @@ export class Termination {
 
   async #remove(kind: Kind, { metadata: { namespace = "", name, uid } }: Resource): Promise<void> {
     try {
-      await this.#registry.remove(targetAt(kind, namespace, name), { ...AS_SERVER, propagationPolicy: "Background", ...(uid ? { uid } : {}) });
+      await this.#own.remove(targetAt(kind, namespace, name), { propagationPolicy: "Background", ...(uid ? { uid } : {}) });
     } catch (thrown) {
       if (!isApiError(thrown, "NotFound", "Conflict")) throw thrown;
     }
@@ -87,7 +90,7 @@ export class Termination {
 
   async #change(name: string, subresource: string, change: (namespace: Namespace) => Namespace): Promise<void> {
     const apply = (current: JsonObject): JsonObject => change(current as unknown as Namespace) as unknown as JsonObject;
-    await this.#registry.patch({ ...targetAt(NAMESPACE, "", name), subresource }, { duplicates: [], apply }, AS_SERVER);
+    await this.#own.patch({ ...targetAt(NAMESPACE, "", name), subresource }, apply);
   }
 }
 

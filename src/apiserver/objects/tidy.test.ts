@@ -25,7 +25,7 @@ test("answered requests go after an hour, others after a day, expired tokens a d
   const start = world.now;
   const left = async (at: number): Promise<string[]> => {
     world.now = start + at;
-    await tidy(world.registry, world.now);
+    await tidy({ registry: world.registry, now: () => world.now, ...world.auditing });
     const lists = [(await call("GET", CSRS)).body, (await call("GET", TOKENS)).body] as { items: { metadata: { name: string } }[] }[];
     return lists.flatMap((l) => l.items.map((i) => i.metadata.name));
   };

@@ -7,15 +7,20 @@ import type { Resource } from "../../api/meta.ts";
 import { isApiError } from "../../api/status.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { AS_SERVER, itemsOf, prefixOf, type Registry, targetAt } from "./registry.ts";
+import { type Auditing, Controller } from "./controller.ts";
+import { itemsOf, prefixOf, type Registry, targetAt } from "./registry.ts";
 
 const EVERY_MS = 600_000;
 const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
 
-/** From when on (ms since 1970) nobody needs an object of the kind. */
-const RULES: readonly (readonly [Kind, (object: Resource) => number])[] = [
-  [CERTIFICATE_SIGNING_REQUEST as unknown as Kind, (o) => requestEnds(o as CertificateSigningRequest)],
-  [ACCESS_TOKEN as unknown as Kind, (o) => Date.parse((o as AccessToken).spec.expires) + DAY_MS],
+/** Who removes objects of the kind, and from when on (ms since 1970) nobody needs one. */
+const RULES: readonly { readonly by: string; readonly kind: Kind; readonly ends: (object: Resource) => number }[] = [
+  {
+    by: "certificate-controller",
+    kind: CERTIFICATE_SIGNING_REQUEST as unknown as Kind,
+    ends: (o) => requestEnds(o as CertificateSigningRequest),
+  },
+  { by: "token-cleaner", kind: ACCESS_TOKEN as unknown as Kind, ends: (o) => Date.parse((o as AccessToken).spec.expires) + DAY_MS },
 ];
 
 function requestEnds({ metadata, status }: CertificateSigningRequest): number {
@@ -23,21 +28,25 @@ function requestEnds({ metadata, status }: CertificateSigningRequest): number {
   return decided.length > 0 ? Math.max(...decided) + HOUR_MS : Date.parse(metadata.creationTimestamp ?? "") + DAY_MS;
 }
 
-export const keepTidy = ({ registry, now, log }: { registry: Registry; now: () => number; log: Log }): NodeJS.Timeout =>
+type Options = Auditing & { readonly registry: Registry; readonly now: () => number };
+
+export const keepTidy = ({ log, ...options }: Options & { readonly log: Log }): NodeJS.Timeout =>
   setInterval(() => {
-    tidy(registry, now()).catch((thrown: unknown) => log.warn("old requests and tokens were not removed", { error: messageOf(thrown) }));
+    tidy(options).catch((thrown: unknown) => log.warn("old requests and tokens were not removed", { error: messageOf(thrown) }));
   }, EVERY_MS);
 
-/** `now` in ms since 1970. */
-export async function tidy(registry: Registry, now: number): Promise<void> {
-  for (const [kind, ends] of RULES)
+/** Removes what nobody needs now. */
+export async function tidy({ registry, now, ...auditing }: Options): Promise<void> {
+  for (const { by, kind, ends } of RULES) {
+    const own = new Controller(by, registry, auditing);
     for (const object of itemsOf(registry, kind, (await registry.store.range(prefixOf(kind))).items)) {
-      if (!(ends(object) <= now)) continue;
+      if (!(ends(object) <= now())) continue;
       const { name, uid } = object.metadata;
       try {
-        await registry.remove(targetAt(kind, "", name), { ...AS_SERVER, ...(uid === undefined ? {} : { uid }) });
+        await own.remove(targetAt(kind, "", name), uid === undefined ? {} : { uid });
       } catch (thrown) {
         if (!isApiError(thrown, "NotFound", "Conflict")) throw thrown;
       }
     }
+  }
 }

@@ -238,7 +238,7 @@ export class Replica {
     if (revision < this.#history.revision) {
       this.#end(
         new StoreError(
-          "unavailable",
+          "halted",
           `etcd has gone back from revision ${this.#history.revision} to ${revision}, as after a restored backup: this server must be started anew`,
         ),
       );
