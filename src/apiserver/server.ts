@@ -82,11 +82,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const audit = (line: Audited): void => {
     const event = auditEvent(line, now(), randomUUID());
     if (event) auditFile?.write(JSON.stringify(event));
-    // What is done on nodes (exec, captures) is no request of the API that would be looked for there: it is told in the log too.
-    if (line.id === undefined) log.info("audit", line);
+  };
+  // What is done on nodes (exec, captures) is no request of the API that would be looked for there: it is told in the log too.
+  const auditAloud = (line: Audited): void => {
+    audit(line);
+    log.info("audit", line);
   };
   const auditFailure = (): string | undefined => (options.audit?.required ? auditFile?.failure : undefined);
   const streams = new Streams(log);
+  const limits = new Limits(options.limits ?? USUAL_LIMITS, () => performance.now());
   const handler = new Handler({
     kinds: KINDS,
     registry,
@@ -97,7 +101,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log,
     audit,
     auditFailure,
-    limits: new Limits(options.limits ?? USUAL_LIMITS, () => performance.now()),
+    limits,
     credentials,
   });
   const connections = new Connections();
@@ -124,7 +128,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   ];
   for (const [server, authenticate] of doors) {
     serve(server, { handler, connections, authenticate });
-    upgrades(server, { registry, streams, authenticate, audit, now });
+    upgrades(server, { registry, streams, authenticate, audit: auditAloud, auditFailure, limits, now });
   }
   try {
     await listen(tls, options.listen, `${options.listen.host}:${options.listen.port}`);
@@ -137,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   chmodSync(options.socket, 0o600);
   const duties: Duties = async () => {
     const controllers = await startControllers({ registry, kinds: KINDS, log, now, audit, auditFailure });
-    const routines = [keepTrimmed(store, log), keepGrantsShort(registry, { now, log, audit })];
+    const routines = [keepTrimmed(store, log), keepGrantsShort(registry, { now, log, audit: auditAloud })];
     return {
       async stop() {
         for (const routine of routines) clearInterval(routine);

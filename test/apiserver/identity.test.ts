@@ -15,6 +15,7 @@ import { silent } from "../../src/base/log.ts";
 import { connectTo } from "../../src/client/node.ts";
 import { loadKubeconfig } from "../../src/client/kubeconfig.ts";
 import { describeWith, find, TORTIE } from "../peers.ts";
+import { fakeAgent } from "./fakeagent.ts";
 import { authorityOf, Guest, sign, upgrading } from "./identities.ts";
 import { ask, ServerHome, type ServerProcess, until } from "./process.ts";
 
@@ -354,6 +355,50 @@ test("who asks too much is told to wait; others are not", async () => {
   for (let i = 0; i < 5; i++) watches.push(await guest(server.url, nodeCertificate("n2")).open("/api/v1/nodes?watch=true"));
   expect(watches.map((w) => w.code)).toEqual([200, 200, 200, 429, 429]);
   expect((await other.ask("/api/v1/nodes")).code).toBe(200);
+});
+
+const streamOf = (node: string): string => `/apis/tortie.io/v1/nodes/${node}/stream`;
+
+test("what is to be upgraded counts as a request, also when it is refused", async () => {
+  server = await home.start(0, ["--request-rate", "1"]);
+  const busy = guest(server.url, nodeCertificate("n1"));
+  const codes: number[] = [];
+  for (let i = 0; i < 40; i++) codes.push((await busy.open(streamOf("n2"), upgrading(STREAM_PROTOCOL))).code);
+  expect(codes.slice(0, 3)).toEqual([403, 403, 403]);
+  const refused = codes.filter((c) => c === 429).length;
+  expect(refused).toBeGreaterThan(2);
+  // Of a row of refusals the first stands for all in the log.
+  const written = (): number => audited().filter((e) => e.user.username === "system:node:n1" && e.responseStatus.code === 429).length;
+  await until(() => written() > 0);
+  expect(written()).toBeLessThan(refused);
+});
+
+test("what was upgraded counts as a watch while it lasts", async () => {
+  server = await home.start(0, ["--watches", "3"]);
+  const open = (): ReturnType<Guest["open"]> => guest(server.url, nodeCertificate("n2")).open(streamOf("n2"), upgrading(STREAM_PROTOCOL));
+  const watch = (): ReturnType<Guest["open"]> => guest(server.url, nodeCertificate("n2")).open("/api/v1/nodes?watch=true");
+  const held = [await open(), await watch(), await watch()];
+  expect(held.map((h) => h.code)).toEqual([101, 200, 200]);
+  expect([(await watch()).code, (await open()).code]).toEqual([429, 429]);
+  held[0]!.stop();
+  await until(async () => (await watch()).code === 200);
+});
+
+test("with --audit-required nothing is done on nodes while the log cannot be written", async () => {
+  server = await home.start(0, ["--audit-required", "--audit-log", "/dev/full"]);
+  for (const [path, body] of [
+    ["/api/v1/nodes", { metadata: { name: "n1" } }],
+    ["/api/v1/namespaces/default/pods", { metadata: { name: "p" }, spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] } }],
+  ] as const)
+    expect((await ask(home.socket, path, { method: "POST", body: JSON.stringify(body) })).code).toBe(201);
+  const agent = await fakeAgent(home.socket, "n1");
+  const admin = guest(server.url, sign(home.data, "root", ["system:masters"]));
+  const exec = "/api/v1/namespaces/default/pods/p/exec?command=true&stdout=true";
+  await until(async () => (await admin.open(exec, upgrading("v5.channel.k8s.io"))).code === 503);
+  const before = agent.opened.length;
+  expect((await admin.open(exec, upgrading("v5.channel.k8s.io"))).code).toBe(503);
+  expect(agent.opened.length).toBe(before);
+  agent.close();
 });
 
 test("the audit log says who did what to which object; no secret is in it, in the log, or in the store", async () => {

@@ -1,6 +1,6 @@
 // The way to the nodes, on a real server: a reader that never reads, cut connections, second agents, other nodes, grants.
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -76,6 +76,22 @@ const audited = (verb: string): Line[] =>
     .map((l) => JSON.parse(l) as Line)
     .filter((l) => l.msg === "audit" && l.verb === verb);
 
+type Event = {
+  auditID: string;
+  verb: string;
+  stage: string;
+  user: { username: string };
+  objectRef?: { subresource?: string };
+  requestReceivedTimestamp: string;
+  stageTimestamp: string;
+  annotations: Record<string, string>;
+};
+const events = (): Event[] =>
+  readFileSync(join(home.data, "audit.log"), "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Event);
+
 async function withAgent(body: (agent: FakeAgent) => Promise<void>): Promise<void> {
   const agent = await fakeAgent(home.socket, "n1");
   try {
@@ -136,6 +152,54 @@ test("who did what from when to when, and how many bytes, stands in the audit lo
     expect(began).toMatchObject({ user: "system:admin", code: 101, command: ["sh", "-c", "cat >/dev/null; printf abc"] });
     expect(ended).toMatchObject({ ended: true, bytesFromClient: 5, bytesToClient: 3, start: began!.start, result: { status: "Success" } });
     expect(Date.parse(ended!.end!)).toBeGreaterThanOrEqual(Date.parse(ended!.start!));
+  }));
+
+test("its lines in the audit file are Events like those of requests: who, with which groups, by which role, what, when, how it ended", () =>
+  withAgent(async () => {
+    const root = nodeTransport(endpointOf("root", ADMINS));
+    const pipes = { stdout: () => {}, stderr: () => {} };
+    expect(await exec(root, { namespace: "default", pod: "p-n1", command: ["sh", "-c", "printf abcd; exit 3"], ...pipes })).toBe(3);
+    const viewer = nodeTransport(endpointOf("vera", "tortie:viewers"));
+    await expect(exec(viewer, { namespace: "default", pod: "p-n1", command: ["id"], ...pipes })).rejects.toThrow("is forbidden");
+    await Promise.all([root.close(), viewer.close()]);
+    const of = (user: string): Event[] => events().filter((e) => e.user.username === user && e.objectRef?.subresource === "exec");
+    await until(() => of("root").length === 2 && of("vera").length === 1);
+    const [began, ended] = of("root");
+    const both = {
+      kind: "Event",
+      apiVersion: "audit.k8s.io/v1",
+      auditID: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
+      verb: "exec",
+      requestURI: expect.stringContaining("/pods/p-n1/exec?") as string,
+      user: {
+        username: "root",
+        groups: [ADMINS, "system:authenticated"],
+        extra: { "authentication.kubernetes.io/credential-id": [expect.stringMatching(/^X509SHA256=[0-9a-f]{64}$/)] },
+      },
+      sourceIPs: ["127.0.0.1"],
+      objectRef: { resource: "pods", namespace: "default", name: "p-n1", apiVersion: "v1", subresource: "exec" },
+      responseStatus: { code: 101 },
+    };
+    const allowed = {
+      "authorization.k8s.io/decision": "allow",
+      "authorization.k8s.io/reason": "the role of admin allows it",
+      "tortie.io/node": "n1",
+    };
+    expect(began).toMatchObject({ ...both, stage: "ResponseStarted", annotations: allowed });
+    const outcome = {
+      "tortie.io/bytesToClient": "4",
+      "tortie.io/bytesFromClient": "0",
+      "tortie.io/result": expect.stringContaining("exit code 3") as string,
+    };
+    expect(ended).toMatchObject({ ...both, stage: "ResponseComplete", annotations: { ...allowed, ...outcome } });
+    expect(ended!.auditID).toBe(began!.auditID);
+    expect(Date.parse(ended!.stageTimestamp)).toBeGreaterThanOrEqual(Date.parse(ended!.requestReceivedTimestamp));
+    expect(of("vera")[0]).toMatchObject({
+      verb: "exec",
+      user: { groups: ["tortie:viewers", "system:authenticated"] },
+      responseStatus: { code: 403, reason: "Forbidden" },
+      annotations: { "authorization.k8s.io/decision": "forbid" },
+    });
   }));
 
 test("a connection that is cut again and again comes back: commands go on, no byte is lost or doubled", () =>
@@ -293,6 +357,12 @@ describe("a CaptureGrant", () => {
       expect(await allowed.done).toBe(0);
       const line = audited("capture").findLast((l) => l.ended);
       expect(line).toMatchObject({ user: "bob", grant: "g", grantedFor: "ticket 1" });
+      await until(() => events().some((e) => e.user.username === "bob" && e.stage === "ResponseComplete" && "tortie.io/grant" in e.annotations));
+      expect(events().findLast((e) => e.user.username === "bob" && "tortie.io/grant" in e.annotations)).toMatchObject({
+        verb: "capture",
+        user: { groups: ["system:authenticated"] },
+        annotations: { "authorization.k8s.io/reason": 'the CaptureGrant "g" allows it' },
+      });
       // An administrator needs none.
       const admin = nodeTransport(endpointOf("root", ADMINS));
       const free = capture(admin, "n1", true);

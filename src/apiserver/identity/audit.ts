@@ -93,11 +93,13 @@ export function auditEvent(line: Audited, now: number, id: string): JsonObject |
     stageTimestamp: stamp(now),
     annotations: {
       "authorization.k8s.io/decision": refused ? "forbid" : "allow",
-      "authorization.k8s.io/reason": role === undefined ? "" : `the role of ${role} allows it`,
+      "authorization.k8s.io/reason": role === undefined ? byGrant(line) : `the role of ${role} allows it`,
       ...Object.fromEntries(more.map(([key, value]) => [`tortie.io/${key}`, typeof value === "string" ? value : JSON.stringify(value)])),
     },
   };
 }
+
+const byGrant = ({ grant }: Audited): string => (typeof grant === "string" ? `the CaptureGrant ${JSON.stringify(grant)} allows it` : "");
 
 const mutable = (extra: NonNullable<AuditLine["extra"]>): JsonObject => Object.fromEntries(Object.entries(extra).map(([k, v]) => [k, [...v]]));
 

@@ -9,14 +9,15 @@ import { certificate, newKeyPair, privateKeyPem, type Subject } from "./certific
 
 const DAY_S = 86_400;
 const CA_DAYS = 3650;
-const LEAF_DAYS = 365;
+/** A certificate holds so many seconds at most; then also what was revoked can be forgotten. */
+export const LONGEST_S: number = 365 * DAY_S;
 /** Clocks of nodes differ. */
 export const EARLY_MS = 300_000;
 const CA_SUBJECT: Subject = { commonName: "tortie-ca" };
 
 export type Identity = { readonly certificate: string; readonly key: string };
 export type Lease = {
-  /** Seconds from now; never longer than the authority itself lives. @default a year */
+  /** Seconds from now; never longer than LONGEST_S, nor than the authority itself lives. @default LONGEST_S */
   readonly seconds?: number | undefined;
   /** DNS names and addresses of a server. */
   readonly names?: readonly string[];
@@ -49,14 +50,14 @@ export function authorityOf(identity: Identity, now: () => number): Authority {
   const own = new X509Certificate(identity.certificate);
   if (!own.checkPrivateKey(key)) throw new Error("ca.crt and ca.key do not belong together");
   const end = Date.parse(own.validTo);
-  const certify: Authority["certify"] = (subject, publicKey, use, { seconds = LEAF_DAYS * DAY_S, names } = {}) => {
+  const certify: Authority["certify"] = (subject, publicKey, use, { seconds = LONGEST_S, names } = {}) => {
     const at = now();
     return certificate({
       subject,
       publicKey,
       issuer: { subject: CA_SUBJECT, key },
       notBefore: at - EARLY_MS,
-      notAfter: Math.min(at + seconds * 1000, end),
+      notAfter: Math.min(at + Math.min(seconds, LONGEST_S) * 1000, end),
       use,
       ...(names ? { names } : {}),
     });

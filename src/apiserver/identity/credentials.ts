@@ -1,6 +1,7 @@
 // Which credentials are taken: tokens that were given out, less what expired or was revoked. Both lists stand in the store, so that several servers agree;
 // here they are held in memory, because every request asks.
 import type { AccessToken } from "../../api/accesstoken.ts";
+import type { Resource } from "../../api/meta.ts";
 import type { Revocation } from "../../api/revocation.ts";
 import type { User } from "../wire/request.ts";
 import { ADMINS, AUTHENTICATED, BEARER_PREFIX, BOOTSTRAPPERS, BOUND_NODE, NODE_PREFIX, VIEWERS } from "./roles.ts";
@@ -12,10 +13,11 @@ export type Credential =
   | { readonly type: "token"; readonly id: string };
 
 const plainSerial = (serial: string): string => serial.toLowerCase().replace(/^0+(?=.)/, "");
-const createdAt = (object: AccessToken | Revocation): number => Date.parse(object.metadata.creationTimestamp ?? "");
+/** In ms since 1970. */
+export const createdAt = (object: Pick<Resource, "metadata">): number => Date.parse(object.metadata.creationTimestamp ?? "");
 
 /** Whom a revocation must name to end the token. */
-const ownerOf = ({ spec }: AccessToken): string => (spec.role === "node" ? `${NODE_PREFIX}${spec.user}` : spec.user);
+export const ownerOf = ({ spec }: AccessToken): string => (spec.role === "node" ? `${NODE_PREFIX}${spec.user}` : spec.user);
 
 export class Credentials {
   readonly #now: () => number;

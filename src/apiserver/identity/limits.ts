@@ -9,7 +9,7 @@ export type LimitValues = {
   readonly perSecond: number;
   /** Requests at once after a pause. */
   readonly burst: number;
-  /** Watches at a time. */
+  /** Watches at a time, with whatever else lasts: logs that are followed, exec, captures, an agent's stream. */
   readonly watches: number;
 };
 export const USUAL_LIMITS: LimitValues = { perSecond: 200, burst: 600, watches: 200 };

@@ -14,13 +14,13 @@ import { forbidden, invalid } from "../../api/status.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { User } from "../wire/request.ts";
 import type { Attempt } from "./admission.ts";
-import type { Authority } from "./authority.ts";
+import { type Authority, LONGEST_S } from "./authority.ts";
 import { type CertificateRequest, readCertificateRequest } from "./pkcs10.ts";
 import { ADMINS, boundNode, NODE_PREFIX, nodeOf, NODES } from "./roles.ts";
 
 const CLIENT_AUTH = "client auth";
 const NODE_USAGES = new Set(["digital signature", "key encipherment", CLIENT_AUTH]);
-const [SHORTEST_S, LONGEST_S] = [600, 365 * 86_400];
+const SHORTEST_S = 600;
 
 /** What the registry stores in place of an admitted object; `now` in ms since 1970. */
 export const completion =

@@ -78,7 +78,14 @@ export function keepGrantsShort(
         if (!isApiError(thrown, "NotFound")) throw thrown;
         continue;
       }
-      audit({ verb: "expire", path: `/apis/tortie.io/v1/capturegrants/${metadata.name}`, user: SWEEPER.name });
+      audit({
+        verb: "expire",
+        path: `/apis/tortie.io/v1/capturegrants/${metadata.name}`,
+        user: SWEEPER.name,
+        groups: SWEEPER.groups,
+        role: "admin",
+        code: 200,
+      });
     }
   };
   return setInterval(

@@ -1,6 +1,7 @@
 // Requests that become WebSockets: an agent's stream, kubectl's exec into a pod (GET …/pods/NAME/exec, subprotocol v5.channel.k8s.io),
 // and captures, key logs, audits and probes on a node (GET /apis/tortie.io/v1/nodes/NAME/capture …, the same subprotocol).
-// Every refusal is an HTTP answer with a Status, which kubectl shows.
+// Every refusal is an HTTP answer with a Status, which kubectl shows. They count as requests do, against the limits of who asks and, while they last, of watches.
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -10,18 +11,19 @@ import { NODE } from "../../api/node.ts";
 import { isNodeTask, type NodeTaskType, taskAskedOf, taskOf } from "../../api/nodetask.ts";
 import { STREAM_PROTOCOL } from "../../api/nodestream.ts";
 import { askedOf, captureOf } from "../../api/nodecapture.ts";
-import { ApiError, badRequest, notFound, unauthorized, unavailable } from "../../api/status.ts";
+import { ApiError, badRequest, notFound, tooManyRequests, unauthorized, unavailable } from "../../api/status.ts";
 import { answerError } from "../wire/answer.ts";
-import type { AuditLine } from "../identity/audit.ts";
-import { authorize } from "../identity/authorize.ts";
+import type { Audited, AuditLine } from "../identity/audit.ts";
+import { allowing } from "../identity/authorize.ts";
 import { isAdmin, nodeOf } from "../identity/roles.ts";
 import { bridge, EXEC_PROTOCOL } from "./exec.ts";
 import { nodeOfPod } from "./pod.ts";
 import { forbiddenText } from "../identity/forbidden.ts";
 import { targetOf } from "../http.ts";
 import { refuseImpersonation } from "../identity/impersonation.ts";
+import type { Limits } from "../identity/limits.ts";
 import type { Registry } from "../objects/registry.ts";
-import { flag, parsePath, type ResourcePath, type User } from "../wire/request.ts";
+import { type ApiResponse, flag, parsePath, type ResourcePath, type User } from "../wire/request.ts";
 import { type GrantInUse, grantFor } from "./grants.ts";
 import type { Open, OpenExec, Streams } from "./streams.ts";
 
@@ -29,11 +31,21 @@ export type UpgradeOptions = {
   readonly registry: Registry;
   readonly streams: Streams;
   readonly authenticate: (message: IncomingMessage) => User;
-  readonly audit: (line: AuditLine & Readonly<Record<string, unknown>>) => void;
+  readonly audit: (line: Audited) => void;
+  /** Why nothing is to be done until the audit log is well again, or undefined. */
+  readonly auditFailure: () => string | undefined;
+  readonly limits: Pick<Limits, "take" | "watch">;
   /** ms since 1970. */
   readonly now: () => number;
 };
-type Upgrade = { readonly message: IncomingMessage; readonly socket: Duplex; readonly head: Buffer; readonly user: User };
+type Upgrade = {
+  readonly message: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly user: User;
+  /** What the audit log says of it, as far as it is known. */
+  readonly line: { -readonly [K in keyof AuditLine]: AuditLine[K] };
+};
 
 /** A message of a WebSocket may have so many bytes. */
 const MAX_MESSAGE: number = 4 * 1024 * 1024;
@@ -42,14 +54,38 @@ export function upgrades(server: Server, options: UpgradeOptions): void {
   server.on("upgrade", (message: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
     const user = options.authenticate(message);
-    const { path } = targetOf(message);
-    route({ message, socket, head, user }, options).catch((thrown: unknown) => {
-      const { code, body } = answerError(thrown);
-      options.audit({ verb: "connect", path, user: user.name, code, message: thrown instanceof ApiError ? thrown.message : "" });
-      refuse(socket, code, body as string);
+    const line = lineOf(message, user, options.now());
+    const room = options.limits.take(user, line.source);
+    const answered = room === "yes" ? route({ message, socket, head, user, line }, options) : Promise.reject(tooManyRequests());
+    answered.catch((thrown: unknown) => {
+      const answer = answerError(thrown);
+      const { reason = "", message: why = "" } = thrown instanceof ApiError ? thrown.status : {};
+      // As of requests: of a row of refusals the first stands for all.
+      if (room !== "no") options.audit({ ...line, code: answer.code, reason, message: user.refused ?? why });
+      refuse(socket, answer, line.id);
     });
   });
 }
+
+function lineOf(message: IncomingMessage, user: User, received: number): Upgrade["line"] & { source: string; id: string } {
+  const { path, query } = targetOf(message);
+  const agent = message.headers["user-agent"];
+  return {
+    verb: "connect",
+    path,
+    ...(query.size > 0 ? { query: `?${query.toString()}` } : {}),
+    user: user.name,
+    groups: user.groups,
+    ...(user.extra ? { extra: user.extra } : {}),
+    id: randomUUID(),
+    source: message.socket.remoteAddress ?? "unix",
+    ...(agent === undefined ? {} : { agent }),
+    received,
+  };
+}
+
+/** Counts it among the watches of who asks until its connection ends. Throws ApiError 429. */
+const held = ({ user, line, socket }: Upgrade, { limits }: UpgradeOptions): void => void socket.once("close", limits.watch(user, line.source ?? ""));
 
 async function route(upgrade: Upgrade, options: UpgradeOptions): Promise<void> {
   const { path, query } = targetOf(upgrade.message);
@@ -67,21 +103,32 @@ async function route(upgrade: Upgrade, options: UpgradeOptions): Promise<void> {
   throw badRequest("this path cannot be upgraded");
 }
 
-async function agentStream({ message, socket, head, user }: Upgrade, { streams, audit }: UpgradeOptions, asked: ResourcePath): Promise<void> {
+async function agentStream(upgrade: Upgrade, options: UpgradeOptions, asked: ResourcePath): Promise<void> {
+  const { message, socket, head, user, line } = upgrade;
+  const { streams, audit, now } = options;
   const { group, plural: resource, subresource, namespace, name } = asked;
   if (!isAdmin(user) && nodeOf(user) !== name) throw forbiddenText(user, { verb: "get", group, resource, subresource, namespace, name });
   if (!offered(message).includes(STREAM_PROTOCOL)) throw badRequest(`an agent's stream speaks ${STREAM_PROTOCOL}`);
+  line.role = isAdmin(user) ? "admin" : "node";
+  held(upgrade, options);
   const sockets = await webSockets();
-  const line = { path: targetOf(message).path, user: user.name, source: message.socket.remoteAddress ?? "unix" };
-  audit({ verb: "connect", ...line, code: 101 });
-  const replaced = (): void => audit({ verb: "replace", ...line, message: `a second agent of node ${JSON.stringify(name)} took the stream` });
-  sockets.handleUpgrade(message, socket, head, (ws) => streams.add(name, ws, replaced));
+  const start = new Date(now()).toISOString();
+  audit({ ...line, code: 101, stage: "ResponseStarted", start });
+  const replaced = (): void =>
+    audit({ ...line, verb: "replace", code: 101, message: `a second agent of node ${JSON.stringify(name)} took the stream` });
+  sockets.handleUpgrade(message, socket, head, (ws) => {
+    ws.once("close", (result) => audit({ ...line, code: 101, ended: true, start, end: new Date(now()).toISOString(), result }));
+    streams.add(name, ws, replaced);
+  });
 }
 
 async function exec(upgrade: Upgrade, options: UpgradeOptions, asked: ResourcePath, query: URLSearchParams): Promise<void> {
   const { group, plural: resource, subresource, namespace, name } = asked;
-  const refused = authorize(upgrade.user, { verb: "create", group, resource, subresource, namespace, name });
-  if (refused) throw refused;
+  const { line, user } = upgrade;
+  line.verb = "exec";
+  const role = allowing(user, { verb: "create", group, resource, subresource });
+  if (!role) throw forbiddenText(user, { verb: "create", group, resource, subresource, namespace, name });
+  line.role = role.name;
   const node = await nodeOfPod(options, asked, query.get("container") ?? "");
   const open: OpenExec = {
     type: "exec",
@@ -94,7 +141,7 @@ async function exec(upgrade: Upgrade, options: UpgradeOptions, asked: ResourcePa
     stderr: flag(query, "stderr") && !flag(query, "tty"),
   };
   if (open.command.length === 0) throw badRequest("you must specify at least one command");
-  await connect(upgrade, options, { verb: "exec", node, order: open, said: { command: open.command, tty: open.tty } });
+  await connect(upgrade, options, { node, order: open, said: { command: open.command, tty: open.tty } });
 }
 
 type NodeOrderType = "capture" | NodeTaskType;
@@ -117,21 +164,22 @@ async function onNode(
 ): Promise<void> {
   const { group, plural: resource, subresource, namespace, name } = asked;
   const { registry, streams } = options;
-  const { user } = upgrade;
+  const { user, line } = upgrade;
+  line.verb = subresource;
   const { order, actions } = nodeOrder(subresource, query);
-  const refused = authorize(user, { verb: "create", group, resource, subresource, namespace, name });
+  const role = allowing(user, { verb: "create", group, resource, subresource });
   const asker = { user: user.name, groups: user.groups, node: name, now: options.now() };
-  const grant = refused && actions.length > 0 ? await grantFor(registry, asker, actions) : undefined;
-  if (refused && !grant) throw refused;
+  const grant = !role && actions.length > 0 ? await grantFor(registry, asker, actions) : undefined;
+  if (role) line.role = role.name;
+  else if (!grant) throw forbiddenText(user, { verb: "create", group, resource, subresource, namespace, name });
   if (!(await registry.find(NODE, "", name))) throw notFound(NODE, name);
   if (typeof order === "string") throw badRequest(order);
   if (!streams.has(name)) throw unavailable(`the agent of node ${JSON.stringify(name)} is not connected to this server`);
   const said = { ...order, ...(grant ? { grant: grant.name, grantedFor: grant.reason } : {}) };
-  await connect(upgrade, options, { verb: subresource, node: name, order, said, grant });
+  await connect(upgrade, options, { node: name, order, said, grant });
 }
 
 type Connection = {
-  readonly verb: string;
   readonly node: string;
   readonly order: Open;
   /** For the audit log. */
@@ -141,16 +189,21 @@ type Connection = {
 };
 
 /** Joins the client to the node's agent, and writes down that, and how it ended. */
-async function connect({ message, socket, head, user }: Upgrade, { streams, audit, now, registry }: UpgradeOptions, c: Connection): Promise<void> {
-  const { verb, node, order, grant } = c;
+async function connect(upgrade: Upgrade, options: UpgradeOptions, { node, order, said, grant }: Connection): Promise<void> {
+  const { message, socket, head } = upgrade;
+  const { streams, audit, now, registry } = options;
   if ((message.headers.upgrade ?? "").toLowerCase() !== "websocket" || !offered(message).includes(EXEC_PROTOCOL))
     throw badRequest(
-      `${verb} needs kubectl 1.30 or newer: this server speaks WebSocket (${EXEC_PROTOCOL}), not ${message.headers.upgrade ?? "SPDY"}`,
+      `${upgrade.line.verb} needs kubectl 1.30 or newer: this server speaks WebSocket (${EXEC_PROTOCOL}), not ${message.headers.upgrade ?? "SPDY"}`,
     );
+  const broken = options.auditFailure();
+  if (broken !== undefined) throw unavailable(`the audit log cannot be written, so nothing is done on nodes: ${broken}`);
+  held(upgrade, options);
   const sockets = await webSockets();
-  const start = now();
-  const line = { path: targetOf(message).path, user: user.name, source: message.socket.remoteAddress ?? "unix", node, ...c.said };
-  audit({ verb, code: 101, ...line, start: new Date(start).toISOString() });
+  const start = new Date(now()).toISOString();
+  // What was asked may have fields that are called as the line's own.
+  const line = { ...said, node, ...upgrade.line, code: 101, start };
+  audit({ ...line, stage: "ResponseStarted" });
   sockets.handleUpgrade(message, socket, head, (ws) => {
     let release = (): void => {};
     const joined = bridge(
@@ -158,8 +211,7 @@ async function connect({ message, socket, head, user }: Upgrade, { streams, audi
       (listener) => streams.open(node, order, listener),
       ({ result, fromClient, toClient }) => {
         release();
-        const [began, end] = [start, now()].map((ms) => new Date(ms).toISOString());
-        audit({ verb, ended: true, ...line, start: began, end, bytesFromClient: fromClient, bytesToClient: toClient, result });
+        audit({ ...line, ended: true, end: new Date(now()).toISOString(), bytesFromClient: fromClient, bytesToClient: toClient, result });
       },
     );
     if (grant) release = grant.whenOver(registry, now, (why) => joined.end(why));
@@ -182,9 +234,10 @@ const webSockets = (): Promise<WebSocketServer> =>
       }),
   ));
 
-function refuse(socket: Duplex, code: number, body: string): void {
+function refuse(socket: Duplex, { code, headers, body }: ApiResponse, auditId: string): void {
   if (!socket.writable) return void socket.destroy();
-  socket.end(
-    `HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ""}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const text = body as string;
+  const all = { "audit-id": auditId, ...headers, "content-length": String(Buffer.byteLength(text)), connection: "close" };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ""}\r\n${lines.join("")}\r\n${text}`);
 }

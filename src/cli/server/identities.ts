@@ -6,7 +6,7 @@ import { X509Certificate } from "node:crypto";
 import { type Command, Option } from "commander";
 import { userProblem } from "../../api/accesstoken.ts";
 import { nameProblem } from "../../api/names.ts";
-import { openAuthority } from "../../apiserver/identity/authority.ts";
+import { LONGEST_S, openAuthority } from "../../apiserver/identity/authority.ts";
 import { writeKubeconfig } from "../../apiserver/identity/kubeconfig.ts";
 import { ADMINS, NODE_PREFIX, NODES, VIEWERS } from "../../apiserver/identity/roles.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
@@ -19,7 +19,6 @@ type KubeconfigOptions = Omit<IssueOptions, "node"> & { role: "admin" | "viewer"
 type CreateOptions = Reach & { node?: string; role?: "admin" | "viewer"; user?: string; ttl: number };
 type RevokeOptions = Reach & { node?: string; user?: string; serial?: string; certificate?: string; reason?: string };
 
-const YEAR_S = 365 * 86_400;
 const DAY_S = 86_400;
 const EXAMPLE = "--data /var/lib/tortie";
 
@@ -39,7 +38,7 @@ export function addIdentities(server: Command): void {
       new Option("--ttl <time>", `how long ${what} holds, such as 90m, 24h or 30d`).argParser(duration("a time")).default(usual, `${usual / DAY_S}d`),
     );
   const offline = (command: Command): Command =>
-    ttl(command, YEAR_S, "the certificate")
+    ttl(command, LONGEST_S, "the certificate")
       .requiredOption("--server <url>", "URL of the API server, as it is reached from there")
       .requiredOption("--kubeconfig <file>", "file to write")
       .option("--data <dir>", "directory of the server");
@@ -117,6 +116,8 @@ type Written = { data: string; server: string; kubeconfig: string; ttl: number |
 
 function writeIdentity({ data, server, kubeconfig, ttl, user, organization }: Written): void {
   process.umask(0o077);
+  if (ttl !== undefined && ttl > LONGEST_S)
+    throw new TortieError(`Cannot issue a certificate for longer than ${LONGEST_S / DAY_S}d`, { hint: "Issue another before it expires." });
   checkUrl(server, "Cannot issue a certificate for the server");
   const authority = openAuthority(data, Date.now, { create: false });
   const identity = authority.issue({ commonName: user, organizations: [organization] }, "client", { seconds: ttl });
@@ -134,13 +135,12 @@ function tokenOf({ node, role, user, ttl }: CreateOptions): { role: "admin" | "v
 function revocationOf({ node, user, serial, certificate, reason }: RevokeOptions): {
   user?: string;
   serial?: string;
-  node?: string;
   reason?: string;
 } {
   if ([node, user, serial, certificate].filter((o) => o !== undefined).length !== 1)
     throw new TortieError("Cannot revoke: exactly one of --node, --user, --serial and --certificate must be given");
   const why = reason === undefined ? {} : { reason };
-  if (node !== undefined) return { user: `${NODE_PREFIX}${node}`, node, ...why };
+  if (node !== undefined) return { user: `${NODE_PREFIX}${node}`, ...why };
   if (user !== undefined) return { user, ...why };
   if (serial !== undefined) return { serial: serial.replaceAll(":", ""), ...why };
   try {

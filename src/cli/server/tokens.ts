@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ACCESS_TOKEN } from "../../api/accesstoken.ts";
 import { apiVersionOf } from "../../api/kind.ts";
 import { REVOCATION } from "../../api/revocation.ts";
+import { ownerOf } from "../../apiserver/identity/credentials.ts";
 import { hashOf, newToken, pinOf } from "../../apiserver/identity/token.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { isApiError } from "../../api/status.ts";
@@ -78,7 +79,7 @@ export function deleteToken(id: string, reach: Reach): Promise<number> {
   });
 }
 
-export function revoke({ node, ...spec }: { user?: string; serial?: string; node?: string; reason?: string }, reach: Reach): Promise<number> {
+export function revoke(spec: { user?: string; serial?: string; reason?: string }, reach: Reach): Promise<number> {
   return asking(reach, async (client) => {
     const made = await client.create(REVOCATION, {
       apiVersion: apiVersionOf(REVOCATION),
@@ -86,7 +87,8 @@ export function revoke({ node, ...spec }: { user?: string; serial?: string; node
       metadata: { name: "", generateName: "revoked-" },
       spec,
     });
-    const tokens = node === undefined ? [] : (await client.list(ACCESS_TOKEN)).items.filter((t) => t.spec.role === "node" && t.spec.user === node);
+    // Refused they are already; now they are gone as well.
+    const tokens = (await client.list(ACCESS_TOKEN)).items.filter((t) => ownerOf(t) === spec.user);
     for (const { metadata } of tokens) await client.delete(ACCESS_TOKEN, metadata.name).catch(unlessGone);
     const what = spec.serial === undefined ? `all that ${spec.user} was given until now` : `the certificate with the serial number ${spec.serial}`;
     process.stdout.write(`refused from now on: ${what} (${made.metadata.name})\n`);
