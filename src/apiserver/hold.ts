@@ -2,7 +2,7 @@
 // kill -9 leaves nothing to clean up.
 import { linkSync, readFileSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { TortieError } from "../base/errors.ts";
+import { messageOf, TortieError } from "../base/errors.ts";
 
 /** A killed process takes a moment to go, and whoever killed it may be starting this one already. */
 const [WAIT_MS, STEP_MS] = [1000, 20];
@@ -33,14 +33,19 @@ export function holdDirectory(directory: string): () => void {
   const path = join(directory, "holder");
   const own = identify(process.pid) ?? `${process.pid} 0`;
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, own, { mode: 0o600 });
+  const refused = (cause: unknown): TortieError => new TortieError(`Cannot use "${directory}": ${messageOf(cause)}`, { cause });
+  try {
+    writeFileSync(draft, own, { mode: 0o600 });
+  } catch (cause) {
+    throw refused(cause);
+  }
   try {
     for (let attempt = 0, waited = 0; attempt < 3;) {
       try {
         linkSync(draft, path);
         return () => unlinkSync(path);
       } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+        if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw refused(cause);
       }
       const holder = holderOf(directory);
       if (holder !== undefined) {

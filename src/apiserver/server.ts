@@ -179,11 +179,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[|\]$/g, "");
 
+const LISTEN_WORDS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "something else listens there",
+  EADDRNOTAVAIL: "this machine has no such address",
+  EACCES: "permission denied",
+  ENOTFOUND: "its name is not known",
+};
+
 function listen(server: Server, where: ListenOptions, shown: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) =>
       reject(
-        new TortieError(`Cannot listen on ${shown}: ${cause.code === "EADDRINUSE" ? "something else listens there" : messageOf(cause)}`, {
+        new TortieError(`Cannot listen on ${shown}: ${LISTEN_WORDS[cause.code ?? ""] ?? messageOf(cause)}`, {
           hint: cause.code === "EADDRINUSE" ? "Stop the other server, or choose another --listen or --socket." : "",
           cause,
         }),
@@ -196,8 +203,13 @@ function listen(server: Server, where: ListenOptions, shown: string): Promise<vo
   });
 }
 
+/** sun_path of unix(7), but for the zero at its end; what is longer would be cut off. */
+const SOCKET_PATH = 107;
+
 /** A socket that a killed server left is removed; one that answers is not ours to take, and neither is a file that is none. Throws TortieError. */
 async function takeSocket(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > SOCKET_PATH)
+    throw new TortieError(`Cannot listen on ${path}: the path of a socket has at most ${SOCKET_PATH} bytes`, { hint: "Choose a shorter --socket." });
   const there = lstatSync(path, { throwIfNoEntry: false });
   if (!there) return;
   if (!there.isSocket()) throw new TortieError(`Cannot listen on ${path}: it is there, and is no socket`, { hint: "Choose another --socket." });

@@ -9,7 +9,7 @@ function print(what: string, recursive: boolean): number {
   const found = splitField(what, findKind);
   if (!found)
     throw new TortieError(`Cannot explain "${what}": there is no kind of that name`, {
-      hint: `The kinds: ${KINDS.map((k) => k.plural).join(", ")}.`,
+      hint: `The kinds: ${[...new Set(KINDS.map((k) => k.plural))].join(", ")}.`,
     });
   const { kind, path } = found;
   const at = fieldAt(kind.schema, path);

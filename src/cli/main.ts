@@ -25,7 +25,9 @@ async function main(): Promise<number> {
 
 try {
   process.exitCode = await main();
-} catch (thrown) {
+} catch (caught) {
+  // Loaded only now: most calls succeed.
+  const thrown = (await import("./unauthorized.ts")).unauthorized(caught);
   const hint = thrown instanceof TortieError && thrown.hint ? `\n${thrown.hint}` : "";
   process.stderr.write(`${messageOf(thrown)}${hint}\n`);
   if (process.env.TORTIE_DEBUG && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);

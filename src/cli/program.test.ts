@@ -5,6 +5,8 @@ const command = (): ReturnType<typeof program> => {
   const made = program("tortie cat", "cats", ["tortie cat feed"]).option("--quiet", "no word");
   onAction(made.command("feed").requiredOption("--with <food>", "what"), () => 7);
   onAction(made.command("pet"), () => 0);
+  const toy = onAction(made.command("toy"), () => 0);
+  onAction(toy.command("throw").argument("<far>"), () => 0);
   return made;
 };
 
@@ -17,6 +19,8 @@ describe("a command", () => {
     { args: ["--quiet", "feed"], message: "Required option '--with <food>' not specified", hint: "tortie cat feed --help explains it." },
     { args: ["pet", "--zap"], message: "Unknown option '--zap'", hint: "tortie cat pet --help explains it." },
     { args: ["zap"], message: "Unknown command 'zap'", hint: "tortie cat --help explains it." },
+    { args: ["toy", "zap"], message: "Unknown command 'zap'", hint: "tortie cat toy --help explains it." },
+    { args: ["toy", "throw"], message: "Missing required argument 'far'", hint: "tortie cat toy throw --help explains it." },
     { args: ["--zap"], message: "Unknown option '--zap'", hint: "tortie cat --help explains it." },
   ])("says where the help is: $args", async ({ args, message, hint }) => {
     await expect(runProgram(command(), args)).rejects.toMatchObject({ message, hint, exitCode: 1 });

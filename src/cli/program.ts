@@ -40,17 +40,18 @@ export async function runProgram(command: Command, args: readonly string[]): Pro
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0 || thrown.code === "commander.help") return thrown.exitCode;
-    throw new TortieError(capital(thrown.message.replace(/^error: /, "").trim()), {
-      hint: `${calledPart(command, args)} --help explains it.`,
-      cause: thrown,
-    });
+    const called = calledPart(command, args);
+    const unknown = thrown.code === "commander.excessArguments" && called.command.commands.length > 0;
+    const why = unknown ? `Unknown command '${called.command.args[0]}'` : capital(thrown.message.replace(/^error: /, "").trim());
+    throw new TortieError(why, { hint: `${called.words} --help explains it.`, cause: thrown });
   }
 }
 
-/** The words of the command, with those of the sub-command that `args` names: "tortie lab shell". */
-function calledPart(command: Command, args: readonly string[]): string {
-  const part = command.commands.find((c) => c.name() === args.find((a) => !a.startsWith("-")));
-  return part ? `${command.name()} ${part.name()}` : command.name();
+/** The command that `args` names, with its words: "tortie lab shell". */
+function calledPart(command: Command, args: readonly string[], words: string = command.name()): { command: Command; words: string } {
+  const at = args.findIndex((a) => command.commands.some((c) => c.name() === a));
+  const part = command.commands.find((c) => c.name() === args[at]);
+  return part ? calledPart(part, args.slice(at + 1), `${words} ${part.name()}`) : { command, words };
 }
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -138,6 +138,16 @@ test("a second server on the same directory is refused with a sentence; after a 
 test.for([
   { name: "a kubeconfig that cannot be written", more: ["--kubeconfig", "/nonexistent/k"], err: /^Cannot write the kubeconfig "\/nonexistent\/k": / },
   { name: "a level that does not exist", more: ["--log-level", "loud"], err: /^Option '--log-level <level>' argument 'loud' is invalid/ },
+  {
+    name: "an address of another machine",
+    more: ["--listen", "192.0.2.1:0"],
+    err: /^Cannot listen on 192\.0\.2\.1:0: this machine has no such address$/m,
+  },
+  {
+    name: "a socket with too long a path",
+    more: ["--socket", `/tmp/${"a".repeat(120)}`],
+    err: /^Cannot listen on \/tmp\/a+: the path of a socket has at most 107 bytes\nChoose a shorter --socket\.$/m,
+  },
   { name: "a file for a directory", more: ["--data", "/dev/null"], err: /^Cannot use "\/dev\/null" as --data: it is not a directory$/m },
 ])("$name ends it with a sentence", async ({ more, err }) => {
   const args = ["server", "--data", home.data, "--listen", "127.0.0.1:0", ...more];

@@ -1,7 +1,7 @@
 // The server's own certificate authority, kept in DIR/pki: made at the first start, its key readable by the owner alone. It signs the server's
 // certificate (anew at each start) and those of its clients.
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { messageOf, TortieError } from "../../base/errors.ts";
@@ -30,24 +30,36 @@ export type Authority = {
   certify(subject: Subject, publicKey: KeyObject, use: "server" | "client", lease?: Lease): string;
 };
 
-/** A fresh authority that begins at `at` (ms since 1970). */
-export function newAuthority(at: number): Identity {
-  const pair = newKeyPair();
-  const signed = certificate({
+/** The authority's own certificate, from `at` (ms since 1970) on. */
+const ownCertificate = (key: KeyObject, at: number): string =>
+  certificate({
     subject: CA_SUBJECT,
-    publicKey: pair.publicKey,
-    issuer: { subject: CA_SUBJECT, key: pair.privateKey },
+    publicKey: createPublicKey(key),
+    issuer: { subject: CA_SUBJECT, key },
     notBefore: at - EARLY_MS,
     notAfter: at + CA_DAYS * DAY_S * 1000,
     use: "ca",
   });
-  return { certificate: signed, key: privateKeyPem(pair.privateKey) };
+
+/** A fresh authority that begins at `at` (ms since 1970). */
+export function newAuthority(at: number): Identity {
+  const { privateKey } = newKeyPair();
+  return { certificate: ownCertificate(privateKey, at), key: privateKeyPem(privateKey) };
 }
 
-/** The authority with this certificate and key. Throws when they do not belong together. */
+/** OpenSSL's words say nothing to a person. */
+function parsed<T>(what: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch {
+    throw new Error(`${what} (PEM)`);
+  }
+}
+
+/** The authority with this certificate and key. Throws when they do not belong together, or are none. */
 export function authorityOf(identity: Identity, now: () => number): Authority {
-  const key: KeyObject = createPrivateKey(identity.key);
-  const own = new X509Certificate(identity.certificate);
+  const key = parsed("ca.key holds no private key", () => createPrivateKey(identity.key));
+  const own = parsed("ca.crt holds no certificate", () => new X509Certificate(identity.certificate));
   if (!own.checkPrivateKey(key)) throw new Error("ca.crt and ca.key do not belong together");
   const end = Date.parse(own.validTo);
   const certify: Authority["certify"] = (subject, publicKey, use, { seconds = LONGEST_S, names } = {}) => {
@@ -77,27 +89,34 @@ export function openAuthority(directory: string, now: () => number, options: { c
   const pki = join(directory, "pki");
   const [certificatePath, keyPath] = [join(pki, "ca.crt"), join(pki, "ca.key")];
   if (!existsSync(keyPath)) {
+    if (existsSync(certificatePath))
+      throw new TortieError(`Cannot use the certificate authority in "${pki}": ca.crt is there, and ca.key is not`, {
+        hint: "Put ca.key back beside it. A new authority, which is made where there is neither, knows nobody whom the old one let in.",
+      });
     if (!options.create)
       throw new TortieError(`Cannot issue a certificate: there is no certificate authority in "${pki}"`, {
         hint: "`tortie server --data DIR` makes one at its first start; give the same --data.",
       });
-    keep(newAuthority(now()), pki, certificatePath, keyPath);
   }
   try {
-    return authorityOf({ certificate: readFileSync(certificatePath, "utf8"), key: readFileSync(keyPath, "utf8") }, now);
+    if (!existsSync(keyPath)) {
+      mkdirSync(pki, { recursive: true, mode: 0o700 });
+      chmodSync(pki, 0o700);
+      keep(keyPath, privateKeyPem(newKeyPair().privateKey), 0o600);
+    }
+    const key = readFileSync(keyPath, "utf8");
+    // The key is the authority: with another certificate of it, what it signed holds as before.
+    if (!existsSync(certificatePath)) keep(certificatePath, ownCertificate(createPrivateKey(key), now()), 0o644);
+    return authorityOf({ certificate: readFileSync(certificatePath, "utf8"), key }, now);
   } catch (cause) {
     throw new TortieError(`Cannot read the certificate authority in "${pki}": ${messageOf(cause)}`, { cause });
   }
 }
 
-function keep(identity: Identity, pki: string, certificatePath: string, keyPath: string): void {
-  mkdirSync(pki, { recursive: true, mode: 0o700 });
-  chmodSync(pki, 0o700);
-  // The key is there, whole, or not at all; it comes last, because its presence means that the authority exists.
-  writeFileSync(certificatePath, identity.certificate, { mode: 0o644 });
-  writeFileSync(`${keyPath}.new`, identity.key, { mode: 0o600 });
-  linkSync(`${keyPath}.new`, keyPath);
-  unlinkSync(`${keyPath}.new`);
+/** The file is there, whole, or not at all. */
+function keep(path: string, text: string, mode: number): void {
+  writeFileSync(`${path}.new`, text, { mode });
+  renameSync(`${path}.new`, path);
 }
 
 /** Names that the server's certificate is good for: where it listens, this machine's names and addresses. */

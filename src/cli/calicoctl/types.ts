@@ -113,7 +113,8 @@ export const TYPES: readonly ResourceType[] = KINDS.map((served) => {
 /** The type that a person means; throws calicoctl's sentence. */
 export function typeOf(word: string): ResourceType {
   const found = TYPES.find((t) => t.words.includes(word.toLowerCase()));
-  if (!found) throw new TortieError(`resource type '${word}' is not supported`, { hint: `Types: ${TYPES.map((t) => t.words[0]).join(", ")}.` });
+  if (!found)
+    throw new TortieError(`resource type '${word}' is not supported`, { hint: `Types: ${[...new Set(TYPES.map((t) => t.words[0]))].join(", ")}.` });
   return found;
 }
 

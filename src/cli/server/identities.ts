@@ -143,9 +143,17 @@ function revocationOf({ node, user, serial, certificate, reason }: RevokeOptions
   if (node !== undefined) return { user: `${NODE_PREFIX}${node}`, ...why };
   if (user !== undefined) return { user, ...why };
   if (serial !== undefined) return { serial: serial.replaceAll(":", ""), ...why };
+  const refused = (cause: unknown, words = messageOf(cause)): TortieError =>
+    new TortieError(`Cannot read a certificate from "${certificate}": ${words}`, { cause });
+  let pem: Buffer;
   try {
-    return { serial: new X509Certificate(readFileSync(certificate!)).serialNumber, ...why };
+    pem = readFileSync(certificate!);
   } catch (cause) {
-    throw new TortieError(`Cannot read a certificate from "${certificate}": ${messageOf(cause)}`, { cause });
+    throw refused(cause);
+  }
+  try {
+    return { serial: new X509Certificate(pem).serialNumber, ...why };
+  } catch (cause) {
+    throw refused(cause, "it holds none");
   }
 }

@@ -54,7 +54,12 @@ export function etcdError(thrown: unknown): EtcdError {
   const reason = reasonOf(code, details);
   // A lost call may have been carried out, unless it was never sent or there was nobody to carry it out.
   const notDone = reason !== "lost" || /^No connection established|^etcdserver: no leader/.test(details);
-  return new EtcdError(reason, words[reason](details.replace(/^etcdserver: /, "")), { notDone, cause: thrown });
+  // gRPC's own remarks around the reason, empty ones among them.
+  const said = details
+    .replace(/^etcdserver: /, "")
+    .replace(/^No connection established\. Last error: (?!null)(?:Error: )?/, "")
+    .replace(/\.? *Resolution note: *$/, "");
+  return new EtcdError(reason, words[reason](said), { notDone, cause: thrown });
 }
 
 /** The same as the store's users know it. */

@@ -94,6 +94,11 @@ test("a call that was lost may have been carried out, unless nobody was there", 
   expect(notDone(7, "etcdserver: permission denied")).toBe(true);
 });
 
+test("a person is told the reason without gRPC's remarks around it", () => {
+  const details = "No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ";
+  expect(etcdError(Object.assign(new Error(details), { code: 14, details })).message).toBe("etcd does not answer: connect ECONNREFUSED 127.0.0.1:1");
+});
+
 test("the end of a prefix is the first key that does not begin with it", () => {
   const end = (text: string): string => Buffer.from(endOf(Buffer.from(text))).toString();
   expect([end("/tortie/"), end("/a"), end("/registry/core/nodes/")]).toEqual(["/tortie0", "/b", "/registry/core/nodes0"]);
