@@ -147,8 +147,9 @@ export class Agent {
         vxlanMac: vxlanMac(node),
       },
     });
-    const poolText = JSON.stringify(pools.list().map((p) => [p.metadata.name, p.metadata.deletionTimestamp, p.spec]));
-    this.#tunnels.want({ wireguard: desired.encryption !== undefined, vxlan: usesVxlan(pools.list()) }, poolText);
+    // Which pools this node may use depends on them and on its labels.
+    const usable = JSON.stringify([own?.metadata.labels, pools.list().map((p) => [p.metadata.name, p.metadata.deletionTimestamp, p.spec])]);
+    this.#tunnels.want({ wireguard: desired.encryption !== undefined, vxlan: usesVxlan(pools.list()) }, usable);
     this.#rearm(desired.refreshInterval);
     const published = own?.metadata.annotations?.[ANNOTATION.wireguardPublicKey];
     const began = performance.now();

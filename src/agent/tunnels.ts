@@ -90,7 +90,7 @@ export class TunnelAddresses {
     this.#tunnels = { wireguard: new TunnelAddress("wireguard", this), vxlan: new TunnelAddress("vxlan", this) };
   }
 
-  /** `pools` is any text that changes when the pools do: addresses are then checked again. */
+  /** `pools` is any text that changes when the usable pools may have changed: addresses are then checked again. */
   want(wanted: Readonly<Record<Tunnel, boolean>>, pools: string): void {
     for (const tunnel of ["wireguard", "vxlan"] as const) this.#tunnels[tunnel].aim(wanted[tunnel] ? `on ${pools}` : "off");
   }

@@ -4,6 +4,7 @@ import type { Kind } from "./kind.ts";
 import { noDefaults } from "./kind.ts";
 import type { FieldError, Resource } from "./meta.ts";
 import { boolean, integer, list, object, resource, type Schema, string } from "./schema.ts";
+import { selectorErrors } from "./selector.ts";
 
 type LogSeverity = "" | "Trace" | "Debug" | "Info" | "Warning" | "Error" | "Fatal";
 export type RouteTableRange = { min: number; max: number };
@@ -167,6 +168,7 @@ function validate(object: FelixConfiguration): FieldError[] {
       reason: "FieldValueForbidden",
       message: `Forbidden: nodeSelector cannot be set on a FelixConfiguration named "${name}"`,
     });
+  errors.push(...selectorErrors("spec.nodeSelector", s.nodeSelector));
   if (s.routeTableRange && s.routeTableRanges)
     errors.push({
       field: "spec.routeTableRange",

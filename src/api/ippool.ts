@@ -3,6 +3,7 @@ import { formatCidr, parseCidr } from "../base/cidr.ts";
 import type { Kind } from "./kind.ts";
 import type { FieldError, Resource } from "./meta.ts";
 import { anything, boolean, integer, list, object, resource, type Schema, string } from "./schema.ts";
+import { selectorErrors } from "./selector.ts";
 
 export type IPPoolSpec = {
   /** "172.16.0.0/16": host bits zero. Cannot be changed. */
@@ -64,6 +65,7 @@ function validate(pool: IPPool, old?: IPPool): FieldError[] {
   }
   if ((s.ipipMode ?? "Never") !== "Never" && (s.vxlanMode ?? "Never") !== "Never")
     invalid("spec.ipipMode", s.ipipMode, "ipipMode and vxlanMode cannot both be enabled on one IP pool");
+  errors.push(...selectorErrors("spec.nodeSelector", s.nodeSelector), ...selectorErrors("spec.namespaceSelector", s.namespaceSelector));
   if (old && old.spec.cidr !== s.cidr) invalid("spec.cidr", s.cidr, "CIDR cannot be changed; follow IP pool migration guide to avoid corruption.");
   if (old && old.spec.blockSize !== s.blockSize)
     invalid("spec.blockSize", s.blockSize ?? null, "Block size cannot be changed; follow IP pool migration guide to avoid corruption.");

@@ -1,6 +1,7 @@
 // Addresses for pods, as the CNI plugin asks IPAM for them: one handle a pod, attributes that name it. The lab calls these two.
 import type { Client } from "../../client/types.ts";
 import { assign, release } from "./ipam.ts";
+import type { IpVersion } from "./pool.ts";
 
 export type PodRef = { readonly node: string; readonly namespace: string; readonly pod: string };
 export type AssignedPod = {
@@ -18,10 +19,11 @@ export const podHandle = (pod: Pick<PodRef, "namespace" | "pod">): string => `k8
  * Gives a pod an address from a block of its node; claims a block if the node has none with room, borrows from another node's if the pool is used up.
  * Asked again for the same pod it gives the same address. Throws TortieError when no pool is usable or all are full, ApiError from the server.
  */
-export async function assignPodAddress(client: Client, pod: PodRef): Promise<AssignedPod> {
+export async function assignPodAddress(client: Client, pod: PodRef, version: IpVersion = 4): Promise<AssignedPod> {
+  const { node, namespace } = pod;
   const handle = podHandle(pod);
-  return { ...(await assign(client, { node: pod.node, handle, use: "Workload", attributes: { ...pod } })), handle };
+  return { ...(await assign(client, { node, namespace, version, handle, use: "Workload", attributes: { ...pod } })), handle };
 }
 
-/** Gives the pod's address back. A pod that has none is no error. */
+/** Gives the pod's addresses back. A pod that has none is no error. */
 export const releasePodAddress = (client: Client, pod: Pick<PodRef, "namespace" | "pod">): Promise<void> => release(client, podHandle(pod));

@@ -6,6 +6,8 @@ import { IPAM_BLOCK } from "../../api/ipamblock.ts";
 import { IPAM_CONFIGURATION, type IPAMConfigurationSpec } from "../../api/ipamconfiguration.ts";
 import { IPAM_HANDLE } from "../../api/ipamhandle.ts";
 import { IP_POOL, type IPPoolSpec } from "../../api/ippool.ts";
+import { NAMESPACE } from "../../api/namespace.ts";
+import { NODE } from "../../api/node.ts";
 import type { Client } from "../../client/types.ts";
 import { allocations, ownerOf } from "./block.ts";
 import { memoryClient } from "./client.cases.ts";
@@ -98,11 +100,81 @@ describe("assign()", () => {
     ["for tunnels only", { cidr: "10.0.0.0/24", allowedUses: ["Tunnel"] }],
     ["of the other family", { cidr: "fd00::/112", blockSize: 122 }],
     ["for other nodes", { cidr: "10.0.0.0/24", nodeSelector: "zone == 'b'" }],
+    ["for other namespaces", { cidr: "10.0.0.0/24", namespaceSelector: "team == 'b'" }],
+    ["given out by hand", { cidr: "10.0.0.0/24", assignmentMode: "Manual" }],
   ] as [string, IPPoolSpec][])("takes nothing from a pool that is %s", async ([, spec]) => {
     const client = memoryClient();
     await pool(client, spec);
     await expect(assignPodAddress(client, pod("a", "p"))).rejects.toThrow(/no IPPool allows it/);
     expect(used(client)).toEqual([]);
+  });
+
+  test("takes from the pool that selects the node, by its labels of now", async () => {
+    const client = memoryClient();
+    const label = async (zone: string): Promise<void> => {
+      const node = await client.get(NODE, "n").catch(() => undefined);
+      const labelled = { apiVersion: "v1", kind: "Node", metadata: { ...node?.metadata, name: "n", labels: { zone } } };
+      await (node ? client.update(NODE, labelled) : client.create(NODE, labelled));
+    };
+    await pool(client, { cidr: "10.1.0.0/24", nodeSelector: "zone == 'a'" }, "a");
+    await pool(client, { cidr: "10.2.0.0/24", nodeSelector: "has(zone) && zone not in {'a'}" }, "b");
+    await pool(client, { cidr: "10.3.0.0/24", nodeSelector: "!has(zone)" }, "c");
+    expect((await assignPodAddress(client, pod("unknown", "p0"))).address).toMatch(/^10\.3\./);
+    await label("a");
+    expect((await assignPodAddress(client, pod("n", "p1"))).address).toMatch(/^10\.1\./);
+    await label("b");
+    expect((await assignPodAddress(client, pod("n", "p2"))).address).toMatch(/^10\.2\./);
+    // What no longer selects the node is left: a pod that asks again moves, as its old pool's addresses are not to be used here.
+    expect((await assignPodAddress(client, pod("n", "p1"))).address).toMatch(/^10\.2\./);
+    expectConsistent(client);
+  });
+
+  test("a pool's namespaceSelector is for pods: by their namespace's labels; tunnels do not mind", async () => {
+    const client = memoryClient();
+    await client.create(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name: "default", labels: { team: "red" } } });
+    await pool(client, { cidr: "10.1.0.0/24", namespaceSelector: "team == 'blue'" }, "blue");
+    await pool(client, { cidr: "10.2.0.0/24", namespaceSelector: "team == 'red'" }, "red");
+    expect((await assignPodAddress(client, pod("n", "p"))).address).toMatch(/^10\.2\./);
+    const tunnel = await assign(client, { node: "other", handle: "t", use: "Tunnel", attributes: { node: "other" } });
+    expect(tunnel.address).toMatch(/^10\.1\./);
+  });
+
+  test("IPv6: blocks of /122 of pools of any size, beside the handle's IPv4 address", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/24" }, "four");
+    await pool(client, { cidr: "fd00:10::/48" }, "six");
+    const four = await assignPodAddress(client, pod("n", "p"));
+    const six = await assignPodAddress(client, pod("n", "p"), 6);
+    expect(four.address).toMatch(/^10\.0\.0\./);
+    expect(six.address).toMatch(/^fd00:10:/);
+    expect(six.block).toMatch(/\/122$/);
+    expect(client.all(IPAM_BLOCK).map((b) => b.spec.allocations.length)).toEqual([64, 64]);
+    // Again: the same ones, neither in the other's place.
+    expect(await assignPodAddress(client, pod("n", "p"))).toEqual(four);
+    expect(await assignPodAddress(client, pod("n", "p"), 6)).toEqual(six);
+    expectConsistent(client);
+    await client.update(IP_POOL, { ...(await client.get(IP_POOL, "six")), spec: { cidr: "fd00:10::/48", disabled: true } });
+    await pool(client, { cidr: "fd00:20::/120", blockSize: 124 }, "other");
+    expect((await assignPodAddress(client, pod("n", "p"), 6)).block).toMatch(/^fd00:20::.*\/124$/);
+    expect(await assignPodAddress(client, pod("n", "p"))).toEqual(four);
+    expectConsistent(client);
+    await releasePodAddress(client, { namespace: "default", pod: "p" });
+    expect(used(client)).toEqual([]);
+    expectConsistent(client);
+  });
+
+  test("the limit of blocks a node counts each version by itself", async () => {
+    const client = memoryClient();
+    await pool(client, { cidr: "10.0.0.0/24" }, "four");
+    await pool(client, { cidr: "fd00::/112" }, "six");
+    await client.create(IPAM_CONFIGURATION, {
+      apiVersion: "projectcalico.org/v3",
+      kind: "IPAMConfiguration",
+      metadata: { name: "default" },
+      spec: { strictAffinity: true, maxBlocksPerHost: 1 },
+    });
+    for (const version of [4, 6] as const) await assignPodAddress(client, pod("n", "p"), version);
+    expect(client.all(IPAM_BLOCK)).toHaveLength(2);
   });
 
   test("moves a tunnel address out of a pool that is no longer usable", async () => {

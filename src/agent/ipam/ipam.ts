@@ -2,6 +2,11 @@
 // given twice. The order of writes is Calico's: handle, then block; a crash in between leaks a count, never an address.
 import { blockName, IPAM_BLOCK, type IPAMBlock } from "../../api/ipamblock.ts";
 import { IP_POOL } from "../../api/ippool.ts";
+import type { Kind } from "../../api/kind.ts";
+import type { Labels } from "../../api/labelselector.ts";
+import type { Resource } from "../../api/meta.ts";
+import { NAMESPACE } from "../../api/namespace.ts";
+import { NODE } from "../../api/node.ts";
 import { TortieError } from "../../base/errors.ts";
 import { isConflict } from "../../client/error.ts";
 import { find } from "../../client/find.ts";
@@ -10,20 +15,21 @@ import { claimBlock } from "./affinity.ts";
 import { allocate, type Allocation, allocations, heldBy, type Holder, ordinalOf, ownerOf, releaseAddress as freed, releaseHandle } from "./block.ts";
 import { countHandle, getHandle } from "./handle.ts";
 import { type Settings, settingsOf } from "./settings.ts";
-import { freeBlocks, inPools, type Pool, type Use, usablePools } from "./pool.ts";
+import { freeBlocks, inPools, type IpVersion, type Pool, type Use, usablePools, versionOf } from "./pool.ts";
 
 export type AssignRequest = {
   readonly node: string;
-  /** Released by it. One address a handle: asked again, the same one is given. */
+  /** Released by it. One address of each version a handle: asked again, the same one is given. */
   readonly handle: string;
   readonly use: Use;
+  /** @default 4 */
+  readonly version?: IpVersion;
+  /** Of the pod that the address is for. */
+  readonly namespace?: string;
   /** Stored beside the address: node, type, namespace, pod. */
   readonly attributes: Readonly<Record<string, string>>;
 };
 export type Assigned = { readonly address: string; readonly block: string };
-
-/** undefined selector text, "" and "all()" select every node. Others select none until node selectors are evaluated here. */
-const selects = (selector: string): boolean => ["", "all()"].includes(selector.trim());
 
 const getBlock = (client: Client, cidr: string): Promise<IPAMBlock | undefined> => find(client, IPAM_BLOCK, blockName(cidr));
 
@@ -51,15 +57,15 @@ async function takeFrom(client: Client, first: IPAMBlock, holder: Holder): Promi
   return undefined;
 }
 
-/** What the handle holds already: in a usable pool it is kept, elsewhere given back. */
-async function held(client: Client, handle: string, pools: readonly Pool[]): Promise<Assigned | undefined> {
+/** What the handle holds of this version already: in a usable pool it is kept, elsewhere given back. */
+async function held(client: Client, handle: string, version: IpVersion, pools: readonly Pool[]): Promise<Assigned | undefined> {
   const record = await getHandle(client, handle);
   for (const cidr of Object.keys(record?.spec.block ?? {})) {
     const block = inPools(pools, cidr) ? await getBlock(client, cidr) : undefined;
     const allocation = block && heldBy(block.spec, handle)[0];
     if (allocation) return { address: allocation.address, block: cidr };
   }
-  if (record) await release(client, handle);
+  if (record) await release(client, handle, (cidr) => versionOf(cidr) === version);
   return undefined;
 }
 
@@ -97,30 +103,48 @@ async function search(
 }
 
 const listBlocks = async (client: Client): Promise<IPAMBlock[]> => (await client.list(IPAM_BLOCK)).items.filter((b) => !b.spec.deleted);
+const blocksOf = async (client: Client, version: IpVersion): Promise<IPAMBlock[]> =>
+  (await listBlocks(client)).filter((b) => versionOf(b.spec.cidr) === version);
 const versions = (blocks: readonly IPAMBlock[]): string =>
   blocks
     .map((b) => `${b.metadata.name}@${b.metadata.resourceVersion}`)
     .sort()
     .join();
 
+/** Labels of what the pools' selectors select by; asked for only when a pool has a selector that looks at them. */
+async function labelsFor<T extends Resource>(
+  client: Client,
+  kind: Kind<T>,
+  name: string | undefined,
+  selectors: readonly (string | undefined)[],
+): Promise<Labels | undefined> {
+  if (name === undefined || selectors.every((s) => ["", "all()"].includes(s ?? ""))) return undefined;
+  return (await find(client, kind, name))?.metadata.labels;
+}
+
 /**
  * Gives an address: from the node's own blocks, else from a new block claimed for it, else borrowed from another node's block.
  * Throws TortieError when no pool is usable or all are full.
  */
 export async function assign(client: Client, request: AssignRequest): Promise<Assigned> {
-  const { node, use } = request;
+  const { node, use, version = 4 } = request;
   const holder: Holder = { handle: request.handle, attributes: request.attributes };
-  const pools = usablePools((await client.list(IP_POOL)).items, use, selects);
+  const all = (await client.list(IP_POOL)).items;
+  const [nodeLabels, namespaceLabels] = await Promise.all([
+    labelsFor(client, NODE, node, all.map((p) => p.spec.nodeSelector)), // prettier-ignore
+    labelsFor(client, NAMESPACE, request.namespace, all.map((p) => p.spec.namespaceSelector)), // prettier-ignore
+  ]);
+  const pools = usablePools(all, { use, version, node: nodeLabels, namespace: namespaceLabels });
   if (pools.length === 0)
     throw new TortieError(`Cannot give node "${node}" an address: no IPPool allows it`, { hint: "calicoctl get ippool -o yaml shows the pools." });
-  const already = await held(client, request.handle, pools);
+  const already = await held(client, request.handle, version, pools);
   if (already) return already;
   const settings = await settingsOf(client);
-  for (let blocks = await listBlocks(client); ;) {
+  for (let blocks = await blocksOf(client, version); ;) {
     const found = await search(client, node, holder, pools, blocks, settings);
     if (found) return found;
     // Full, unless others claimed blocks or gave addresses back while we looked.
-    const now = await listBlocks(client);
+    const now = await blocksOf(client, version);
     if (versions(now) === versions(blocks))
       throw new TortieError(
         `Cannot give node "${node}" an address: every block of ${pools.map((p) => p.spec.cidr).join(", ")} that it may use is full`,
@@ -129,10 +153,11 @@ export async function assign(client: Client, request: AssignRequest): Promise<As
   }
 }
 
-/** Gives back every address of a handle. A handle that holds none is no error. */
-export async function release(client: Client, handle: string): Promise<void> {
+/** Gives back every address of a handle, or those in certain blocks. A handle that holds none is no error. */
+export async function release(client: Client, handle: string, inBlock: (cidr: string) => boolean = () => true): Promise<void> {
   const record = await getHandle(client, handle);
   for (const [cidr, count] of Object.entries(record?.spec.block ?? {})) {
+    if (!inBlock(cidr)) continue;
     for (let block = await getBlock(client, cidr); block; block = await getBlock(client, cidr)) {
       const after = releaseHandle(block.spec, handle);
       if (after.released === 0) break;

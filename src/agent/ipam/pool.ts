@@ -1,29 +1,50 @@
 // Which pools may give an address, and which blocks they can be cut into. Pure.
+import type { Labels } from "../../api/labelselector.ts";
+import { selects } from "../../api/selector.ts";
 import { covers, formatCidr, overlaps, parseCidr } from "../../base/cidr.ts";
 import { addToIp } from "../../base/ip.ts";
 
 export type Use = "Workload" | "Tunnel";
+export type IpVersion = 4 | 6;
+/** What an address is for, and where. */
+export type Purpose = { readonly use: Use; readonly version: IpVersion; readonly node: Labels | undefined; readonly namespace: Labels | undefined };
 /** What is needed of an IPPool. */
 export type Pool = {
   metadata: { name: string; deletionTimestamp?: string };
-  spec: { cidr: string; blockSize?: number; disabled?: boolean; nodeSelector?: string; allowedUses?: readonly string[] };
+  spec: {
+    cidr: string;
+    blockSize?: number;
+    disabled?: boolean;
+    nodeSelector?: string;
+    namespaceSelector?: string;
+    allowedUses?: readonly string[];
+    assignmentMode?: string;
+  };
 };
 
-/** Calico's default for IPv4. */
-const BLOCK_PREFIX = 26;
+/** Calico's defaults. */
+const BLOCK_PREFIX = { 4: 26, 6: 122 } as const;
+/** Enough for any cluster: of a larger pool only the first so many blocks are used, so that their numbers stay exact. */
+const MOST_BLOCKS = 2 ** 32;
 
-/** IPv4 pools that may give this node an address of this use, by name. `selects` evaluates a node selector for the node. */
-export function usablePools<P extends Pool>(pools: readonly P[], use: Use, selects: (selector: string) => boolean): P[] {
+export const versionOf = (cidr: string): IpVersion | undefined => {
+  const length = parseCidr(cidr)?.ip.length;
+  return length === undefined ? undefined : length === 4 ? 4 : 6;
+};
+
+/** Pools that may give an address for this purpose, by name. */
+export function usablePools<P extends Pool>(pools: readonly P[], { use, version, node, namespace }: Purpose): P[] {
   return pools
-    .filter((p) => {
-      const cidr = parseCidr(p.spec.cidr);
-      const uses = p.spec.allowedUses ?? [];
+    .filter(({ metadata, spec }) => {
+      const uses = spec.allowedUses ?? [];
       return (
-        cidr?.ip.length === 4 &&
-        p.spec.disabled !== true &&
-        p.metadata.deletionTimestamp === undefined &&
+        versionOf(spec.cidr) === version &&
+        spec.disabled !== true &&
+        spec.assignmentMode !== "Manual" &&
+        metadata.deletionTimestamp === undefined &&
         (uses.length === 0 || uses.includes(use)) &&
-        selects(p.spec.nodeSelector ?? "")
+        selects(spec.nodeSelector ?? "", node) &&
+        (use !== "Workload" || selects(spec.namespaceSelector ?? "", namespace))
       );
     })
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
@@ -47,8 +68,8 @@ function hash(text: string): number {
 /** The pool's prefixes of block size, each once, beginning at a place that depends on the node. */
 export function* candidates(pool: Pool, node: string): Generator<string> {
   const { ip, prefix } = parseCidr(pool.spec.cidr)!;
-  const size = Math.max(prefix, pool.spec.blockSize ?? BLOCK_PREFIX);
-  const count = 2 ** (size - prefix);
+  const size = Math.max(prefix, pool.spec.blockSize ?? BLOCK_PREFIX[ip.length === 4 ? 4 : 6]);
+  const count = Math.min(2 ** (size - prefix), MOST_BLOCKS);
   const start = hash(node) % count;
   for (let i = 0; i < count; i++) yield formatCidr({ ip: addToIp(ip, ((start + i) % count) * 2 ** (8 * ip.length - size)), prefix: size });
 }
