@@ -43,6 +43,7 @@ const custom = (kind: string, plural: string, spec: Schema = anything("Anything.
 const V1: readonly Kind[] = [
   custom("FelixConfiguration", "felixconfigurations"),
   custom("IPPool", "ippools"),
+  custom("BGPConfiguration", "bgpconfigurations"),
   custom("ClusterInformation", "clusterinformations"),
   custom("IPAMConfig", "ipamconfigs"),
   custom("IPAMHandle", "ipamhandles"),

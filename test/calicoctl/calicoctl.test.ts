@@ -455,6 +455,9 @@ describe("words and files", () => {
       ok("Successfully validated 2 resource(s)\n"),
     );
     expect((await ctl("validate -f -", { stdin: pool("p", "10.0.0.1/16"), env })).err).toMatch(/^failed to validate 'IPPool' resource: \[/);
+    expect((await ctl("validate -f -", { stdin: pool("p", "10.0.0.0/16", "  nodeSelector: zone == a\n"), env })).err).toMatch(
+      /^failed to validate 'IPPool' resource: \[error with field spec\.nodeSelector = 'zone == a' \(invalid selector: /,
+    );
     expect((await ctl("validate -f -", { stdin: "}", env })).err).toMatch(/^failed to execute command: /);
     const path = file(
       "validate.json",

@@ -77,7 +77,7 @@ describe("ipam", () => {
 
   test("show --ip: who holds an address", async () => {
     expect(await ctl(`ipam show --ip=${tunnel}`)).toEqual(
-      ok(`IP ${tunnel} is in use\nHandle ID: wireguard-tunnel-addr-n0\nActive Owner attributes:\n  node: n0\n  type: wireguardTunnelAddress\n`),
+      ok(`IP ${tunnel} is in use\nHandle ID: wireguard-tunnel-addr-n0\nActive Owner Attributes:\n  node: n0\n  type: wireguardTunnelAddress\n`),
     );
     expect((await ctl(["ipam", "show", "--ip", web])).out).toContain("  namespace: default\n  node: n0\n  pod: web\n");
     expect(await ctl("ipam show --ip=10.65.255.255")).toEqual(ok("10.65.255.255 is not assigned\n"));

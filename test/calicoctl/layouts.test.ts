@@ -139,6 +139,18 @@ spec:
     expect(JSON.parse(writes[0]!.body).metadata.resourceVersion).toMatch(/^[0-9]+$/);
     expect((await plain.get(NODE, "n0")).metadata.annotations).toEqual({ [ANNOTATION.ipv4Address]: "10.0.0.5/24" });
     expect(await ctl("get node n0 -o wide")).toEqual(ok("NAME   ASN       IPV4          IPV6   \nn0     (64512)   10.0.0.5/24          \n\n"));
+    // Who has no number of its own has the cluster's, in parentheses; who has no BGP has none.
+    const bgp = (asNumber?: number): object => ({
+      body: { apiVersion: "crd.projectcalico.org/v1", kind: "BGPConfiguration", metadata: { name: "default" }, spec: { asNumber } },
+    });
+    await plain.raw("POST", `${V1}/bgpconfigurations`, bgp(64999));
+    await plain.create(NODE, { apiVersion: "v1", kind: "Node", metadata: { name: "plain" } });
+    const wide = await ctl("get nodes -o custom-columns=NAME,ASN");
+    expect(wide).toEqual(ok("NAME    ASN       \nn0      (64999)   \nplain             \n\n"));
+    expect(await ctl(["get", "node", "n0", "-o", 'go-template={{config "asnumber"}} ']).then((r) => r.out.trim())).toBe("64999");
+    await ctl(["patch", "node", "n0", "-p", '{"spec":{"bgp":{"asNumber":65001}}}']);
+    expect((await ctl("get node n0 -o wide")).out).toContain("\nn0     65001   10.0.0.5/24 ");
+    await plain.raw("DELETE", "/api/v1/nodes/plain");
     expect((await ctl("delete node n0")).err).toMatch(/^Failed to delete 'Node' resource: operation Delete is not supported on Node\(n0\): /);
   });
 

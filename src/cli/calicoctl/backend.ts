@@ -7,6 +7,7 @@ import { TortieError } from "../../base/errors.ts";
 import { ApiError } from "../../client/error.ts";
 import { pause } from "../../client/pause.ts";
 import type { Client, WriteOptions } from "../../client/types.ts";
+import { asNumberOf } from "./asnumber.ts";
 import { checkChange } from "./check.ts";
 import { refusal } from "./refusal.ts";
 import type { ResourceType } from "./types.ts";
@@ -27,6 +28,8 @@ export interface Backend {
   delete(type: ResourceType, object: Resource): Promise<void>;
   /** Read, change, write; again when someone else wrote in between. `change` gives the new object. */
   modify(type: ResourceType, name: string, namespace: string | undefined, change: (current: Resource) => Resource): Promise<Resource>;
+  /** The AS number of nodes that have none of their own; "unknown" when the cluster does not say. */
+  asNumber(): Promise<string>;
 }
 
 const isNode = (kind: Kind): boolean => kind.kind === "Node" && kind.group === CALICO_NODE.group;
@@ -145,6 +148,7 @@ export function backend(client: Client): Backend {
         const { name, namespace, resourceVersion } = object.metadata;
         await client.delete(type.kind, name, { ...at(namespace), ...(resourceVersion === undefined ? {} : { resourceVersion }) });
       }),
+    asNumber: () => asNumberOf(client),
     modify: (type, name, namespace, change) =>
       told(type, name, namespace, async () => {
         writable(type, "update");

@@ -33,6 +33,13 @@ test.for<[string, Resource, string | undefined]>([
   ["no CIDR", pool({ cidr: "ten" }), "spec.cidr = 'ten'"],
   ["block size 33", pool({ blockSize: 33 }), "spec.blockSize = '33'"],
   ["an unknown mode", pool({ vxlanMode: "Sometimes" }), "spec.vxlanMode = 'Sometimes' (supported values: "],
+  ["a node selector", pool({ nodeSelector: "zone == 'a' && !has(edge)" }), undefined],
+  [
+    "a node selector without quotes",
+    pool({ nodeSelector: "zone == a" }),
+    "spec.nodeSelector = 'zone == a' (invalid selector: expected a text in quotes",
+  ],
+  ["a namespace selector that ends early", pool({ namespaceSelector: "has(a) &&" }), "spec.namespaceSelector = 'has(a) &&'"],
   ["both modes", pool({ vxlanMode: "Always", ipipMode: "Always" }), "spec.ipipMode = 'Always'"],
   ["a public key", node({}, { wireguardPublicKey: KEY }), undefined],
   ["foobar as public key", node({}, { wireguardPublicKey: "foobar" }), "status.wireguardPublicKey = 'foobar'"],

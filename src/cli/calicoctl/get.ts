@@ -66,7 +66,8 @@ export async function get(words: readonly string[], flags: GetFlags, connect: ()
   const { results, errors } = wanted.type
     ? { results: [await all(backend, wanted.type, flags)], errors: [] }
     : await each(backend, wanted.items, flags.export ?? false);
-  if (results.length > 0) process.stdout.write(await render(results, output, flags.allNamespaces === true || flags.namespace !== undefined));
+  const withNamespace = flags.allNamespaces === true || flags.namespace !== undefined;
+  if (results.length > 0) process.stdout.write(await render(results, output, { withNamespace, asNumber: () => backend.asNumber() }));
   for (const e of errors) process.stderr.write(`${e}\n`);
   return errors.length > 0 ? 1 : 0;
 }

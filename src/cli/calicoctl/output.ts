@@ -5,7 +5,7 @@ import type { Resource, ResourceList } from "../../api/meta.ts";
 import { messageOf, TortieError } from "../../base/errors.ts";
 import { tableOf } from "./table.ts";
 import type { Value } from "./gotemplate/parse.ts";
-import type { Heading, ResourceType } from "./types.ts";
+import type { Cluster, Heading, ResourceType } from "./types.ts";
 import { jsonOf, yamlOf } from "./yaml.ts";
 
 /** One answer: an object that was named, or all of a type. */
@@ -68,22 +68,36 @@ function headingsOf(type: ResourceType, output: Output): readonly Heading[] {
   });
 }
 
-function table(result: Result, output: Output, withNamespace: boolean): string {
+/** Asks for what is shown of the cluster, where it is shown. */
+async function shownOf(results: readonly Result[], output: Output, asNumber: () => Promise<string>): Promise<Cluster> {
+  const isShown =
+    typeof output === "object" && "template" in output
+      ? /\bconfig\b/.test(output.template)
+      : results.some((r) => headingsOf(r.type, output).some((h) => h.name === "ASN"));
+  return { asNumber: isShown ? await asNumber() : "" };
+}
+
+function table(result: Result, output: Output, withNamespace: boolean, cluster: Cluster): string {
   const headings = headingsOf(result.type, output);
   const namespace: readonly Heading[] =
     withNamespace && result.type.kind.namespaced ? [{ name: "NAMESPACE", value: (o) => o.metadata.namespace ?? "" }] : [];
   const all = [...namespace, ...headings];
-  return tableOf([all.map((h) => h.name), ...objectsOf(result).map((o) => all.map((h) => h.value(o)))]);
+  return tableOf([all.map((h) => h.name), ...objectsOf(result).map((o) => all.map((h) => h.value(o, cluster)))]);
 }
 
 const nameOf = (type: ResourceType, object: Resource): string =>
   `${type.kind.singular}${type.kind.group === "" ? "" : `.${type.kind.group}`}/${object.metadata.name}\n`;
 
-/** The text of all results in one format. */
-export async function render(results: readonly Result[], output: Output, withNamespace: boolean): Promise<string> {
+export type RenderOptions = { readonly withNamespace: boolean; readonly asNumber: () => Promise<string> };
+
+/** The text of all results in one format. `asNumber` is asked when it is shown: the number of nodes that have none of their own. */
+export async function render(results: readonly Result[], output: Output, { withNamespace, asNumber }: RenderOptions): Promise<string> {
   if (output === "name") return results.flatMap((r) => objectsOf(r).map((o) => nameOf(r.type, o))).join("");
   const isTemplate = typeof output === "object" && "template" in output;
-  if (output !== "yaml" && output !== "json" && !isTemplate) return results.map((r) => table(r, output, withNamespace)).join("");
+  if (output !== "yaml" && output !== "json" && !isTemplate) {
+    const cluster = await shownOf(results, output, asNumber);
+    return results.map((r) => table(r, output, withNamespace, cluster)).join("");
+  }
   const values = results.map((r) =>
     "object" in r
       ? r.object
@@ -96,7 +110,8 @@ export async function render(results: readonly Result[], output: Output, withNam
   );
   if (isTemplate) {
     const { renderTemplate } = await import("./gotemplate/run.ts");
-    return renderTemplate(output.template, JSON.parse(JSON.stringify(values)) as Value[]);
+    const cluster = await shownOf(results, output, asNumber);
+    return renderTemplate(output.template, JSON.parse(JSON.stringify(values)) as Value[], cluster);
   }
   const value = values.length === 1 ? values[0] : values;
   return output === "yaml" ? yamlOf(value) : `${jsonOf(value)}\n`;

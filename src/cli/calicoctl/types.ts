@@ -11,7 +11,12 @@ import type { Resource } from "../../api/meta.ts";
 import { TortieError } from "../../base/errors.ts";
 import { ageOf } from "./age.ts";
 
-export type Heading = { readonly name: string; readonly value: (object: Resource) => string };
+/** What cells show of the cluster rather than of their object. */
+export type Cluster = {
+  /** The AS number of nodes that have none of their own. */
+  readonly asNumber: string;
+};
+export type Heading = { readonly name: string; readonly value: (object: Resource, cluster: Cluster) => string };
 export type ResourceType = {
   readonly kind: Kind;
   /** Lower case. */
@@ -26,7 +31,10 @@ export type ResourceType = {
 
 type Cell = string | number | boolean | undefined;
 const text = (value: Cell): string => (value === undefined ? "" : String(value));
-const heading = <T extends Resource>(name: string, value: (object: T) => Cell): Heading => ({ name, value: (o) => text(value(o as T)) });
+const heading = <T extends Resource>(name: string, value: (object: T, cluster: Cluster) => Cell): Heading => ({
+  name,
+  value: (o, cluster) => text(value(o as T, cluster)),
+});
 const NAME = heading("NAME", (o) => o.metadata.name);
 
 type Own = { words: readonly string[]; headings: readonly Heading[]; shown: readonly string[]; readOnly?: string };
@@ -35,8 +43,7 @@ const OWN: Readonly<Record<string, Own>> = {
     words: ["node", "nodes", "no", "nos"],
     headings: [
       NAME,
-      // In parentheses: the number that a node without its own has.
-      heading<CalicoNode>("ASN", (n) => n.spec.bgp?.asNumber ?? "(64512)"),
+      heading<CalicoNode>("ASN", (n, { asNumber }) => n.spec.bgp && (n.spec.bgp.asNumber ?? `(${asNumber})`)),
       heading<CalicoNode>("IPV4", (n) => n.spec.bgp?.ipv4Address),
       heading<CalicoNode>("IPV6", (n) => n.spec.bgp?.ipv6Address),
     ],

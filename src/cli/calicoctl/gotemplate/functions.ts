@@ -121,9 +121,6 @@ function join(items: Value, separator: Value = ","): string {
 }
 
 const HTML: Readonly<Record<string, string>> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", "'": "&#39;", '"': "&#34;" };
-/** What a cluster that says nothing has. */
-const CONFIG: ReadonlyMap<string, string> = new Map([["asnumber", "64512"]]);
-
 export type Call = (...values: Value[]) => Value;
 /** `and` and `or` are not here: they look at their arguments one by one. */
 export const FUNCTIONS: ReadonlyMap<string, Call> = new Map<string, Call>([
@@ -157,5 +154,10 @@ export const FUNCTIONS: ReadonlyMap<string, Call> = new Map<string, Call>([
       return typeof most === "number" && text.length > most ? `${text.slice(0, Math.max(0, most - 3))}...` : text;
     },
   ],
-  ["config", (name) => CONFIG.get(printed(name).toLowerCase()) ?? fail("config", `unknown setting ${printed(name)}`)],
 ]);
+
+/** The function of what is set for the whole cluster: `config "asnumber"`. */
+export const configOf =
+  (settings: { readonly asNumber: string }): Call =>
+  (name) =>
+    printed(name).toLowerCase() === "asnumber" ? settings.asNumber : fail("config", `unknown setting ${printed(name)}`);

@@ -12,7 +12,7 @@ const pool = (name: string, cidr: string): { [key: string]: unknown } => ({
 });
 const [P, Q] = [pool("p", "10.0.0.0/16"), pool("q", "10.1.0.0/16")];
 const LIST = { kind: "IPPoolList", metadata: { resourceVersion: "7" }, items: [P, Q] };
-const render = (template: string, ...answers: unknown[]): string => renderTemplate(template, answers as never);
+const render = (template: string, ...answers: unknown[]): string => renderTemplate(template, answers as never, { asNumber: "64512" });
 
 test.for([
   ["{{.metadata.name}}", "p"],

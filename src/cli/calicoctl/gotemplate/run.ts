@@ -1,7 +1,7 @@
 // Executes a template over resources. Fields are found by the name of the JSON field, or by that of calicoctl's own Go structures (ObjectMeta.Name,
 // Spec.CIDR, Items): Go writes them in capitals, so case does not count where no field has the very name.
 import { isJsonMap, type Scope, scopeOf } from "./scope.ts";
-import { FUNCTIONS, isTrue, printed } from "./functions.ts";
+import { type Call, configOf, FUNCTIONS, isTrue, printed } from "./functions.ts";
 import { templateError } from "./lex.ts";
 import { type Argument, type Command, type Node, parseTemplate, type Pipe, type Template, type Value } from "./parse.ts";
 import { messageOf } from "../../../base/errors.ts";
@@ -39,10 +39,12 @@ function pairsOf(over: Value, line: number): [Value, Value][] {
 
 class Run {
   readonly #template: Template;
+  readonly #config: Call;
   #out: string[] = [];
   #depth = 0;
-  constructor(template: Template) {
+  constructor(template: Template, config: Call) {
     this.#template = template;
+    this.#config = config;
   }
   text(data: Value): string {
     this.#list(this.#template.nodes, data, scopeOf(data));
@@ -133,7 +135,7 @@ class Run {
       }
       return value;
     }
-    const call = FUNCTIONS.get(name);
+    const call = name === "config" ? this.#config : FUNCTIONS.get(name);
     if (!call) throw templateError(line, `function ${JSON.stringify(name)} not defined`);
     const values = [...args.map((a) => this.#value(a, dot, scope, line)), ...piped];
     try {
@@ -168,11 +170,11 @@ const resourcesIn = (answer: Value): Value[] => (isJsonMap(answer) && Array.isAr
 
 /**
  * The text of a template over these answers, each a resource that was named, or a list of all. A template that does not speak of items is given those of
- * the lists; one that looks at fields at its top is executed for each. Throws TortieError.
+ * the lists; one that looks at fields at its top is executed for each. `settings` are the cluster's. Throws TortieError.
  */
-export function renderTemplate(source: string, answers: readonly Value[]): string {
+export function renderTemplate(source: string, answers: readonly Value[], settings: { readonly asNumber: string }): string {
   const template = parseTemplate(source);
   const all = /\.items\b/i.test(source) ? answers : answers.flatMap(resourcesIn);
   const data: readonly Value[] = isForOne(template.nodes) ? all : [[...all]];
-  return data.map((d) => new Run(template).text(d)).join("");
+  return data.map((d) => new Run(template, configOf(settings)).text(d)).join("");
 }

@@ -69,7 +69,7 @@ export function holder({ blocks }: Addresses, typed: string): string {
     `Handle ID: ${found.handle ?? "<none>"}`,
     ...(attributes.length === 0
       ? ["No Active Owner attributes defined"]
-      : ["Active Owner attributes:", ...attributes.map(([k, v]) => `  ${k}: ${v}`)]),
+      : ["Active Owner Attributes:", ...attributes.map(([k, v]) => `  ${k}: ${v}`)]),
     "",
   ].join("\n");
 }
