@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Kind } from "../src/api/kind.ts";
-import type { Schema } from "../src/api/schema.ts";
+import { OBJECT_META, type Schema } from "../src/api/schema.ts";
 
 const SOURCES = join(import.meta.dirname, "../src/api");
 const key = (name: string): string => (/^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(name));
@@ -62,8 +62,16 @@ export async function typeChecks(kinds: readonly Kind[]): Promise<string> {
     const { apiVersion: _a, kind: _k, metadata: _m, ...own } = kind.schema.properties!;
     return `  True<Same<Own<typeof ${name}>, ${objectType({ ...kind.schema, properties: own })}>>,\n`;
   });
+  // As it is read: with a name, and without what is taken from writers and dropped.
+  const { selfLink: _s, ...read } = OBJECT_META.properties!;
+  const metadata = objectType({
+    ...OBJECT_META,
+    required: ["name"],
+    properties: Object.fromEntries(Object.entries(read).map(([name, { nullable: _n, ...schema }]) => [name, schema])),
+  });
   return `// Written from the kinds' schemas by tools/reference.ts: change those, not this. It compiles only while the types say the same as the schemas.
 ${sorted.map(({ file, name }) => `import type { ${name} } from "./${file}";\n`).join("")}import type { Kind } from "./kind.ts";
+import type { ObjectMeta } from "./meta.ts";
 
 type Flat<T> = T extends readonly (infer U)[] ? Flat<U>[] : T extends object ? { [K in keyof T]: Flat<T[K]> } : T;
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -72,8 +80,9 @@ type True<T extends true> = T;
 type Own<K> = K extends Kind<infer T> ? Omit<T, "apiVersion" | "kind" | "metadata"> : never;
 type Same<A, B> = Equal<Flat<A>, Flat<B>>;
 
-/** One line a kind: that which differs does not compile. */
+/** What all kinds share, then one line a kind: that which differs does not compile. */
 export type Checks = [
+  True<Same<ObjectMeta, ${metadata}>>,
 ${checks.join("")}];
 `;
 }

@@ -17,7 +17,7 @@ export type ObjectMeta = {
   annotations?: Record<string, string>;
   finalizers?: string[];
   ownerReferences?: OwnerReference[];
-  managedFields?: unknown[];
+  managedFields?: Record<string, unknown>[];
 };
 
 export type Resource = { apiVersion: string; kind: string; metadata: ObjectMeta };

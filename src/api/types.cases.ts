@@ -21,6 +21,7 @@ import type { POD } from "./pod.ts";
 import type { REVOCATION } from "./revocation.ts";
 import type { SECRET } from "./secret.ts";
 import type { Kind } from "./kind.ts";
+import type { ObjectMeta } from "./meta.ts";
 
 type Flat<T> = T extends readonly (infer U)[] ? Flat<U>[] : T extends object ? { [K in keyof T]: Flat<T[K]> } : T;
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -29,8 +30,9 @@ type True<T extends true> = T;
 type Own<K> = K extends Kind<infer T> ? Omit<T, "apiVersion" | "kind" | "metadata"> : never;
 type Same<A, B> = Equal<Flat<A>, Flat<B>>;
 
-/** One line a kind: that which differs does not compile. */
+/** What all kinds share, then one line a kind: that which differs does not compile. */
 export type Checks = [
+  True<Same<ObjectMeta, { name: string; generateName?: string; namespace?: string; uid?: string; resourceVersion?: string; generation?: number; creationTimestamp?: string; deletionTimestamp?: string; deletionGracePeriodSeconds?: number; labels?: { [key: string]: string }; annotations?: { [key: string]: string }; finalizers?: (string)[]; ownerReferences?: ({ apiVersion: string; kind: string; name: string; uid: string; controller?: boolean; blockOwnerDeletion?: boolean })[]; managedFields?: ({ [key: string]: unknown })[] }>>,
   True<Same<Own<typeof ACCESS_TOKEN>, { spec: { role: "admin" | "viewer" | "node"; user: string; hash: string; expires: string }; status?: { key?: string; used?: string } }>>,
   True<Same<Own<typeof BLOCK_AFFINITY>, { spec: { state: "pending" | "confirmed" | "pendingDeletion"; node: string; type?: string; cidr: string; deleted: boolean } }>>,
   True<Same<Own<typeof CALICO_NODE_STATUS>, { spec: { node: string; classes: ("Agent" | "BGP" | "Routes")[]; updatePeriodSeconds: number }; status?: { lastUpdated?: string | null; agent?: { [key: string]: unknown }; bgp?: { [key: string]: unknown }; routes?: { [key: string]: unknown } } }>>,

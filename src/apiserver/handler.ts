@@ -1,5 +1,5 @@
 // Requests to answers: who may, then documents or the verbs of the API. Knows nothing of sockets; http.ts carries it.
-import { isObject } from "../api/json.ts";
+import type { JsonObject } from "../api/json.ts";
 import type { Kind } from "../api/kind.ts";
 import { badRequest, methodNotAllowed, notFound, tooManyRequests, unauthorized, unavailable } from "../api/status.ts";
 import { messageOf } from "../base/errors.ts";
@@ -20,6 +20,8 @@ import { Discovery } from "./documents/discovery.ts";
 import { OpenApi } from "./documents/openapi.ts";
 import { podLog } from "./nodes/podlog.ts";
 import type { Streams } from "./nodes/streams.ts";
+import { writeOptions } from "./objects/options.ts";
+import { accept } from "./objects/prepare.ts";
 import { act, type VerbContext } from "./objects/verbs.ts";
 import { compressed } from "./wire/gzip.ts";
 import { type ApiRequest, type ApiResponse, parsePath, type ResourcePath, type Target, type Verb, verbOf } from "./wire/request.ts";
@@ -52,9 +54,10 @@ export class Handler {
 
   constructor(options: HandlerOptions) {
     this.#options = options;
-    this.#discovery = new Discovery([...options.kinds, CUSTOM_RESOURCE_DEFINITION, ...REVIEWS]);
-    this.#openapi = new OpenApi([...options.kinds, CUSTOM_RESOURCE_DEFINITION], options.gitVersion);
-    this.#definitions = new Definitions(options.kinds, options.now);
+    const served = [...options.kinds, CUSTOM_RESOURCE_DEFINITION, ...REVIEWS];
+    this.#discovery = new Discovery(served);
+    this.#openapi = new OpenApi(served, options.gitVersion);
+    this.#definitions = new Definitions(options.kinds, options);
   }
 
   /** Never throws: what goes wrong is a Status. */
@@ -154,10 +157,13 @@ export class Handler {
 
   async #review(verb: Verb, review: Review, request: ApiRequest): Promise<ApiResponse> {
     if (verb !== "create") throw methodNotAllowed();
-    const { object } = await decodeObject(review, await request.body(), request.headers["content-type"]);
-    const spec = isObject(object.spec) ? object.spec : {};
-    const status = review.status(request.user, spec, this.#options.credentials);
-    return answer(request, 201, { ...object, metadata: { creationTimestamp: null }, spec: review.shown(spec), status });
+    const { validation } = writeOptions(request, review, "CreateOptions");
+    const sent = await decodeObject(review, await request.body(), request.headers["content-type"]);
+    const { object, warnings } = accept(review, sent.object, sent.duplicates, validation);
+    const { spec: asked } = object as { spec?: JsonObject };
+    const status = review.status(request.user, asked ?? {}, this.#options.credentials);
+    const shown = asked === undefined ? {} : { spec: review.shown(asked) };
+    return answer(request, 201, { ...object, metadata: { creationTimestamp: null }, ...shown, status }, warnings);
   }
 
   /** The role that allows it. Throws ApiError 401, 403. */

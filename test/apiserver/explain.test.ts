@@ -1,13 +1,13 @@
 // The real kubectl explains what `tortie explain` does, and reads the definitions of our kinds.
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isCustom } from "../../src/api/crd.ts";
 import { apiVersionOf, resourceOf } from "../../src/api/kind.ts";
 import { KINDS } from "../../src/api/kinds.ts";
 import { describeWith, find, tortie } from "../peers.ts";
-import { ServerHome } from "./process.ts";
+import { ServerHome, until } from "./process.ts";
 
 const current = find("kubectl");
 /** Releases that read OpenAPI v3. */
@@ -20,11 +20,13 @@ describeWith(["kubectl"], "explain and definitions", () => {
     await home.start();
   });
   afterAll(() => home.remove());
-  const kubectl = (program: string, ...args: string[]): string =>
-    execFileSync(program, args, {
-      encoding: "utf8",
-      env: { ...process.env, KUBECONFIG: home.kubeconfig, KUBECACHEDIR: join(home.directory, "cache"), HOME: home.directory },
-    });
+  const environment = (): NodeJS.ProcessEnv => ({
+    ...process.env,
+    KUBECONFIG: home.kubeconfig,
+    KUBECACHEDIR: join(home.directory, "cache"),
+    HOME: home.directory,
+  });
+  const kubectl = (program: string, ...args: string[]): string => execFileSync(program, args, { encoding: "utf8", env: environment() });
 
   describe.each(programs)("%s", (program) => {
     test("kubectl explain --recursive names the same fields with the same types, of every kind", () => {
@@ -44,6 +46,35 @@ describeWith(["kubectl"], "explain and definitions", () => {
           .slice(0, 8);
       for (const field of ["ippools.spec.vxlanMode", "felixconfiguration.spec.wireguardEnabled", "nodes.spec.unschedulable"])
         expect(words(tortie("explain", field))).toEqual(words(kubectl(program, "explain", field)));
+    });
+    test("what reviews ask and answer", () => {
+      for (const [kind, field] of [
+        ["selfsubjectaccessreviews", "spec.resourceAttributes.verb"],
+        ["selfsubjectrulesreviews", "status.resourceRules.verbs"],
+        ["subjectaccessreviews", "spec.user"],
+        ["selfsubjectreviews", "status.userInfo.username"],
+        ["tokenreviews", "status.authenticated"],
+      ])
+        expect(kubectl(program, "explain", `${kind}.${field}`)).toMatch(new RegExp(`^FIELD: ${field!.split(".").at(-1)} <`, "m"));
+    });
+    test("definitions are followed until somebody has seen enough", async () => {
+      const names = KINDS.filter(isCustom).map(resourceOf);
+      const log = join(home.data, "audit.log");
+      /** Watches that the server began. */
+      const begun = (): number =>
+        (existsSync(log) ? readFileSync(log, "utf8") : "")
+          .split("\n")
+          .filter((l) => l.includes('"ResponseStarted"') && l.includes('"verb":"watch"') && l.includes('"customresourcedefinitions"')).length;
+      const before = begun();
+      const watch = spawn(program, ["get", "crd", "-w"], { env: environment() });
+      let [seen, err] = ["", ""];
+      watch.stdout.on("data", (d: Buffer) => (seen += d.toString()));
+      watch.stderr.on("data", (d: Buffer) => (err += d.toString()));
+      const ended = new Promise((resolve) => watch.once("close", resolve));
+      await until(() => names.every((n) => seen.includes(n)) && begun() > before, 30_000);
+      watch.kill();
+      await ended;
+      expect(err).toBe("");
     });
     test("definitions are read as custom resources' are", () => {
       const names = KINDS.filter(isCustom).map((k) => `customresourcedefinition.apiextensions.k8s.io/${resourceOf(k)}`);

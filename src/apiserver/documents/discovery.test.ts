@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { customResourceDefinition, isCustom } from "../../api/crd.ts";
 import { KINDS } from "../../api/kinds.ts";
-import { type Any, call, freshWorlds } from "../world.cases.ts";
+import { OBJECT_META, type Schema } from "../../api/schema.ts";
+import { REVIEWS } from "../identity/reviews.ts";
+import { type Any, call, freshWorlds, send } from "../world.cases.ts";
 
 freshWorlds();
 
@@ -45,6 +48,27 @@ describe("discovery", () => {
   });
 });
 
+test("reviews are in both: only created, with what is asked and what is answered", async () => {
+  for (const review of REVIEWS) {
+    const base = `apis/${review.group}/${review.version}`;
+    const { resources } = (await call("GET", `/${base}`)).body;
+    expect(resources.find((r: Any) => r.name === review.plural)).toEqual({
+      name: review.plural,
+      singularName: review.singular,
+      namespaced: false,
+      kind: review.kind,
+      verbs: ["create"],
+    });
+    const { paths, components } = (await call("GET", `/openapi/v3/${base}`)).body;
+    const operations = Object.entries<Any>(paths).filter(([path]) => path.startsWith(`/${base}/${review.plural}`));
+    expect(operations.map(([path, { parameters: _p, ...rest }]) => [path, Object.keys(rest)])).toEqual([[`/${base}/${review.plural}`, ["post"]]]);
+    const name = `io.k8s.api.${review.group.split(".")[0]}.v1.${review.kind}`;
+    expect(operations[0]![1].post.requestBody.content["application/json"].schema.$ref).toBe(`#/components/schemas/${name}`);
+    expect(Object.keys(components.schemas[name].properties)).toContain("status");
+    expect(components.schemas[`${name}List`]).toBeUndefined();
+  }
+});
+
 describe("OpenAPI", () => {
   const index = async (): Promise<Record<string, { serverRelativeURL: string }>> => (await call("GET", "/openapi/v3")).body.paths;
   test("every reference leads somewhere, every list says how it is merged", async () => {
@@ -68,6 +92,22 @@ describe("OpenAPI", () => {
       walk(body, "");
       expect([serverRelativeURL, missing]).toEqual([serverRelativeURL, []]);
     }
+  });
+  test("metadata is one for all kinds, as the schema that writes are checked by says; definitions leave it to Kubernetes", async () => {
+    const META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    const bare = (schema: Schema): unknown => [schema.type, schema.format, schema.nullable, Object.keys(schema.properties ?? {}), schema.required];
+    for (const { serverRelativeURL } of Object.values(await index())) {
+      const { schemas } = (await call("GET", serverRelativeURL)).body.components as { schemas: Record<string, Any> };
+      const published: Record<string, Schema> = schemas[META].properties;
+      expect(Object.entries(published).map(([name, s]) => [name, bare(s), s.items && bare(s.items)])).toEqual(
+        Object.entries(OBJECT_META.properties!).map(([name, s]) => [name, bare(s), s.items && bare(s.items)]),
+      );
+      for (const [name, schema] of Object.entries(schemas))
+        if (schema["x-kubernetes-group-version-kind"] && !name.endsWith("List"))
+          expect([name, schema.properties.metadata.allOf]).toEqual([name, [{ $ref: `#/components/schemas/${META}` }]]);
+    }
+    for (const kind of KINDS.filter(isCustom))
+      expect(customResourceDefinition(kind).spec.versions[0]!.schema.openAPIV3Schema.properties!.metadata).toEqual({ type: "object" });
   });
   test("a document that the asker has is not sent again; one that is named by its hash may be kept", async () => {
     for (const path of ["/openapi/v3", (await index())["api/v1"]!.serverRelativeURL]) {
@@ -97,6 +137,25 @@ describe("definitions", () => {
     expect((await call("GET", `${CRDS}/x`)).code).toBe(404);
     for (const method of ["POST", "DELETE"]) expect((await call(method, CRDS, { body: {} })).code).toBe(405);
     expect((await call("PATCH", `${CRDS}/ippools.projectcalico.org`, { body: {} })).code).toBe(405);
+  });
+  test("discovery says what can be done, and that is what can be done: pages, selections, watches", async () => {
+    const { resources } = (await call("GET", "/apis/apiextensions.k8s.io/v1")).body;
+    expect(resources[0].verbs).toEqual(["get", "list", "watch"]);
+    const whole = (await call("GET", CRDS)).body;
+    const first = (await call("GET", `${CRDS}?limit=2`)).body;
+    expect([first.items.length, first.metadata.remainingItemCount]).toEqual([2, whole.items.length - 2]);
+    const rest = (await call("GET", `${CRDS}?limit=500&continue=${first.metadata.continue}`)).body;
+    expect([...first.items, ...rest.items]).toEqual(whole.items);
+    expect((await call("GET", `${CRDS}?fieldSelector=metadata.name%3Dippools.projectcalico.org`)).body.items).toHaveLength(1);
+    const watched = async (query: string): Promise<Any[]> => {
+      const { body } = await send("GET", `${CRDS}?watch=true${query}`);
+      const lines: Any[] = [];
+      const write = (line: Uint8Array): unknown => lines.push(JSON.parse(Buffer.from(line).toString()));
+      (body as (sink: object) => () => void)({ write, waiting: 0, drain: () => {}, end: () => {} })();
+      return lines;
+    };
+    expect(await watched("")).toEqual(whole.items.map((object: Any) => ({ type: "ADDED", object })));
+    expect(await watched(`&resourceVersion=${whole.metadata.resourceVersion}`)).toEqual([]);
   });
   test("nothing in them that Kubernetes does not take", async () => {
     const text = JSON.stringify((await call("GET", CRDS)).body);

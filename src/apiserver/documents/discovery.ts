@@ -16,20 +16,23 @@ const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "
 const STATUS_VERBS = ["get", "patch", "update"];
 /** What ends by and by is not deleted in heaps. */
 const ONE_BY_ONE = VERBS.filter((verb) => verb !== "deletecollection");
-const READ_VERBS = ["get", "list"];
+const READ_VERBS = ["get", "list", "watch"];
+const isReview = (kind: Served): kind is Review => "shown" in kind;
 
-export const verbsOf = (kind: Served): readonly string[] =>
-  kind === CUSTOM_RESOURCE_DEFINITION ? READ_VERBS : "schema" in kind ? (kind.lifecycle ? ONE_BY_ONE : VERBS) : ["create"];
+export function verbsOf(kind: Served): readonly string[] {
+  if (isReview(kind)) return ["create"];
+  return kind === CUSTOM_RESOURCE_DEFINITION ? READ_VERBS : kind.lifecycle ? ONE_BY_ONE : VERBS;
+}
 
 type Subresource = { name: string; kind: { group: string; version: string; kind: string }; verbs: string[] };
 
 function subresourcesOf(kind: Served): Subresource[] {
   const own = { group: kind.group, version: kind.version, kind: kind.kind };
   return [
-    ...["status", ...(("schema" in kind && kind.subresources) || [])]
+    ...["status", ...((!isReview(kind) && kind.subresources) || [])]
       .filter((name) => name !== "status" || kind.hasStatus)
       .map((name) => ({ name, kind: own, verbs: STATUS_VERBS })),
-    ...("schema" in kind && kind.lifecycle ? [{ name: "finalize", kind: own, verbs: ["update"] }] : []),
+    ...(!isReview(kind) && kind.lifecycle ? [{ name: "finalize", kind: own, verbs: ["update"] }] : []),
     ...(kind.group === "" && kind.plural === "pods"
       ? [
           { name: "exec", kind: { group: "", version: "v1", kind: "PodExecOptions" }, verbs: ["create", "get"] },

@@ -1,11 +1,11 @@
 // OpenAPI v3 documents, one a group and version, built from the kinds' own schemas: what kubectl ≥ 1.29 validates, explains and patches by.
 // There is no OpenAPI v2 (only a protobuf of it would be understood by the kubectls that want it). Each document is built when first asked for.
 // https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3
-import { apiVersionOf, type Kind } from "../../api/kind.ts";
+import { apiVersionOf } from "../../api/kind.ts";
 import { OBJECT_META, type Schema } from "../../api/schema.ts";
 import { NO_SUCH_PAGE } from "../wire/answer.ts";
 import type { ApiRequest, ApiResponse } from "../wire/request.ts";
-import { verbsOf } from "./discovery.ts";
+import { type Served, verbsOf } from "./discovery.ts";
 import { document, hashOf } from "./document.ts";
 import { DELETE_OPTIONS, LIST_META, PATCH, STATUS } from "./meta.ts";
 import { INT_OR_STRING, INT_OR_STRING_SCHEMA, published } from "./published.ts";
@@ -56,19 +56,24 @@ const DELETE = [
   query("propagationPolicy", "string", "Background, Foreground or Orphan."),
 ];
 
-export const componentOf = (kind: Kind): string =>
-  kind.group === "" ? `io.k8s.api.core.${kind.version}.${kind.kind}` : `${kind.group.split(".").toReversed().join(".")}.${kind.version}.${kind.kind}`;
+/** The name by which Kubernetes' own documents call the kind: clients know some of them. */
+function componentOf({ group, version, kind, builtIn }: Served): string {
+  const [first = ""] = group.split(".");
+  const own = group === "" ? "core" : first;
+  const package_ = group === "apiextensions.k8s.io" ? "io.k8s.apiextensions-apiserver.pkg.apis" : "io.k8s.api";
+  return `${builtIn ? `${package_}.${own}` : group.split(".").toReversed().join(".")}.${version}.${kind}`;
+}
 const refTo = (component: string): object => ({ $ref: `#/components/schemas/${component}` });
 
 type Document = { readonly body: string; readonly hash: string };
 
 export class OpenApi {
-  readonly #kinds: readonly Kind[];
+  readonly #kinds: readonly Served[];
   readonly #version: string;
   readonly #documents = new Map<string, Document>();
   #index: Document | undefined;
 
-  constructor(kinds: readonly Kind[], version: string) {
+  constructor(kinds: readonly Served[], version: string) {
     this.#kinds = kinds;
     this.#version = version;
   }
@@ -110,7 +115,7 @@ function hashed(value: object): Document {
 }
 
 /** The document of the kinds of one group and version. `version` is the program's. */
-export function openApiOf(apiVersion: string, kinds: readonly Kind[], version: string): object {
+function openApiOf(apiVersion: string, kinds: readonly Served[], version: string): object {
   const shared = { ObjectMeta: OBJECT_META, ListMeta: LIST_META, Status: STATUS, DeleteOptions: DELETE_OPTIONS, Patch: PATCH };
   return {
     openapi: "3.0.0",
@@ -123,7 +128,7 @@ export function openApiOf(apiVersion: string, kinds: readonly Kind[], version: s
         ...Object.fromEntries(
           kinds.flatMap((k) => [
             [componentOf(k), component(k)],
-            [`${componentOf(k)}List`, listComponent(k)],
+            ...(verbsOf(k).includes("list") ? [[`${componentOf(k)}List`, listComponent(k)] as const] : []),
           ]),
         ),
       },
@@ -131,10 +136,10 @@ export function openApiOf(apiVersion: string, kinds: readonly Kind[], version: s
   };
 }
 
-const gvkOf = ({ group, version }: Kind, kind: string): object => ({ group, version, kind });
+const gvkOf = ({ group, version }: Served, kind: string): object => ({ group, version, kind });
 const metadata = (name: string, description: string): object => ({ description, allOf: [refTo(`${META}.${name}`)] });
 
-function component(kind: Kind): object {
+function component(kind: Served): object {
   const { properties, ...rest } = published(kind.schema) as Schema;
   return {
     ...rest,
@@ -143,7 +148,7 @@ function component(kind: Kind): object {
   };
 }
 
-function listComponent(kind: Kind): object {
+function listComponent(kind: Served): object {
   const { apiVersion, kind: name } = kind.schema.properties!;
   return {
     type: "object",
@@ -159,7 +164,7 @@ function listComponent(kind: Kind): object {
   };
 }
 
-function pathsOf(kind: Kind): Record<string, object> {
+function pathsOf(kind: Served): Record<string, object> {
   const base = `/${kind.group === "" ? `api/${kind.version}` : `apis/${kind.group}/${kind.version}`}`;
   const within = kind.namespaced ? [path("namespace", "The namespace.")] : [];
   const collection = `${base}${kind.namespaced ? "/namespaces/{namespace}" : ""}/${kind.plural}`;
@@ -200,11 +205,15 @@ function pathsOf(kind: Kind): Record<string, object> {
       ...operation("create", "post", "create", own, WRITE, whole),
       ...operation("deletecollection", "deletecollection", "deleteCollectionOf", `${own}List`, [...LIST, ...DELETE], options),
     },
-    [`${collection}/{name}`]: {
-      parameters: [...within, named, PRETTY],
-      ...changes(""),
-      ...operation("delete", "delete", "delete", `${META}.Status`, DELETE, options),
-    },
+    ...(verbs.has("get")
+      ? {
+          [`${collection}/{name}`]: {
+            parameters: [...within, named, PRETTY],
+            ...changes(""),
+            ...operation("delete", "delete", "delete", `${META}.Status`, DELETE, options),
+          },
+        }
+      : {}),
     ...(kind.hasStatus && verbs.has("update")
       ? { [`${collection}/{name}/status`]: { parameters: [...within, named, PRETTY], ...changes("StatusOf") } }
       : {}),

@@ -55,10 +55,28 @@ describe("may I?", () => {
     expect((await call("POST", `${AUTHORIZATION}/subjectaccessreviews`, { ...ask, user: NODE })).code).toBe(403);
   });
 
-  test.for<[string, object]>([
-    ["nothing is asked", {}],
-    ["two things are asked", { spec: { ...resource("get", "pods"), ...path("get", "/version") } }],
-  ])("%s: 400", async ([, body]) => expect((await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { body })).code).toBe(400));
+  test.for<[string, string, object, string]>([
+    ["nothing is sent", "selfsubjectaccessreviews", {}, "spec"],
+    ["nothing is asked", "selfsubjectaccessreviews", { spec: {} }, "spec.resourceAttributes"],
+    [
+      "two things are asked",
+      "selfsubjectaccessreviews",
+      { spec: { ...resource("get", "pods"), ...path("get", "/version") } },
+      "spec.nonResourceAttributes",
+    ],
+    ["a verb is a number", "selfsubjectaccessreviews", { spec: { resourceAttributes: { verb: 1 } } }, "spec.resourceAttributes.verb"],
+    ["nobody is asked about", "subjectaccessreviews", { spec: path("get", "/version") }, "spec.user"],
+    ["nobody is asked about, by no group", "subjectaccessreviews", { spec: { groups: [], ...path("get", "/version") } }, "spec.user"],
+  ])("%s: 422 with the field", async ([, plural, body, field]) => {
+    const answer = await call("POST", `${AUTHORIZATION}/${plural}`, { body });
+    expect([answer.code, answer.body.details.causes.map((c: { field: string }) => c.field)]).toEqual([422, [field]]);
+  });
+  test("what nobody reads is told", async () => {
+    const body = { spec: { ...resource("get", "pods"), nope: 1 } };
+    const { code, headers, body: answer } = await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { body });
+    expect([code, headers.warning, answer.spec.nope, answer.status.allowed]).toEqual([201, '299 - "unknown field \\"spec.nope\\""', undefined, true]);
+    expect((await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews?fieldValidation=Strict`, { body })).code).toBe(400);
+  });
 
   test("who nobody knows may not ask", async () =>
     expect((await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { user: NOBODY, body: { spec: path("get", "/version") } })).code).toBe(

@@ -2,8 +2,10 @@
 // https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
 import { isObject, type JsonObject, type JsonValue } from "../../api/json.ts";
 import { KINDS } from "../../api/kinds.ts";
-import { badRequest } from "../../api/status.ts";
+import type { Schema } from "../../api/schema.ts";
+import { badRequest, invalid } from "../../api/status.ts";
 import type { User, Verb } from "../wire/request.ts";
+import * as schemas from "./reviewschemas.ts";
 import { allowing, allowingPath, rolesOf } from "./authorize.ts";
 import type { Role, Rule } from "./roles.ts";
 
@@ -19,6 +21,7 @@ export type Review = {
   readonly categories: readonly string[];
   readonly hasStatus: false;
   readonly builtIn: true;
+  readonly schema: Schema;
   /** The status of the review that `user` sent. Throws ApiError. */
   readonly status: (user: User, spec: JsonObject, context: ReviewContext) => JsonObject;
   /** The spec as the answer shows it. */
@@ -29,7 +32,7 @@ export type ReviewContext = {
   readonly bearer: (token: string) => { readonly user: User } | { readonly refused: string };
 };
 
-const review = (group: string, kind: string, status: Review["status"], shown: Review["shown"] = (spec) => spec): Review => ({
+const review = (group: string, kind: string, schema: Schema, status: Review["status"], shown: Review["shown"] = (spec) => spec): Review => ({
   group,
   version: "v1",
   kind,
@@ -40,6 +43,7 @@ const review = (group: string, kind: string, status: Review["status"], shown: Re
   categories: [],
   hasStatus: false,
   builtIn: true,
+  schema,
   status,
   shown,
 });
@@ -47,9 +51,16 @@ const review = (group: string, kind: string, status: Review["status"], shown: Re
 const text = (value: JsonValue | undefined): string => (typeof value === "string" ? value : "");
 const because = (role: Role): string => `the role of ${role.name} allows it`;
 
-/** Whether `user` may do what `spec` names: one of resourceAttributes and nonResourceAttributes. */
-function access(user: User, { resourceAttributes: resource, nonResourceAttributes: path }: JsonObject): JsonObject {
-  if (isObject(resource) === isObject(path)) throw badRequest("exactly one of spec.resourceAttributes and spec.nonResourceAttributes must be given");
+const AUTHORIZATION = "authorization.k8s.io";
+const wrong = (kind: string, field: string, value: JsonValue, rule: string): Error =>
+  invalid({ group: AUTHORIZATION, kind }, "", [{ field, reason: "FieldValueInvalid", message: `Invalid value: ${JSON.stringify(value)}: ${rule}` }]);
+
+/** Whether `user` may do what `spec` names: one of resourceAttributes and nonResourceAttributes. Throws ApiError. */
+function access(kind: string, user: User, { resourceAttributes: resource, nonResourceAttributes: path }: JsonObject): JsonObject {
+  if (isObject(resource) && isObject(path))
+    throw wrong(kind, "spec.nonResourceAttributes", path, "cannot be specified in combination with resourceAttributes");
+  if (!isObject(resource) && !isObject(path))
+    throw wrong(kind, "spec.resourceAttributes", null, "exactly one of nonResourceAttributes or resourceAttributes must be specified");
   const role = isObject(path)
     ? allowingPath(user, text(path.verb), text(path.path))
     : isObject(resource)
@@ -104,19 +115,21 @@ function token(spec: JsonObject, credentials: ReviewContext): JsonObject {
 }
 
 function other(spec: JsonObject): User {
-  if (text(spec.user) === "" && !Array.isArray(spec.groups)) throw badRequest("spec.user or spec.groups must be given");
+  if (text(spec.user) === "" && !(Array.isArray(spec.groups) && spec.groups.length > 0))
+    throw wrong("SubjectAccessReview", "spec.user", text(spec.user), "at least one of user or group must be specified");
   return { name: text(spec.user), groups: (Array.isArray(spec.groups) ? spec.groups : []).filter((g) => typeof g === "string") };
 }
 
 export const REVIEWS: readonly Review[] = [
-  review("authorization.k8s.io", "SelfSubjectAccessReview", access),
-  review("authorization.k8s.io", "SelfSubjectRulesReview", rules),
-  review("authorization.k8s.io", "SubjectAccessReview", (_asker, spec) => access(other(spec), spec)),
-  review("authentication.k8s.io", "SelfSubjectReview", (user) => ({ userInfo: userInfo(user) })),
+  review(AUTHORIZATION, "SelfSubjectAccessReview", schemas.SELF_SUBJECT_ACCESS_REVIEW, (user, spec) => access("SelfSubjectAccessReview", user, spec)),
+  review(AUTHORIZATION, "SelfSubjectRulesReview", schemas.SELF_SUBJECT_RULES_REVIEW, rules),
+  review(AUTHORIZATION, "SubjectAccessReview", schemas.SUBJECT_ACCESS_REVIEW, (_asker, spec) => access("SubjectAccessReview", other(spec), spec)),
+  review("authentication.k8s.io", "SelfSubjectReview", schemas.SELF_SUBJECT_REVIEW, (user) => ({ userInfo: userInfo(user) })),
   // The token does not go back: answers are written down more often than requests.
   review(
     "authentication.k8s.io",
     "TokenReview",
+    schemas.TOKEN_REVIEW,
     (_asker, spec, context) => token(spec, context),
     ({ token: _token, ...rest }) => rest,
   ),

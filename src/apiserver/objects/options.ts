@@ -10,7 +10,7 @@ import type { FieldValidation } from "./prepare.ts";
 import type { WriteOptions } from "./registry.ts";
 
 /** What the query of a write says. Throws ApiError 422. */
-export function writeOptions(request: ApiRequest, kind: Kind, options: string): WriteOptions {
+export function writeOptions(request: ApiRequest, kind: Pick<Kind, "builtIn">, options: string): WriteOptions {
   const dryRun = request.query.getAll("dryRun");
   if (dryRun.some((d) => d !== "All"))
     throw invalidOption(options, "dryRun", `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
@@ -22,7 +22,7 @@ export function writeOptions(request: ApiRequest, kind: Kind, options: string): 
 
 // A setting that nobody reads is a setting that somebody believes in: our kinds refuse what they do not know unless asked otherwise. Others' objects
 // of the core kinds come from many writers and carry more than we declare.
-const usualValidation = (kind: Kind): FieldValidation => (kind.builtIn ? "Warn" : "Strict");
+const usualValidation = (kind: Pick<Kind, "builtIn">): FieldValidation => (kind.builtIn ? "Warn" : "Strict");
 
 export const invalidOption = (options: string, field: string, message: string): Error =>
   invalid({ group: "meta.k8s.io", kind: options }, "", [

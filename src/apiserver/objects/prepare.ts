@@ -16,7 +16,12 @@ const isEmpty = (value: JsonValue | undefined, list: boolean): boolean =>
   (list ? Array.isArray(value) : isObject(value)) && Object.keys(value as object).length === 0;
 
 /** Throws ApiError: 400 for unknown or repeated fields under Strict, 422 for wrong types and ranges. */
-export function accept(kind: Kind, sent: JsonObject, duplicates: readonly string[], validation: FieldValidation): Accepted {
+export function accept(
+  kind: Pick<Kind, "group" | "version" | "kind" | "schema">,
+  sent: JsonObject,
+  duplicates: readonly string[],
+  validation: FieldValidation,
+): Accepted {
   const metadata = isObject(sent.metadata) ? { ...sent.metadata } : sent.metadata === undefined || sent.metadata === null ? {} : sent.metadata;
   // Not kept: who owns which field is tracked only by server-side apply.
   if (isObject(metadata)) {
