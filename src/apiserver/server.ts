@@ -171,7 +171,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await Promise.all([...closed, leader.stop(), announced?.stop()]);
       clearTimeout(late);
       for (const stop of following) stop();
-      await auditFile?.close();
+      auditFile?.close();
       await store.close();
     },
   };
