@@ -44,8 +44,11 @@ export function plainJson(request: ApiRequest): boolean {
   return form.as === "Object" && !form.yaml && !pretty(request);
 }
 
+/** What readers of YAML 1.1 (Go's, Python's) would take for something else than text is quoted: "on", "no", times. */
+const YAML = { version: "1.1", indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false } as const;
+
 async function encode(request: ApiRequest, form: Form, value: object): Promise<string> {
-  if (form.yaml) return (await import("yaml")).stringify(value);
+  if (form.yaml) return (await import("yaml")).stringify(value, YAML);
   return pretty(request) ? `${JSON.stringify(value, null, 2)}\n` : JSON.stringify(value);
 }
 
