@@ -18,6 +18,7 @@ import type { Authority } from "./identity/authority.ts";
 import { serverNames } from "./identity/authority.ts";
 import { Credentials } from "./identity/credentials.ts";
 import { spend } from "./identity/joining.ts";
+import { serving } from "./identity/serving.ts";
 import { Limits, type LimitValues, USUAL_LIMITS } from "./identity/limits.ts";
 import { completion } from "./identity/signing.ts";
 import { follow } from "./objects/follow.ts";
@@ -49,6 +50,8 @@ export type ServerOptions = {
   readonly now: () => number;
   /** `required`: while the audit log cannot be written, nothing is changed. Absent: there is none. */
   readonly audit?: Omit<AuditFileOptions, "log"> & { readonly required: boolean };
+  /** How long the server's own certificate holds, in seconds; it is renewed in time. @default a year */
+  readonly certificateSeconds?: number;
   /** @default USUAL_LIMITS */
   readonly limits?: LimitValues;
 };
@@ -106,20 +109,25 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   const connections = new Connections();
 
-  const names = [...serverNames(options.listen.host), ...(options.advertise === undefined ? [] : [hostOf(options.advertise)])];
-  const identity = authority.issue({ commonName: "tortie-server" }, "server", { names });
+  const identity = serving({
+    authority,
+    names: () => [...serverNames(options.listen.host), ...(options.advertise === undefined ? [] : [hostOf(options.advertise)])],
+    seconds: options.certificateSeconds,
+    context: {
+      ca: authority.caCertificate,
+      minVersion: "TLSv1.3",
+      // A resumed session would bring its peer's certificate only on some versions of Node.
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    },
+    now,
+    log,
+  });
   const tls = createTlsServer({
-    key: identity.key,
-    // With the authority's own: who joins knows it by its hash alone.
-    cert: `${identity.certificate}${authority.caCertificate}`,
-    ca: authority.caCertificate,
+    ...identity.context,
     requestCert: true,
     // Decided for each request: /healthz and the like are for everybody.
     rejectUnauthorized: false,
-    minVersion: "TLSv1.3",
     handshakeTimeout: 10_000,
-    // A resumed session would bring its peer's certificate only on some versions of Node.
-    secureOptions: constants.SSL_OP_NO_TICKET,
   });
   const unix = createServer();
   const doors: readonly [Server, Carrier["authenticate"]][] = [
@@ -150,6 +158,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     };
   };
   const leader = options.shared ? campaign({ store, id: `${hostname()} ${process.pid} ${randomUUID()}`, duties, log }) : lead(duties, log);
+  const stopRenewing = identity.keep(tls);
   const cutting = setInterval(() => authenticator.cut(), CUT_MS);
 
   const bound = tls.address();
@@ -163,6 +172,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     socket: options.socket,
     async stop(graceMs = GRACE_MS) {
       clearInterval(cutting);
+      stopRenewing();
       const closed = doors.map(([server]) => new Promise<void>((resolve) => server.close(() => resolve())));
       connections.endAll();
       streams.close();

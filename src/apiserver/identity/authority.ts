@@ -1,5 +1,5 @@
 // The server's own certificate authority, kept in DIR/pki: made at the first start, its key readable by the owner alone. It signs the server's
-// certificate (anew at each start) and those of its clients.
+// certificate (serving.ts) and those of its clients.
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
@@ -24,6 +24,8 @@ export type Lease = {
 };
 export type Authority = {
   readonly caCertificate: string;
+  /** When it ends, ms since 1970. */
+  readonly expires: number;
   /** A new key and its certificate. */
   issue(subject: Subject, use: "server" | "client", lease?: Lease): Identity;
   /** The certificate (PEM) of a key that somebody else has. */
@@ -76,6 +78,7 @@ export function authorityOf(identity: Identity, now: () => number): Authority {
   };
   return {
     caCertificate: identity.certificate,
+    expires: end,
     certify,
     issue(subject, use, lease) {
       const pair = newKeyPair();
@@ -98,6 +101,7 @@ export function openAuthority(directory: string, now: () => number, options: { c
         hint: "`tortie server --data DIR` makes one at its first start; give the same --data.",
       });
   }
+  let authority: Authority;
   try {
     if (!existsSync(keyPath)) {
       mkdirSync(pki, { recursive: true, mode: 0o700 });
@@ -107,10 +111,17 @@ export function openAuthority(directory: string, now: () => number, options: { c
     const key = readFileSync(keyPath, "utf8");
     // The key is the authority: with another certificate of it, what it signed holds as before.
     if (!existsSync(certificatePath)) keep(certificatePath, ownCertificate(createPrivateKey(key), now()), 0o644);
-    return authorityOf({ certificate: readFileSync(certificatePath, "utf8"), key }, now);
+    authority = authorityOf({ certificate: readFileSync(certificatePath, "utf8"), key }, now);
   } catch (cause) {
     throw new TortieError(`Cannot read the certificate authority in "${pki}": ${messageOf(cause)}`, { cause });
   }
+  if (authority.expires > now()) return authority;
+  throw new TortieError(
+    `Cannot use the certificate authority in "${pki}": its certificate expired on ${new Date(authority.expires).toISOString().slice(0, 10)}`,
+    {
+      hint: `Move "${certificatePath}" away: the next start makes a new one for the same key; kubeconfigs need it then (docs/identity.md).`,
+    },
+  );
 }
 
 /** The file is there, whole, or not at all. */
