@@ -385,12 +385,15 @@ test("what was upgraded counts as a watch while it lasts", async () => {
 });
 
 test("with --audit-required nothing is done on nodes while the log cannot be written", async () => {
-  server = await home.start(0, ["--audit-required", "--audit-log", "/dev/full"]);
+  server = await home.start();
   for (const [path, body] of [
     ["/api/v1/nodes", { metadata: { name: "n1" } }],
     ["/api/v1/namespaces/default/pods", { metadata: { name: "p" }, spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] } }],
   ] as const)
     expect((await ask(home.socket, path, { method: "POST", body: JSON.stringify(body) })).code).toBe(201);
+  server.child.kill("SIGTERM");
+  await server.ended;
+  server = await home.start(0, ["--audit-required", "--audit-log", "/dev/full"]);
   const agent = await fakeAgent(home.socket, "n1");
   const admin = guest(server.url, sign(home.data, "root", ["system:masters"]));
   const exec = "/api/v1/namespaces/default/pods/p/exec?command=true&stdout=true";
