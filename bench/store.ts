@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { open } from "lmdb";
-import { openLmdbStore, writeStore, storeFile } from "../src/store/lmdb.ts";
+import { draftStore, openLmdbStore, putStoreInPlace, storeFile } from "../src/store/lmdb.ts";
 import { memoryStore } from "../src/store/memory.ts";
 import { spread } from "./statistics.ts";
 
@@ -125,7 +125,7 @@ export async function main(args: string[]): Promise<void> {
       revision: i + 2,
       value: VALUE,
     }));
-    await writeStore(storeFile(directory), { revision: OBJECTS + 2, current });
+    putStoreInPlace(await draftStore(storeFile(directory), { revision: OBJECTS + 2, current }), storeFile(directory));
     const starts = Array.from({ length: rounds }, () => start(directory));
     process.stdout.write(
       `start with ${OBJECTS} objects of ${VALUE.length} bytes: ${spread(

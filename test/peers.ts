@@ -20,6 +20,7 @@ const PACKAGES = {
   iperf3: "iperf3",
   openvpn: "openvpn",
   nft: "nftables",
+  strace: "strace",
   "chromium-headless-shell": "chromium-headless-shell (apt-get install --no-install-recommends chromium-headless-shell)",
   tmux: "tmux",
   busybox: "busybox-static",

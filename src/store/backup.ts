@@ -3,10 +3,11 @@
 // beyond any that was ever given.
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { storeFile, writeStore } from "./lmdb.ts";
+import { makeDirectory, syncDirectory, writeDurably } from "./durable.ts";
+import { draftStore, putStoreInPlace, storeFile } from "./lmdb.ts";
 import { readSnapshot } from "./snapshot.ts";
 import type { Stored } from "./store.ts";
 
@@ -112,17 +113,10 @@ export async function restore(directory: string, backup: Backup): Promise<Restor
   const path = storeFile(directory);
   const floor = join(directory, "floor");
   const revision = Math.max(backup.revision, numberIn(floor), revisionOf(path)) + LEAP;
-  const draft = `${path}.new`;
-  const remove = (): void => {
-    for (const file of [draft, `${draft}-lock`]) rmSync(file, { force: true });
-  };
-  remove();
-  await writeStore(draft, { revision, current: backup.current });
+  makeDirectory(directory);
+  const draft = await draftStore(path, { revision, current: backup.current });
   if (readSnapshot(draft)?.revision !== revision) throw new TortieError(`Cannot restore into "${directory}": what was written cannot be read again`);
-  const sync = openSync(floor, "w", 0o600);
-  writeFileSync(sync, `${revision}\n`);
-  fsyncSync(sync);
-  closeSync(sync);
+  writeDurably(floor, `${revision}\n`);
   const before = `${path}.before-${revision}`;
   let replaced: string | undefined;
   try {
@@ -131,11 +125,7 @@ export async function restore(directory: string, backup: Backup): Promise<Restor
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
   }
-  renameSync(draft, path);
-  // Of the file that was replaced.
-  rmSync(`${path}-lock`, { force: true });
-  remove();
-  syncDirectory(directory);
+  putStoreInPlace(draft, path);
   return { revision, replaced };
 }
 
@@ -154,10 +144,4 @@ function revisionOf(path: string): number {
   } catch {
     return 0;
   }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  fsyncSync(fd);
-  closeSync(fd);
 }

@@ -1,10 +1,11 @@
 // The embedded store: LMDB in one directory. Tables: current (key → revision and value), log (revision → what its transaction replaced), meta. A
 // transaction is answered when it is synced to disk, so a kill -9 or a power failure loses nothing that was answered. One process at a time.
 // LMDB only writes: at the start the file is read and checked without it (pages.ts, snapshot.ts), and what is read later is in memory.
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { messageOf, TortieError } from "../base/errors.ts";
+import { makeDirectory, putInPlace } from "./durable.ts";
 import { FIRST_REVISION, type Snapshot } from "./history.ts";
 import { MvccStore, type Persistence } from "./mvcc.ts";
 import { Arena, decodeCurrent, decodeState, encodeCurrent, encodeState, encodeUndo, revisionKey, revisionOf } from "./records.ts";
@@ -18,24 +19,37 @@ export const storeFile = (directory: string): string => join(directory, "store.m
 
 /** Opens or makes the store in `directory`. Throws TortieError when it was written by a program with another format or is damaged. */
 export async function openLmdbStore(directory: string, wall: () => number): Promise<MvccStore> {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory);
   chmodSync(directory, 0o700);
   const path = storeFile(directory);
+  if (!existsSync(path)) putStoreInPlace(await draftStore(path, { revision: FIRST_REVISION, current: [] }), path);
   const snapshot = readSnapshot(path);
-  const engine = openEngine(path);
-  if (!snapshot) await engine.persistence.compact(FIRST_REVISION, FIRST_REVISION);
-  return new MvccStore(wall, snapshot, engine.persistence);
+  return new MvccStore(wall, snapshot, openEngine(path).persistence);
 }
 
-/** Writes a store that holds a state and no history. Throws TortieError. */
-export async function writeStore(path: string, { revision, current }: Pick<Snapshot, "revision" | "current">): Promise<void> {
-  const { tables, durably, persistence } = openEngine(path);
+/**
+ * Writes a store that holds a state and no history, beside `path`; the result is where. It is on the disk when this resolves: a store that was made by
+ * halves is never met. Throws TortieError.
+ */
+export async function draftStore(path: string, { revision, current }: Pick<Snapshot, "revision" | "current">): Promise<string> {
+  const draft = `${path}.new`;
+  for (const file of [draft, lockOf(draft)]) rmSync(file, { force: true });
+  const { tables, durably, persistence } = openEngine(draft);
   await durably(() => {
     for (const stored of current) void tables.current.put(Buffer.from(stored.key), encodeCurrent(stored.key, stored.revision, stored.value));
     void tables.meta.put(STATE, encodeState({ format: FORMAT, compacted: revision }));
   });
   await persistence.close();
+  return draft;
 }
+
+/** Gives a draft the name of the store. */
+export function putStoreInPlace(draft: string, path: string): void {
+  putInPlace(draft, path);
+  // What stands in the locks is of files that have these names no more.
+  for (const file of [draft, path]) rmSync(lockOf(file), { force: true });
+}
+const lockOf = (path: string): string => `${path}-lock`;
 
 /** What the store at `path` holds, while a server may be writing it: the state at one moment. Throws TortieError. */
 export async function readLive(path: string): Promise<{ revision: number; current: Stored[] }> {

@@ -29,7 +29,7 @@ type Item = { readonly key: Buffer; readonly value: Buffer; readonly table: bool
 /** The tables of a file by name, in the order of their keys. */
 export type Tables = ReadonlyMap<string, readonly Item[]>;
 
-/** Reads the whole file, and checks it. Undefined: there is none, or it is empty. Throws DamagedPages. */
+/** Reads the whole file, and checks it. Undefined: there is none. Throws DamagedPages. */
 export function readTables(path: string): Tables | undefined {
   let fd: number;
   try {
@@ -40,7 +40,8 @@ export function readTables(path: string): Tables | undefined {
   }
   try {
     const { size } = fstatSync(fd);
-    return size === 0 ? undefined : new PageFile((buffer, at) => readSync(fd, buffer, 0, buffer.length, at), size, bootId()).tables();
+    if (size === 0) throw new DamagedPages("it is empty");
+    return new PageFile((buffer, at) => readSync(fd, buffer, 0, buffer.length, at), size, bootId()).tables();
   } finally {
     closeSync(fd);
   }

@@ -6,9 +6,9 @@ import { DamagedRecord, decodeCurrent, decodeState, decodeUndo, revisionOf } fro
 import type { Change, Stored } from "./store.ts";
 
 /** Of the records (records.ts) and tables. */
-export const FORMAT = 2;
+export const FORMAT = 1;
 
-/** What the file at `path` holds; undefined: nothing, or there is none. Throws TortieError: it is damaged, or of another format. */
+/** What the file at `path` holds; undefined: there is none. Throws TortieError: it is damaged, or of another format. */
 export function readSnapshot(path: string): Snapshot | undefined {
   try {
     const tables = readTables(path);
@@ -23,17 +23,15 @@ export function readSnapshot(path: string): Snapshot | undefined {
 }
 
 /** Throws DamagedRecord and, for another format, TortieError. */
-export function snapshotOf(path: string, tables: Tables): Snapshot | undefined {
+export function snapshotOf(path: string, tables: Tables): Snapshot {
   const [current = [], log = [], meta = []] = ["current", "log", "meta"].map((name) => tables.get(name));
   const state = meta.find((m) => m.key.toString() === "state");
-  if (!state) {
-    if (meta.length > 0) throw otherFormat(path, 1);
-    // A store that was killed while it was made.
-    if (current.length === 0 && log.length === 0) return undefined;
-    throw new DamagedRecord("the record about the whole is gone");
-  }
+  if (!state) throw new DamagedRecord("the record about the whole is gone");
   const { format, compacted } = decodeState(state.value);
-  if (format !== FORMAT) throw otherFormat(path, format);
+  if (format !== FORMAT)
+    throw new TortieError(`Cannot open the store "${path}": it has format ${format}, this program knows ${FORMAT}`, {
+      hint: "Use the program that wrote it, or start anew with another --data.",
+    });
   const values = current.map(({ key, value }) => decodeCurrent(key.toString(), value));
   const entries = history(
     compacted,
@@ -42,11 +40,6 @@ export function snapshotOf(path: string, tables: Tables): Snapshot | undefined {
   );
   return { revision: entries.at(-1)?.revision ?? compacted, compacted, current: values, log: entries };
 }
-
-const otherFormat = (path: string, format: number): TortieError =>
-  new TortieError(`Cannot open the store "${path}": it has format ${format}, this program knows ${FORMAT}`, {
-    hint: "Use the program that wrote it, or start anew with another --data.",
-  });
 
 /** Goes back from what is there now: what a change made is what the next change of its key replaced. Throws DamagedRecord. */
 function history(compacted: number, log: readonly { revision: number; record: Buffer }[], values: readonly Stored[]): Entry[] {

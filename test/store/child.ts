@@ -6,7 +6,8 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { afterEach } from "vitest";
 
-const DIST = new URL("../../dist", import.meta.url).pathname;
+/** The built files. */
+export const DIST: string = new URL("../../dist", import.meta.url).pathname;
 
 /** Above every program: `directory`, `openLmdbStore`, `put(key, text, revision?)` on `store`, which the program opens. */
 const HEAD = `
@@ -31,9 +32,11 @@ export function start([command, ...args]: string[]): Child {
   return child;
 }
 
-/** What a program said, a value a line, when it has ended by itself. Throws when it did not end well. */
-export async function told(command: string[]): Promise<unknown[]> {
+/** What a program said, a value a line, when it has read `input` and has ended by itself. Throws when it did not end well. */
+export async function told(command: string[], input = ""): Promise<unknown[]> {
   const child = start(command);
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
   let [out, err] = ["", ""];
   child.stdout.on("data", (d: Buffer) => (out += d.toString()));
   child.stderr.on("data", (d: Buffer) => (err += d.toString()));
