@@ -255,7 +255,14 @@ describe("roles", () => {
       name: "no affinity in its name for another",
       method: "POST",
       path: "/apis/projectcalico.org/v3/blockaffinities",
-      body: affinity("n1-x", "n2"),
+      body: affinity("n1-10-0-0-0-31", "n2"),
+      code: 403,
+    },
+    {
+      name: "no affinity by the name of a node whose name begins as its own",
+      method: "POST",
+      path: "/apis/projectcalico.org/v3/blockaffinities",
+      body: affinity("n1-b-10-0-0-0-31", "n1"),
       code: 403,
     },
     {

@@ -12,6 +12,7 @@ import type { Resource } from "../../api/meta.ts";
 import type { Node } from "../../api/node.ts";
 import type { Pod } from "../../api/pod.ts";
 import { type ApiError, forbidden, internalError } from "../../api/status.ts";
+import { affinityName } from "../../client/layouts/names.ts";
 import type { User } from "../wire/request.ts";
 import { BOOTSTRAPPERS, isAdmin, nodeOf } from "./roles.ts";
 
@@ -142,9 +143,10 @@ function foreignSlot(node: string, before: IPAMBlock, after: IPAMBlock): boolean
   return counted < 0 || counted > Math.max(1, changed);
 }
 
+// The whole name is compared: that of node "a-b" also begins with "a-".
 function affinityRule(node: string, { name, object, old }: Attempt): string | undefined {
-  const nodes = [object, old].filter((o) => o !== undefined).map((o) => (o as BlockAffinity).spec.node);
-  return name.startsWith(`${node}-`) && nodes.every((n) => n === node) ? undefined : notOwn(node, `the block affinity of another node`);
+  const own = ({ spec }: BlockAffinity): boolean => spec.node === node && name === affinityName(node, spec.cidr);
+  return [object, old].every((o) => o === undefined || own(o as BlockAffinity)) ? undefined : notOwn(node, `the block affinity of another node`);
 }
 
 // A handle names its owner only by its text: a node has those of its tunnels. Those of pods name no node, so no node may write them.
