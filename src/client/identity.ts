@@ -5,12 +5,12 @@ import type { Endpoint } from "./kubeconfig.ts";
 
 const AGE_MS = 60_000;
 
-export type Shown = { cert?: string; key?: string };
+export type Identity = { cert?: string; key?: string };
 
 /** What to show at the moment. Files that are missing, or do not belong together because one is being replaced, leave what was there. */
-export function identityIn(endpoint: Endpoint, clock: () => number = () => performance.now()): () => Shown {
+export function identityIn(endpoint: Endpoint, clock: () => number = () => performance.now()): () => Identity {
   const { cert, key, certFile, keyFile } = endpoint;
-  let shown: Shown = { ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+  let shown: Identity = { ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
   if (certFile === undefined || keyFile === undefined) return () => shown;
   let readAt = -Infinity;
   return () => {

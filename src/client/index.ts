@@ -1,5 +1,5 @@
-// The client of a Kubernetes-style API. This entry needs no Node: fetchTransport() for browsers, or a Transport of your own. For Node: connectWith, connectTo,
-// connectToSocket in ./node.ts.
+// The client of a Kubernetes-style API. This entry needs no Node: fetchTransport() for browsers, or a Transport of your own. For Node, with kubeconfigs and
+// client certificates: ./node.ts.
 export type { Client, Informer, InformerMetrics, ListOptions, PatchType, WatchOptions, WriteOptions } from "./types.ts";
 export type { HttpAnswer, HttpRequest, MessageSocket, Transport } from "./transport.ts";
 export { type RawRequest, type RestClient, restClient } from "./rest.ts";

@@ -2,7 +2,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parse } from "yaml";
+import type { JsonValue } from "../api/json.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
+import { type ExecPlugin, execPluginOf } from "./execplugin.ts";
+import { type ImpersonationFields, type ImpersonationHeaders, impersonationOf } from "./impersonate.ts";
 
 /** One server and one identity. PEM texts are never logged. */
 export type Endpoint = {
@@ -16,8 +19,12 @@ export type Endpoint = {
   certFile?: string;
   keyFile?: string;
   token?: string;
-  /** Read anew every minute: such tokens rotate. */
+  /** Read anew every minute: such tokens rotate. `token` is good until it could be read. */
   tokenFile?: string;
+  /** A program that gives the credentials, in place of the above. */
+  plugin?: ExecPlugin;
+  /** Whom to act as: headers of each request. */
+  impersonate?: ImpersonationHeaders;
   serverName?: string;
   insecure?: boolean;
   /** The context's namespace. @default "default" */
@@ -31,6 +38,8 @@ type Cluster = {
   "certificate-authority-data"?: string;
   "insecure-skip-tls-verify"?: boolean;
   "tls-server-name"?: string;
+  "proxy-url"?: string;
+  extensions?: JsonValue;
 };
 type User = {
   "client-certificate"?: string;
@@ -40,9 +49,10 @@ type User = {
   token?: string;
   tokenFile?: string;
   username?: string;
+  password?: string;
   exec?: unknown;
   "auth-provider"?: unknown;
-};
+} & ImpersonationFields;
 type File = {
   clusters?: Named<"cluster", Cluster>[];
   users?: Named<"user", User>[];
@@ -71,7 +81,8 @@ function parseConfig(text: string, path: string): File {
     const at = (cause as { linePos?: [{ line: number }] }).linePos?.[0].line;
     throw new TortieError(`Cannot read the kubeconfig "${path}": it is not YAML${at === undefined ? "" : ` (line ${at})`}`, { hint: HINT });
   }
-  if (value === null || typeof value !== "object" || Array.isArray(value))
+  if (value === null) return {}; // an empty file is a configuration of nothing
+  if (typeof value !== "object" || Array.isArray(value))
     throw new TortieError(`Cannot read the kubeconfig "${path}": it is not a mapping`, { hint: HINT });
   return value;
 }
@@ -91,6 +102,7 @@ function find<K extends "cluster" | "user" | "context", T>(
 }
 
 type PemField = "certificate-authority" | "client-certificate" | "client-key";
+type Fail = (why: string) => never;
 
 function fromBase64(text: string): string | undefined {
   try {
@@ -100,50 +112,75 @@ function fromBase64(text: string): string | undefined {
   }
 }
 
+/** The PEM text that a field, or the file of the field beside it, holds. */
+function pemIn(from: Cluster & User, field: PemField, directory: string, fail: Fail): string | undefined {
+  const [data, file] = [from[`${field}-data`], from[field]];
+  if (data !== undefined && typeof data !== "string") return fail(`${field}-data is no text`);
+  if (file !== undefined && typeof file !== "string") return fail(`${field} is no path`);
+  const text = data ? fromBase64(data) : file ? readConfig(resolve(directory, file)) : undefined;
+  if (data && text === undefined) return fail(`${field}-data is not base64`);
+  if (text !== undefined && !text.includes("-----BEGIN ")) return fail(`${data ? `${field}-data` : field} holds no PEM text`);
+  return text;
+}
+
+/** Where the server is, and how to know it. */
+function serverOf(cluster: Cluster, directory: string, fail: Fail): Partial<Endpoint> {
+  // Not gone around in silence: the server may be reached by no other way, and would see another address of ours.
+  if (cluster["proxy-url"]) return fail("it has a proxy-url, and tortie goes through no proxy");
+  const ca = pemIn(cluster, "certificate-authority", directory, fail);
+  const insecure = cluster["insecure-skip-tls-verify"] === true;
+  if (ca !== undefined && insecure) return fail("its cluster has both a certificate authority and insecure-skip-tls-verify");
+  const url = cluster.server!.replace(/\/+$/, "");
+  const serverName = cluster["tls-server-name"];
+  return {
+    url,
+    ...(url.startsWith("unix:") ? { socketPath: url.slice(5).replace(/^\/\/(?=\/)/, "") } : {}),
+    ...(ca === undefined ? {} : { ca }),
+    ...(serverName ? { serverName } : {}),
+    ...(insecure ? { insecure } : {}),
+  };
+}
+
+type WhoOptions = { name: string; directory: string; cluster: Cluster; ca: string | undefined };
+
+/** Who we are there. */
+function identityOf(user: User, { name, directory, cluster, ca }: WhoOptions, fail: Fail): Partial<Endpoint> {
+  if (user["auth-provider"]) return fail(`the user "${name}" has an auth-provider, which Kubernetes gave up for exec plug-ins`);
+  if (user.username || user.password) return fail(`the user "${name}" logs in with a password, which no Kubernetes since 1.19 takes`);
+  const impersonate = impersonationOf(user, fail);
+  const acting = impersonate ? { impersonate } : {};
+  if (user.exec) return { plugin: execPluginOf(user.exec, { user: name, directory, cluster, ca }, fail), ...acting };
+  const fileOf = (field: "client-certificate" | "client-key"): string | undefined => {
+    const file = user[`${field}-data`] ? undefined : user[field];
+    return file ? resolve(directory, file) : undefined;
+  };
+  const values = {
+    cert: pemIn(user, "client-certificate", directory, fail),
+    key: pemIn(user, "client-key", directory, fail),
+    certFile: fileOf("client-certificate"),
+    keyFile: fileOf("client-key"),
+    token: user.token,
+    tokenFile: user.tokenFile ? resolve(directory, user.tokenFile) : undefined,
+  };
+  return { ...(Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as Partial<Endpoint>), ...acting };
+}
+
 function endpointOf(entries: readonly Entry[], where: string, contextName: string | undefined): Endpoint {
-  const fail = (why: string): never => {
+  const fail: Fail = (why) => {
     throw new TortieError(`Cannot use the kubeconfig "${where}": ${why}`, { hint: HINT });
   };
   const current = contextName ?? entries.map((e) => e.file["current-context"]).find((c) => c);
   if (!current) return fail("it has no current-context");
   const context = find<"context", { cluster?: string; user?: string; namespace?: string }>(entries, "context", current);
   if (!context) return fail(`there is no context "${current}"`);
-  const cluster = find<"cluster", Cluster>(entries, "cluster", context.value.cluster ?? "");
+  const { cluster: clusterName = "", user: name = "", namespace } = context.value;
+  const cluster = find<"cluster", Cluster>(entries, "cluster", clusterName);
   if (!cluster?.value.server) return fail(`the context "${current}" names no cluster with a server`);
-  const user = find<"user", User>(entries, "user", context.value.user ?? "");
-  if (context.value.user && !user) return fail(`there is no user "${context.value.user}"`);
-  const u = user?.value ?? {};
-  const c = cluster.value;
-  if (u.exec ?? u["auth-provider"]) return fail(`the user "${context.value.user}" gets its credentials from a plug-in, which tortie does not run`);
-  /** The PEM text that a field, or the file of the field beside it, holds. */
-  const pem = (from: Cluster & User, field: PemField, directory: string): string | undefined => {
-    const [data, file] = [from[`${field}-data`], from[field]];
-    if (data !== undefined && typeof data !== "string") return fail(`${field}-data is no text`);
-    if (file !== undefined && typeof file !== "string") return fail(`${field} is no path`);
-    const text = data ? fromBase64(data) : file ? readConfig(resolve(directory, file)) : undefined;
-    if (data && text === undefined) return fail(`${field}-data is not base64`);
-    if (text !== undefined && !text.includes("-----BEGIN ")) return fail(`${data ? `${field}-data` : field} holds no PEM text`);
-    return text;
-  };
-  const fileOf = (field: "client-certificate" | "client-key"): string | undefined => {
-    const file = u[`${field}-data`] ? undefined : u[field];
-    return file ? resolve(user?.directory ?? ".", file) : undefined;
-  };
-  const values: { [P in keyof Endpoint]: Endpoint[P] | undefined } = {
-    url: c.server!.replace(/\/+$/, ""),
-    ca: pem(c, "certificate-authority", cluster.directory),
-    cert: pem(u, "client-certificate", user?.directory ?? "."),
-    key: pem(u, "client-key", user?.directory ?? "."),
-    certFile: fileOf("client-certificate"),
-    keyFile: fileOf("client-key"),
-    token: u.token,
-    tokenFile: u.token ? undefined : u.tokenFile && resolve(user?.directory ?? ".", u.tokenFile),
-    serverName: c["tls-server-name"],
-    insecure: c["insecure-skip-tls-verify"] ? true : undefined,
-    namespace: context.value.namespace,
-  };
-  if (values.url!.startsWith("unix:")) values.socketPath = values.url!.slice(5).replace(/^\/\/(?=\/)/, "");
-  return Object.fromEntries(Object.entries(values).filter(([, v]) => v !== undefined)) as Endpoint;
+  const user = find<"user", User>(entries, "user", name);
+  if (name && !user) return fail(`there is no user "${name}"`);
+  const server = serverOf(cluster.value, cluster.directory, fail);
+  const who = { name, directory: user?.directory ?? ".", cluster: cluster.value, ca: server.ca };
+  return { url: "", ...server, ...identityOf(user?.value ?? {}, who, fail), ...(namespace ? { namespace } : {}) };
 }
 
 /**

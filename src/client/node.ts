@@ -3,13 +3,16 @@ import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import WebSocket, { type RawData } from "ws";
 import { messageOf, TortieError } from "../base/errors.ts";
-import { apiErrorOf } from "./error.ts";
-import { identityIn } from "./identity.ts";
+import { type Credentials, credentialsOf, type Shown } from "./credentials.ts";
+import { ApiError, apiErrorOf } from "./error.ts";
+import type { ImpersonationHeaders } from "./impersonate.ts";
 import { type Endpoint, loadKubeconfig } from "./kubeconfig.ts";
 import { textOf } from "./lines.ts";
+import { KUBECTL_RATE, type RateLimit, rateLimited } from "./ratelimit.ts";
 import { type RestClient, restClient } from "./rest.ts";
-import { tokenIn } from "./token.ts";
 import type { HttpAnswer, HttpRequest, MessageSocket, Transport } from "./transport.ts";
+
+export { type Endpoint, inClusterEndpoint, loadKubeconfig } from "./kubeconfig.ts";
 
 const KEEP_ALIVE_MS = 10_000;
 const HEAD_TIMEOUT_MS = 30_000;
@@ -38,21 +41,32 @@ const unreachable = (where: string, cause: unknown): TortieError =>
     cause,
   });
 
+const givenUp = (where: string, cause: unknown): TortieError => new TortieError(`Cannot finish the request to ${where}: it was given up`, { cause });
+
 type Wire = {
   where: string;
-  /** What node:http(s) and ws take, as it is at the moment. */
-  options: () => Record<string, unknown>;
+  secure: boolean;
+  /** What node:http(s) takes to get there, without who we are. */
+  to: { socketPath?: string; hostname?: string; port?: number };
+  tls: { ca?: string; servername?: string; rejectUnauthorized?: boolean };
   prefix: string;
-  authorization: () => string | undefined;
+  credentials: Credentials;
+  headers: ImpersonationHeaders;
 };
 
+/** One of each endpoint: a plug-in is asked once for all connections to it. */
+const wires = new WeakMap<Endpoint, Wire>();
+
 function wireOf(e: Endpoint): Wire {
-  const tokenOf = e.tokenFile === undefined ? (): string | undefined => e.token : tokenIn(e.tokenFile);
-  const authorization = (): string | undefined => {
-    const token = tokenOf();
-    return token ? `Bearer ${token}` : undefined;
-  };
-  if (e.socketPath !== undefined) return { where: `unix:${e.socketPath}`, options: () => ({ socketPath: e.socketPath }), prefix: "", authorization };
+  let wire = wires.get(e);
+  if (!wire) wires.set(e, (wire = newWire(e)));
+  return wire;
+}
+
+function newWire(e: Endpoint): Wire {
+  const rest = { credentials: credentialsOf(e), headers: e.impersonate ?? {} };
+  if (e.socketPath !== undefined)
+    return { where: `unix:${e.socketPath}`, secure: false, to: { socketPath: e.socketPath }, tls: {}, prefix: "", ...rest };
   let url: URL;
   try {
     url = new URL(e.url);
@@ -61,16 +75,41 @@ function wireOf(e: Endpoint): Wire {
   }
   if (url.protocol !== "https:" && url.protocol !== "http:")
     throw new TortieError(`Cannot use "${e.url}" as the API server's address: it must begin with https://, http:// or unix:`);
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
   const secure = url.protocol === "https:";
-  const fixed = {
-    ...(secure && e.ca ? { ca: e.ca } : {}),
-    ...(secure && e.serverName ? { servername: e.serverName } : {}),
-    ...(secure && e.insecure ? { rejectUnauthorized: false } : {}),
+  return {
+    where: url.origin,
+    secure,
+    to: { hostname: url.hostname.replace(/^\[|\]$/g, ""), port: url.port ? Number(url.port) : secure ? 443 : 80 },
+    tls: !secure
+      ? {}
+      : {
+          ...(e.ca ? { ca: e.ca } : {}),
+          ...(e.serverName ? { servername: e.serverName } : {}),
+          ...(e.insecure ? { rejectUnauthorized: false } : {}),
+        },
+    prefix: url.pathname.replace(/\/+$/, ""),
+    ...rest,
   };
-  const identity = secure ? identityIn(e) : () => ({});
-  const port = url.port ? Number(url.port) : url.protocol === "https:" ? 443 : 80;
-  return { where: url.origin, options: () => ({ hostname, port, ...fixed, ...identity() }), prefix: url.pathname.replace(/\/+$/, ""), authorization };
+}
+
+/** Who we are, for one request: parts of its options. */
+function showing(wire: Wire, { cert, key, token }: Shown): { tls: object; headers: Record<string, string | string[]> } {
+  return {
+    tls: wire.secure ? { ...wire.tls, ...(cert === undefined ? {} : { cert, key }) } : {},
+    headers: { ...wire.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+  };
+}
+
+/** Who we are at the moment; given up with `signal`, for a plug-in may be waiting for a person. */
+function whoWeAre({ credentials, where }: Wire, signal: AbortSignal | undefined): Promise<Shown> {
+  const asked = credentials.current();
+  if (!signal) return asked;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(givenUp(where, signal.reason));
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    void asked.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
 
 async function* bodyOf(answer: IncomingMessage, where: string): AsyncGenerator<Uint8Array> {
@@ -88,20 +127,27 @@ async function* bodyOf(answer: IncomingMessage, where: string): AsyncGenerator<U
  * set listeners at once, before the turn of the event loop ends.
  * Throws ApiError when the server refuses with a Status, else TortieError.
  */
-export function openWebSocket(endpoint: Endpoint, path: string, protocol: string, signal?: AbortSignal): Promise<WebSocket> {
+export async function openWebSocket(endpoint: Endpoint, path: string, protocol: string, signal?: AbortSignal): Promise<WebSocket> {
   const wire = wireOf(endpoint);
-  const secure = endpoint.socketPath === undefined && endpoint.url.startsWith("https:");
+  const shown = await whoWeAre(wire, signal);
+  try {
+    return await upgrade(wire, shown, path, protocol, signal);
+  } catch (thrown) {
+    if (!(thrown instanceof ApiError && thrown.code === 401 && wire.credentials.refused(shown))) throw thrown;
+    return upgrade(wire, await whoWeAre(wire, signal), path, protocol, signal);
+  }
+}
+
+function upgrade(wire: Wire, shown: Shown, path: string, protocol: string, signal: AbortSignal | undefined): Promise<WebSocket> {
   const address =
-    endpoint.socketPath === undefined
-      ? `${endpoint.url.replace(/^http/, "ws").replace(/\/+$/, "")}${path}`
-      : `ws+unix:${endpoint.socketPath}:${path}`;
-  const { socketPath: _, hostname: __, port: ___, ...tls } = wire.options();
+    wire.to.socketPath === undefined ? `${wire.where.replace(/^http/, "ws")}${wire.prefix}${path}` : `ws+unix:${wire.to.socketPath}:${path}`;
+  const { tls, headers } = showing(wire, shown);
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(unreachable(wire.where, signal.reason));
-    const authorization = wire.authorization();
     const socket = new WebSocket(address, [protocol], {
-      ...(secure ? tls : {}),
-      headers: authorization ? { authorization } : {},
+      ...tls,
+      // Some have several values, which ws hands on to node:http as they are; its types do not say so.
+      headers: headers as Record<string, string>,
       handshakeTimeout: HEAD_TIMEOUT_MS,
       perMessageDeflate: false,
       maxPayload: MESSAGE_LIMIT,
@@ -160,18 +206,19 @@ function messageSocket(socket: WebSocket): MessageSocket {
 /** The transport to one endpoint. */
 export function nodeTransport(endpoint: Endpoint): Transport {
   const wire = wireOf(endpoint);
-  const secure = endpoint.socketPath === undefined && endpoint.url.startsWith("https:");
+  const { secure } = wire;
   const agentOptions = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, scheduling: "lifo" as const };
   const agent = secure ? new HttpsAgent({ ...agentOptions }) : new HttpAgent({ ...agentOptions });
 
-  const once = (r: HttpRequest): Promise<{ answer: HttpAnswer } | { stale: unknown }> =>
+  const once = (r: HttpRequest, shown: Shown): Promise<{ answer: HttpAnswer } | { stale: unknown }> =>
     new Promise((resolve, reject) => {
-      const authorization = wire.authorization();
-      const headers = { "user-agent": "tortie", ...r.headers, ...(authorization ? { authorization } : {}) };
+      const who = showing(wire, shown);
+      const headers = { "user-agent": "tortie", ...r.headers, ...who.headers };
       const body = typeof r.body === "string" ? Buffer.from(r.body) : r.body;
       const req = (secure ? httpsRequest : httpRequest)(
         {
-          ...wire.options(),
+          ...wire.to,
+          ...who.tls,
           agent,
           method: r.method,
           path: wire.prefix + r.path,
@@ -193,33 +240,48 @@ export function nodeTransport(endpoint: Endpoint): Transport {
         clearTimeout(timer);
         // A kept connection that the server had closed meanwhile: nothing was done yet.
         if (r.method === "GET" && req.reusedSocket && (cause.code === "ECONNRESET" || cause.code === "EPIPE")) return resolve({ stale: cause });
-        reject(
-          r.signal?.aborted
-            ? new TortieError(`Cannot finish the request to ${wire.where}: it was given up`, { cause })
-            : unreachable(wire.where, cause),
-        );
+        reject(r.signal?.aborted ? givenUp(wire.where, cause) : unreachable(wire.where, cause));
       });
       req.end(body);
     });
 
+  const ask = async (r: HttpRequest, shown: Shown): Promise<HttpAnswer> => {
+    for (let attempt = 0; ; attempt++) {
+      const done = await once(r, shown);
+      if ("answer" in done) return done.answer;
+      if (attempt >= 2) throw unreachable(wire.where, done.stale);
+    }
+  };
+
   return {
     where: wire.where,
     request: async (r) => {
-      for (let attempt = 0; ; attempt++) {
-        const done = await once(r);
-        if ("answer" in done) return done.answer;
-        if (attempt >= 2) throw unreachable(wire.where, done.stale);
-      }
+      const shown = await whoWeAre(wire, r.signal);
+      const answer = await ask(r, shown);
+      if (answer.status !== 401 || !wire.credentials.refused(shown)) return answer;
+      await textOf(answer.body, 1 << 20);
+      return ask(r, await whoWeAre(wire, r.signal));
     },
     webSocket: async (path, protocol, signal) => messageSocket(await openWebSocket(endpoint, path, protocol, signal)),
-    close: async () => agent.destroy(),
+    close: async () => {
+      wire.credentials.close();
+      agent.destroy();
+    },
   };
 }
 
+export type ConnectOptions = {
+  /** How often it asks at most; a server on a socket of this machine is not spared. @default KUBECTL_RATE */
+  rate?: RateLimit;
+};
+
 /** A client of one endpoint. */
-export const connectTo = (endpoint: Endpoint): RestClient => restClient(nodeTransport(endpoint));
+export function connectTo(endpoint: Endpoint, { rate = KUBECTL_RATE }: ConnectOptions = {}): RestClient {
+  const transport = nodeTransport(endpoint);
+  return restClient(endpoint.socketPath === undefined ? rateLimited(transport, rate) : transport);
+}
 /** A client of the server on a unix socket: the admin of this machine. */
 export const connectToSocket = (socketPath: string): RestClient => connectTo({ url: `unix:${socketPath}`, socketPath });
 /** A client with the server and the identity of a kubeconfig. Throws TortieError. */
-export const connectWith = (kubeconfig: string, options: { context?: string | undefined } = {}): RestClient =>
-  connectTo(loadKubeconfig(kubeconfig, options));
+export const connectWith = (kubeconfig: string, options: ConnectOptions & { context?: string | undefined } = {}): RestClient =>
+  connectTo(loadKubeconfig(kubeconfig, options), options);

@@ -16,7 +16,7 @@ function directory(): string {
 test("a token is read again after a minute, and kept while its file is away or empty", () => {
   const file = join(directory(), "token");
   let now = 0;
-  const token = tokenIn(file, () => now);
+  const token = tokenIn(file, undefined, () => now);
   expect(token).toThrow(/^Cannot read the token in ".*": no such file or directory$/);
   writeFileSync(file, "one\n");
   expect(token()).toBe("one");
@@ -33,6 +33,14 @@ test("a token is read again after a minute, and kept while its file is away or e
   writeFileSync(file, "three");
   now += 61_000;
   expect(token()).toBe("three");
+});
+
+test("a token that stands beside its file is good until the file could be read", () => {
+  const file = join(directory(), "token");
+  const token = tokenIn(file, "first");
+  expect(token()).toBe("first");
+  writeFileSync(file, "from the file");
+  expect(token()).toBe("from the file");
 });
 
 test("in a pod: the service's address, the account's files", () => {

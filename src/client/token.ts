@@ -4,9 +4,11 @@ import { messageOf, TortieError } from "../base/errors.ts";
 
 const AGE_MS = 60_000;
 
-/** Throws TortieError when the file could not be read even once. `clock` gives ms that only grow. */
-export function tokenIn(path: string, clock: () => number = () => performance.now()): () => string {
-  let token: string | undefined;
+/**
+ * The file's token; `first` until it could be read once. Throws TortieError when it could not, and there is no `first`. `clock` gives ms that only grow.
+ */
+export function tokenIn(path: string, first?: string, clock: () => number = () => performance.now()): () => string {
+  let token = first;
   let readAt = -Infinity;
   return () => {
     if (clock() - readAt <= AGE_MS && token !== undefined) return token;

@@ -1,4 +1,4 @@
-// Programs that run beside us, in the four ways in which we need them. Only this folder starts processes.
+// Programs that run beside us, in the five ways in which we need them. Only this folder starts processes.
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
@@ -48,3 +48,36 @@ export function runAttached([file, ...args]: Argv, options: { env: NodeJS.Proces
 /** Starts a program whose input and output are ours to handle, in a process group of its own. */
 export const startPiped = ([file, ...args]: Argv, options: { env: NodeJS.ProcessEnv }): ChildProcessByStdio<Writable, Readable, Readable> =>
   spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: options.env, detached: true });
+
+/** A program may print so much to `runForOutput`. */
+const OUTPUT_LIMIT = 1 << 20;
+
+/**
+ * Runs a program for what it prints. Its standard error is ours; with `input` so is standard input, for what it asks a person. Resolves with how it ended
+ * ("" where it went well) and what it printed; rejects with the system's error when it cannot be started, and when `signal` ends it.
+ */
+export function runForOutput(
+  [file, ...args]: Argv,
+  options: { env: NodeJS.ProcessEnv; input: boolean; signal: AbortSignal },
+): Promise<{ ended: string; output: string }> {
+  const { env, input, signal } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { env, signal, stdio: [input ? "inherit" : "ignore", "pipe", "inherit"] });
+    const printed: Buffer[] = [];
+    let bytes = 0;
+    child.stdout.on("data", (chunk: Buffer) => {
+      printed.push(chunk);
+      if ((bytes += chunk.length) > OUTPUT_LIMIT) child.kill("SIGKILL");
+      // What the program started in turn may write on.
+      if (bytes > OUTPUT_LIMIT) child.stdout.destroy();
+    });
+    child.once("error", (thrown) => {
+      child.stdout.destroy();
+      reject(thrown);
+    });
+    child.once("close", (code, ending) => {
+      const ended = bytes > OUTPUT_LIMIT ? "it printed more than 1 MiB" : (ending ?? (code === 0 ? "" : `exit code ${code}`));
+      resolve({ ended, output: Buffer.concat(printed).toString("utf8") });
+    });
+  });
+}

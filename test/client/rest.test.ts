@@ -1,9 +1,12 @@
 // The REST client against a small server: pages, errors, stale connections, bounds.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { TortieError } from "../../src/base/errors.ts";
 import { ApiError } from "../../src/client/error.ts";
 import { linesOf } from "../../src/client/lines.ts";
-import { connectToSocket } from "../../src/client/node.ts";
+import { connectTo, connectToSocket } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
 import { FakeServer, THING } from "./fake.ts";
 
@@ -76,6 +79,25 @@ describe("rest client", () => {
     };
     await expect(client.get(THING, "a")).rejects.toThrow("later");
     expect(n).toBe(3);
+  });
+
+  test("over a network it asks no more often than its rate", async () => {
+    let last = 0;
+    let asked = 0;
+    const web = createServer((_, res) => {
+      asked++;
+      last = performance.now();
+      res.end("{}");
+    }).listen(0, "127.0.0.1");
+    await once(web, "listening");
+    const limited = connectTo({ url: `http://127.0.0.1:${(web.address() as AddressInfo).port}` }, { rate: { perSecond: 20, burst: 3 } });
+    const began = performance.now();
+    await Promise.all(Array.from({ length: 9 }, () => limited.raw("GET", "/version")));
+    // Three at once, then one each 50 ms: the last is sent after 300 ms.
+    expect(asked).toBe(9);
+    expect(last - began).toBeGreaterThan(290);
+    await limited.close();
+    web.close();
   });
 
   test("a watch's generator closes its connection when it is left", async () => {

@@ -26,13 +26,13 @@ export function layoutOfSetting(group: string): Layout {
   throw new TortieError(`Cannot use "${group}" as calicoAPIGroup: it must be ${V3}/v3 or ${V1}/v1`);
 }
 
-/** Asks the server for its groups. A server that refuses to say is taken for A; one that cannot be reached throws TortieError. */
+/** Asks the server for its groups. A server that refuses to say is taken for A; one that cannot be reached, or does not know us, throws. */
 export async function discoverLayout(client: Pick<RestClient, "raw">): Promise<Layout> {
   try {
     const { groups } = await client.raw<{ groups?: { name?: string }[] }>("GET", "/apis");
     return layoutOf((groups ?? []).map((g) => g.name ?? ""));
   } catch (thrown) {
-    if (isApiError(thrown)) return "A";
+    if (isApiError(thrown) && thrown.code !== 401) return "A";
     throw thrown;
   }
 }
