@@ -21,12 +21,20 @@ export type Suffered = {
   readonly grown: number;
 };
 
+/** Resolves when so many more requests of others were answered: until then the attack is kept up. */
+export type Others = (n: number) => Promise<void>;
+
+/** A request without an answer for so long is a client that is affected. */
+const PATIENCE_MS = 60_000;
+
 /** Runs `attack` while a client like any other asks, and the memory of `pid` is watched. */
-export async function suffer(home: ServerHome, pid: number, attack: () => Promise<void>): Promise<Suffered> {
+export async function suffer(home: ServerHome, pid: number, attack: (others: Others) => Promise<void>): Promise<Suffered> {
   const [latencies, refused]: [number[], string[]] = [[], []];
   const before = residentMb(pid);
   let most = before;
   let over = false;
+  const waiting = new Set<{ until: number; resolve: () => void }>();
+  const others: Others = (n) => new Promise((resolve) => waiting.add({ until: latencies.length + refused.length + n, resolve }));
   const probe = (): Promise<void> =>
     new Promise((resolve) => {
       const from = performance.now();
@@ -37,11 +45,12 @@ export async function suffer(home: ServerHome, pid: number, attack: () => Promis
       const r = request({ socketPath: home.socket, path: "/api/v1/namespaces/default", agent: new Agent({ keepAlive: false }) }, (response) => {
         response.resume();
         response.on("end", () => {
+          if (response.statusCode !== 200) return failed(String(response.statusCode));
           latencies.push(performance.now() - from);
-          if (response.statusCode === 200) resolve();
-          else failed(String(response.statusCode));
+          resolve();
         });
       });
+      r.setTimeout(PATIENCE_MS, () => r.destroy(new Error("no answer")));
       r.on("error", (e) => failed(e.message));
       r.end();
     });
@@ -49,11 +58,16 @@ export async function suffer(home: ServerHome, pid: number, attack: () => Promis
     while (!over) {
       await probe();
       most = Math.max(most, residentMb(pid));
+      for (const w of waiting)
+        if (latencies.length + refused.length >= w.until) {
+          waiting.delete(w);
+          w.resolve();
+        }
       await sleep(20);
     }
   })();
   try {
-    await attack();
+    await attack(others);
   } finally {
     over = true;
     await probing;
@@ -78,7 +92,7 @@ export const closed = (socket: Socket): Promise<void> =>
   new Promise((resolve) => (socket.destroyed ? resolve() : void socket.once("close", () => resolve())));
 
 /** What is answered to `bytes` until the server closes, or for `ms`. */
-export async function exchange(home: ServerHome, bytes: string | Buffer, ms = 1000): Promise<{ text: string; closed: boolean }> {
+export async function exchange(home: ServerHome, bytes: string | Buffer, ms = 20_000): Promise<{ text: string; closed: boolean }> {
   const socket = raw(home);
   let text = "";
   let ended = false;
@@ -126,8 +140,8 @@ export function ambiguous(smuggled: string): Record<string, string> {
   };
 }
 
-/** `n` connections that send a request a byte at a time, of its headers or of its body, for `ms`. */
-export async function trickle(home: ServerHome, n: number, ms: number): Promise<void> {
+/** `n` connections that send a request a byte at a time, of its headers or of its body, until `enough` resolves. Gives how many the server closed meanwhile. */
+export async function trickle(home: ServerHome, n: number, enough: Promise<void>): Promise<number> {
   const text = `POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n${" ".repeat(100_000)}`;
   const sockets = Array.from({ length: n }, () => raw(home));
   for (const [i, socket] of sockets.entries()) {
@@ -135,10 +149,14 @@ export async function trickle(home: ServerHome, n: number, ms: number): Promise<
     // Half of them are in their body already.
     if (i % 2 === 0) socket.write(text.slice(0, 200));
   }
-  for (const [end, from] = [Date.now() + ms, 200]; Date.now() < end; await sleep(50))
-    for (const [i, socket] of sockets.entries()) if (!socket.destroyed) socket.write(text.charAt((i % 2 === 0 ? from : 0) + (i % 30)));
+  let over = false;
+  void enough.then(() => (over = true));
+  for (let at = 0; !over; at++, await sleep(50))
+    for (const [i, socket] of sockets.entries()) if (!socket.destroyed) socket.write(text.charAt((i % 2 === 0 ? 200 : 0) + at));
+  const gone = sockets.filter((s) => s.destroyed).length;
   for (const socket of sockets) socket.destroy();
   await Promise.all(sockets.map(closed));
+  return gone;
 }
 
 const nodeBody = (name: string, size: number): string =>
@@ -152,15 +170,22 @@ export async function manyNodes(home: ServerHome, n: number, size: number): Prom
     );
 }
 
-/** Connections that ask and never read what they get. */
+/** Connections that ask and never read what they get; each of them has begun to get it. */
 export async function deaf(home: ServerHome, n: number, path: string): Promise<Socket[]> {
   const sockets = Array.from({ length: n }, () => raw(home));
   for (const socket of sockets) {
     socket.pause();
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
   }
-  await sleep(200);
+  await Promise.all(sockets.map((s) => Promise.race([new Promise((resolve) => s.once("readable", resolve)), closed(s)])));
   return sockets;
+}
+
+/** The code of the answer whose beginning lies on a connection that reads nothing. */
+export function codeOn(socket: Socket): number {
+  const first = socket.read() as Buffer | null;
+  if (first) socket.unshift(first);
+  return Number(/^HTTP\/1\.1 ([0-9]{3})/.exec(first?.toString("latin1", 0, 12) ?? "")?.[1]);
 }
 
 /** `n` changes of a node's padding, one after the other. */
