@@ -50,7 +50,7 @@ export function storeOpener(options: StoreOptions): StoreOpener {
       refuse("--etcd-… options are there, but --store names no etcd", "Add --store etcd=https://HOST:2379.");
     return {
       shared: false,
-      open: async (directory) => (await import("../store/lmdb.ts")).openLmdbStore(directory, Date.now),
+      open: async (directory, log) => (await import("../store/lmdb.ts")).openLmdbStore(directory, Date.now, log),
     };
   }
   const members = /^etcd=(.+)$/.exec(store)?.[1] ?? refuse('--store must be "embedded" or "etcd=URL,URL,…"');

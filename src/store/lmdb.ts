@@ -1,30 +1,36 @@
 // The embedded store: LMDB in one directory. Tables: current (key → revision and value), log (revision → what its transaction replaced), meta. A
 // transaction is answered when it is synced to disk, so a kill -9 or a power failure loses nothing that was answered. One process at a time.
 // LMDB only writes: at the start the file is read and checked without it (pages.ts, snapshot.ts), and what is read later is in memory.
-import { chmodSync, existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, rmSync, statfsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { makeDirectory, putInPlace } from "./durable.ts";
+import { type Log, silent } from "../base/log.ts";
 import { FIRST_REVISION, type Snapshot } from "./history.ts";
 import { MvccStore, type Persistence } from "./mvcc.ts";
 import { Arena, decodeCurrent, decodeState, encodeCurrent, encodeState, encodeUndo, revisionKey, revisionOf } from "./records.ts";
 import { FORMAT, readSnapshot } from "./snapshot.ts";
-import type { Stored } from "./store.ts";
+import { type Stored, StoreError } from "./store.ts";
 
 /** Address space, not memory or disk. */
 const MAP_SIZE: number = 64 * 2 ** 30;
+/**
+ * Nothing is written while the file system has less than this: a disk that is full in the middle of a transaction ends all writing, one that is nearly so
+ * does not. Copies of pages and what other programs write in the meantime fit in.
+ */
+const RESERVE = 16 * 2 ** 20;
 
 export const storeFile = (directory: string): string => join(directory, "store.mdb");
 
 /** Opens or makes the store in `directory`. Throws TortieError when it was written by a program with another format or is damaged. */
-export async function openLmdbStore(directory: string, wall: () => number): Promise<MvccStore> {
+export async function openLmdbStore(directory: string, wall: () => number, log: Log = silent): Promise<MvccStore> {
   makeDirectory(directory);
   chmodSync(directory, 0o700);
   const path = storeFile(directory);
   if (!existsSync(path)) putStoreInPlace(await draftStore(path, { revision: FIRST_REVISION, current: [] }), path);
   const snapshot = readSnapshot(path);
-  return new MvccStore(wall, snapshot, openEngine(path).persistence);
+  return new MvccStore(wall, snapshot, openEngine(path, log).persistence);
 }
 
 /**
@@ -34,7 +40,7 @@ export async function openLmdbStore(directory: string, wall: () => number): Prom
 export async function draftStore(path: string, { revision, current }: Pick<Snapshot, "revision" | "current">): Promise<string> {
   const draft = `${path}.new`;
   for (const file of [draft, lockOf(draft)]) rmSync(file, { force: true });
-  const { tables, durably, persistence } = openEngine(draft);
+  const { tables, durably, persistence } = openEngine(draft, silent);
   await durably(() => {
     for (const stored of current) void tables.current.put(Buffer.from(stored.key), encodeCurrent(stored.key, stored.revision, stored.value));
     void tables.meta.put(STATE, encodeState({ format: FORMAT, compacted: revision }));
@@ -90,7 +96,7 @@ function openTables(path: string, more: { readOnly?: boolean } = {}): { root: Ro
   }
 }
 
-function openEngine(path: string): Engine {
+function openEngine(path: string, logger: Log): Engine {
   const { root, tables } = openTables(path);
   const { current, log, meta } = tables;
   const arena = new Arena();
@@ -103,6 +109,7 @@ function openEngine(path: string): Engine {
       await root.flushed;
     } catch (thrown) {
       failed = await reason(thrown);
+      logger.error("the store cannot be written: no more writes until the server is started again", { path, error: failed.message });
       throw failed;
     }
   };
@@ -116,6 +123,7 @@ function openEngine(path: string): Engine {
     tables,
     durably,
     persistence: {
+      refusal: fullness(path, logger),
       write: (entries) =>
         durably(() => {
           // The group before is on disk.
@@ -146,3 +154,20 @@ async function reason(thrown: unknown): Promise<Error> {
   const why = commitError ? await commitError.catch((cause: unknown) => cause) : thrown;
   return why instanceof Error ? why : new Error(String(why));
 }
+
+/** Of the file system that `path` is on; told in the log when it begins and when it is over. */
+function fullness(path: string, log: Log): (bytes: number) => StoreError | undefined {
+  let told = false;
+  return (bytes) => {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    // Once it was full there must be half as much again, so that it does not come and go with each write.
+    const [left, needed] = [bavail * bsize, (told ? 1.5 : 1) * RESERVE + 4 * bytes];
+    const full = left < needed;
+    const message = `the disk of "${path}" is full: ${megabytes(left)} are left, ${megabytes(needed)} are needed; nothing is written until there is more space`;
+    if (full && !told) log.error(message);
+    if (!full && told) log.info("the store's disk has space again", { path, left: megabytes(left) });
+    told = full;
+    return full ? new StoreError("unavailable", message) : undefined;
+  };
+}
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

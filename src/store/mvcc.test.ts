@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { fromUtf8, utf8 } from "../base/bytes.ts";
 import { MvccStore, type Persistence } from "./mvcc.ts";
+import { StoreError } from "./store.ts";
 import { doneAt, put, remove } from "./steps.cases.ts";
 
 const nothing: Persistence = { write: () => Promise.resolve(), compact: () => Promise.resolve(), close: () => Promise.resolve() };
@@ -71,6 +72,29 @@ test("a disk that fails stops the writes for good: nothing is answered that is n
   expect(store.failure?.cause).toMatchObject({ message: "No space left on device" });
   await store.close();
   expect(closed).toBe(true);
+});
+
+test("a disk that is full refuses writes for as long as it is: with what was built upon them, and no revision is lost", async () => {
+  let full: StoreError | undefined;
+  const asked: number[] = [];
+  const written: number[] = [];
+  const store = new MvccStore(Date.now, undefined, {
+    ...nothing,
+    refusal: (bytes) => (asked.push(bytes), full),
+    write: async (entries) => void written.push(...entries.map((e) => e.revision)),
+  });
+  await put(store, "/a", "1");
+  expect(asked.at(-1)).toBe(2 * "/a".length + 1);
+  full = new StoreError("unavailable", "the disk is full");
+  // The second builds upon the first, the third finds it there; neither is true.
+  const results = await Promise.allSettled([put(store, "/b", "1", 0), remove(store, "/b"), put(store, "/b", "2", 0)]);
+  for (const r of results) expect(r).toEqual({ status: "rejected", reason: full });
+  await expect(store.compact(store.revision)).rejects.toBe(full);
+  expect([store.failure, store.revision, store.compacted, await store.get("/b")]).toEqual([full, 2, 1, undefined]);
+  expect(fromUtf8((await store.get("/a"))!.value)).toBe("1");
+  full = undefined;
+  expect(doneAt(await put(store, "/b", "1", 0))).toBe(3);
+  expect([store.failure, written]).toEqual([undefined, [2, 3]]);
 });
 
 test("a transaction that writes a key twice is refused, and changes nothing", async () => {

@@ -16,7 +16,9 @@ import {
 } from "./store.ts";
 
 export interface Persistence {
-  /** Resolves when the entries are on disk: all or none of them. */
+  /** Why these bytes more cannot be written now, though they may be later: nothing is begun. @default they can */
+  refusal?(bytes: number): StoreError | undefined;
+  /** Resolves when the entries are on disk: all or none of them. Rejects when that is not known. */
   write(entries: readonly Entry[]): Promise<void>;
   /** Forgets the entries after revision `after` up to `to`. */
   compact(after: number, to: number): Promise<void>;
@@ -52,7 +54,7 @@ export class MvccStore implements Store {
     return this.#history.compacted;
   }
   get failure(): Error | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#persistence?.refusal?.(0);
   }
 
   /** There is no other writer. */
@@ -110,13 +112,15 @@ export class MvccStore implements Store {
     while (this.#queue.length > 0) {
       const group = this.#queue;
       this.#queue = [];
+      const refusal = this.#persistence?.refusal?.(group.reduce((n, w) => n + sizeOf(w.entry), 0));
+      if (refusal) {
+        this.#refuse(group, refusal);
+        continue;
+      }
       try {
         await this.#persistence?.write(group.map((w) => w.entry));
       } catch (thrown) {
-        const failure = this.#halt(thrown);
-        for (const w of [...group, ...this.#queue]) w.reject(failure);
-        this.#queue = [];
-        this.#unwritten.clear();
+        this.#refuse(group, this.#halt(thrown));
         break;
       }
       for (const { entry, resolve } of group) {
@@ -136,6 +140,14 @@ export class MvccStore implements Store {
     ));
   }
 
+  /** What waits may build upon the group: it goes with it. */
+  #refuse(group: readonly Waiting[], why: Error): void {
+    for (const w of [...group, ...this.#queue]) w.reject(why);
+    this.#queue = [];
+    this.#unwritten.clear();
+    this.#assigned = this.revision;
+  }
+
   #apply(entry: Entry): void {
     for (const { key, revision } of entry.changes) if (this.#unwritten.get(key)?.revision === revision) this.#unwritten.delete(key);
     this.#history.apply(entry);
@@ -148,6 +160,8 @@ export class MvccStore implements Store {
   async compact(revision: number): Promise<void> {
     const to = Math.min(revision, this.revision);
     if (to <= this.compacted) return;
+    const refusal = this.#persistence?.refusal?.(0);
+    if (refusal) throw refusal;
     try {
       await this.#persistence?.compact(this.compacted, to);
     } catch (thrown) {
@@ -163,3 +177,6 @@ export class MvccStore implements Store {
     await this.#persistence?.close();
   }
 }
+
+const sizeOf = ({ changes }: Entry): number =>
+  changes.reduce((n, { key, value, previous }) => n + 2 * key.length + (value?.length ?? 0) + (previous?.value.length ?? 0), 0);
