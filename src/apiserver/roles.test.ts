@@ -61,6 +61,44 @@ describe("roles", () => {
       code: 403,
       message: /not allowed to modify node "n9"/,
     },
+    ...(
+      [
+        ["says what happened on it", { source: { host: "n1" } }, 201],
+        ["… in both fields", { source: { host: "n1" }, reportingComponent: "c", reportingInstance: "n1" }, 201],
+        ["says nothing for another", { source: { host: "n2" } }, 403],
+        ["says nothing for another in one of the fields", { source: { host: "n1" }, reportingComponent: "c", reportingInstance: "n2" }, 403],
+        ["says nothing for nobody", {}, 403],
+      ] as const
+    ).map(([name, from, code]) => ({
+      name,
+      method: "POST",
+      path: "/api/v1/namespaces/default/events",
+      body: { metadata: { name: "e" }, involvedObject: { kind: "Pod", name: "p1", namespace: "default" }, reason: "R", type: "Normal", ...from },
+      code,
+    })),
+    ...(
+      [
+        ["n1", {}, 201],
+        ["n2", {}, 403],
+        ["n1", { deprecatedSource: { host: "n2" } }, 403],
+      ] as const
+    ).map(([reportingInstance, more, code]) => ({
+      name: `events.k8s.io as ${reportingInstance} ${JSON.stringify(more)}`,
+      method: "POST",
+      path: "/apis/events.k8s.io/v1/namespaces/default/events",
+      body: {
+        metadata: { name: "e" },
+        regarding: { kind: "Pod", name: "p1", namespace: "default" },
+        eventTime: "2026-11-23T11:59:00.000001Z",
+        reportingController: "c",
+        reportingInstance,
+        action: "A",
+        reason: "R",
+        type: "Normal",
+        ...more,
+      },
+      code,
+    })),
     {
       name: "not its taints",
       method: "PATCH",

@@ -40,6 +40,8 @@ export type ServerOptions = {
   readonly shared: boolean;
   /** URL by which agents reach this one of several servers. @default where it listens */
   readonly advertise?: string;
+  /** Further names and addresses that its certificate is good for, such as a load balancer's. */
+  readonly names?: readonly string[];
   readonly authority: Authority;
   /** "192.168.10.1" or "::1"; port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -111,7 +113,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const identity = serving({
     authority,
-    names: () => [...serverNames(options.listen.host), ...(options.advertise === undefined ? [] : [hostOf(options.advertise)])],
+    names: () => [
+      ...new Set([
+        ...serverNames(options.listen.host),
+        ...(options.advertise === undefined ? [] : [hostOf(options.advertise)]),
+        ...(options.names ?? []),
+      ]),
+    ],
     seconds: options.certificateSeconds,
     context: {
       ca: authority.caCertificate,

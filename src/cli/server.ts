@@ -5,6 +5,8 @@ import { type Command, Option } from "commander";
 import { openAuthority } from "../apiserver/identity/authority.ts";
 import { ADMINS } from "../apiserver/identity/roles.ts";
 import { writeKubeconfig } from "../apiserver/identity/kubeconfig.ts";
+import { nameProblem } from "../api/names.ts";
+import { parseIp } from "../base/ip.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { addBackup, BACKUP_EXAMPLE } from "./server/backup.ts";
 import { checkUrl } from "./connect.ts";
@@ -18,6 +20,7 @@ type ServeOptions = StoreOptions & {
   data: string;
   listen: string;
   advertise?: string;
+  tlsSan?: string[];
   kubeconfig?: string;
   socket?: string;
   logLevel: LogLevel;
@@ -38,6 +41,13 @@ function parseListen(text: string): { host: string; port: number } {
   return { host: host === "" ? "0.0.0.0" : host, port: Number(m[3]) };
 }
 
+/** Of a certificate. Throws TortieError. */
+function subjectName(text: string, before: readonly string[] = []): string[] {
+  if (parseIp(text) === undefined && nameProblem(text.replace(/^\*\./, "").toLowerCase(), "subdomain") !== undefined)
+    throw new TortieError(`Cannot use "${text}" as a name of this server: it must be a DNS name or an IP address`);
+  return [...before, text];
+}
+
 function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -48,8 +58,9 @@ function makeDirectory(path: string): void {
 }
 
 async function serve(options: ServeOptions): Promise<number> {
-  // Whatever this process makes is its owner's alone: keys, store, socket.
+  // Whatever this process makes is its owner's alone: keys, store, socket. It holds the authority's key: no core dump, and no inspector on SIGUSR1.
   process.umask(0o077);
+  process.on("SIGUSR1", () => {});
   const listen = parseListen(options.listen);
   const data = resolve(options.data);
   makeDirectory(data);
@@ -59,11 +70,17 @@ async function serve(options: ServeOptions): Promise<number> {
     throw new TortieError("Cannot share a store: agents are to reach each server, and --advertise does not say where this one is", {
       hint: "--advertise https://192.168.10.1:6443, or --listen with an address.",
     });
-  const [log, { startServer }, { holdDirectory }] = await Promise.all([
+  const [log, { forbidDumps }, { startServer }, { holdDirectory }] = await Promise.all([
     daemonLog(options.logLevel, {}),
+    import("../sys/protect.ts"),
     import("../apiserver/server.ts"),
     import("../apiserver/hold.ts"),
   ]);
+  if (!forbidDumps()) log.warn("core dumps of this process could not be switched off");
+  if (opener.shared && options.advertise === undefined && ["127.0.0.1", "::1", "localhost"].includes(listen.host))
+    log.warn("agents on other machines cannot reach this server where it listens: announce another address with --advertise", {
+      listen: options.listen,
+    });
   const release = holdDirectory(data);
   const authority = openAuthority(data, Date.now, { create: true });
   const store = await opener.open(join(data, "store"), log);
@@ -79,6 +96,7 @@ async function serve(options: ServeOptions): Promise<number> {
     store,
     shared: opener.shared,
     ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+    ...(options.tlsSan === undefined ? {} : { names: options.tlsSan }),
     authority,
     listen,
     socket,
@@ -132,6 +150,11 @@ export async function main(args: string[]): Promise<number> {
     .option("--data <dir>", "directory of the store and of the certificate authority")
     .option("--listen <host:port>", "address of the TLS port", "127.0.0.1:6443")
     .option("--advertise <url>", "where agents reach this one of several servers (default: where it listens)")
+    .option(
+      "--tls-san <name>",
+      "further name or address for the server's certificate, such as a load balancer's; may be given several times",
+      subjectName,
+    )
     .option("--kubeconfig <file>", "write a kubeconfig for an admin here")
     .option("--socket <path>", "path of the admin's unix socket (default: DIR/server.sock)")
     .addOption(new Option("--log-level <level>", "how much to say").choices(LOG_LEVELS).default("info"))

@@ -405,7 +405,7 @@ test("with --audit-required nothing is done on nodes while the log cannot be wri
 });
 
 test("the audit log says who did what to which object; no secret is in it, in the log, or in the store", async () => {
-  server = await home.start();
+  server = await home.start(0, ["--log-level", "debug"]);
   let logged = "";
   server.child.stderr!.on("data", (d: Buffer) => (logged += d.toString()));
   const words = await token("--node", "n1");
@@ -434,6 +434,17 @@ test("the audit log says who did what to which object; no secret is in it, in th
   );
   const found = execFileSync("sh", ["-c", `grep -raoc '${secret}' '${home.data}' | grep -v ':0$' || true`], { encoding: "utf8" });
   expect(found).toBe("");
+});
+
+test("the server makes no core dump, and opens no inspector for a signal", async () => {
+  server = await home.start();
+  const pid = server.child.pid!;
+  const limit = /^Max core file size +(\S+) +(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))!;
+  expect(limit.slice(1)).toEqual(["0", "0"]);
+  server.child.kill("SIGUSR1");
+  // Somebody who comes after the signal is answered: the server has taken it by then.
+  expect((await ask(home.socket, "/healthz")).code).toBe(200);
+  expect(home.log).not.toContain("Debugger listening");
 });
 
 test("with --audit-required nothing is changed while the log cannot be written; reads go on", async () => {

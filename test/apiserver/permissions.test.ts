@@ -3,6 +3,7 @@
 // 401 everywhere, and 403 is what the table of roles refuses.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { KINDS } from "../../src/api/kinds.ts";
+import { CUSTOM_RESOURCE_DEFINITION } from "../../src/api/crd.ts";
 import { apiVersionOf, type Kind } from "../../src/api/kind.ts";
 import { STREAM_PROTOCOL } from "../../src/api/nodestream.ts";
 import { allowing } from "../../src/apiserver/identity/authorize.ts";
@@ -170,7 +171,7 @@ test.for(KINDS.map((kind) => [kind.plural, kind] as const))("%s", async ([plural
   const { name, namespace } = sample.metadata;
   const collection = pathOf(kind, { namespace });
   const one = pathOf(kind, { namespace, name });
-  const parts = [...(kind.hasStatus ? ["status"] : []), ...(kind.subresources ?? [])];
+  const parts = [...(kind.hasStatus ? ["status"] : []), ...(kind.lifecycle ? ["finalize"] : []), ...(kind.subresources ?? [])];
   await everybody(kind.group, plural, "create", send("POST", collection + DRY, sample));
   const made = await ask(home.socket, collection, { method: "POST", body: JSON.stringify(sample) });
   expect([201, 409], made.body).toContain(made.code);
@@ -195,6 +196,16 @@ test.for(KINDS.map((kind) => [kind.plural, kind] as const))("%s", async ([plural
   expect(JSON.parse((await ask(home.socket, one)).body)).toEqual(now);
 });
 
+test("definitions", async () => {
+  const { group, plural } = CUSTOM_RESOURCE_DEFINITION;
+  const collection = pathOf(CUSTOM_RESOURCE_DEFINITION);
+  await everybody(group, plural, "list", send("GET", collection));
+  await everybody(group, plural, "watch", open(`${collection}?watch=true&timeoutSeconds=5`));
+  await everybody(group, plural, "get", send("GET", `${collection}/ippools.projectcalico.org`));
+  await everybody(group, plural, "create", send("POST", collection + DRY, {}));
+  await everybody(group, plural, "delete", send("DELETE", `${collection}/ippools.projectcalico.org${DRY}`));
+});
+
 test("reviews", async () => {
   const specs: Readonly<Record<string, object>> = {
     selfsubjectaccessreviews: { nonResourceAttributes: { path: "/", verb: "get" } },
@@ -204,6 +215,8 @@ test("reviews", async () => {
   for (const review of REVIEWS)
     await everybody(review.group, review.plural, "create", send("POST", pathOf(review), { spec: specs[review.plural] ?? {} }));
 });
+
+test("logs", () => everybody("", "pods/log", "get", send("GET", "/api/v1/namespaces/default/pods/attack/log")));
 
 test("streams", async () => {
   const exec = upgrading("v5.channel.k8s.io");
@@ -238,6 +251,22 @@ test("acting as somebody else: nobody may", async () => {
   for (const headers of [{ "impersonate-user": "a" }, { "impersonate-group": "system:masters", "impersonate-user": "a" }] as Record<string, string>[])
     for (const { name, user } of ACTORS)
       expect([name, (await guests.get(name)!.ask("/api/v1/nodes", { headers })).code]).toEqual([name, user ? 403 : expect.any(Number)]);
+});
+
+test("nothing that discovery names is missing", async () => {
+  type Found = { groupVersion: string; resources: { name: string }[] };
+  const json = async <T>(path: string): Promise<T> => JSON.parse((await ask(home.socket, path)).body) as T;
+  const { groups } = await json<{ groups: { versions: { groupVersion: string }[] }[] }>("/apis");
+  const documents = ["/api/v1", ...groups.flatMap((g) => g.versions.map((v) => `/apis/${v.groupVersion}`))];
+  const served: string[] = [];
+  for (const path of documents) {
+    const { groupVersion, resources } = await json<Found>(path);
+    const group = groupVersion.includes("/") ? groupVersion.split("/")[0] : "";
+    served.push(...resources.map((r) => `${group}/${r.name}`));
+  }
+  const tried = new Set(rows.map((r) => `${r.group}/${r.resource}`));
+  expect(served.filter((name) => !tried.has(name))).toEqual([]);
+  expect(served.length).toBeGreaterThan(KINDS.length);
 });
 
 test("the table is what people read", async () => {

@@ -148,6 +148,21 @@ test.for([
     more: ["--socket", `/tmp/${"a".repeat(120)}`],
     err: /^Cannot listen on \/tmp\/a+: the path of a socket has at most 107 bytes\nChoose a shorter --socket\.$/m,
   },
+  {
+    name: "several servers of which nobody knows where they are",
+    more: ["--store", "etcd=https://192.0.2.1:2379", "--listen", "0.0.0.0:0"],
+    err: /^Cannot share a store: agents are to reach each server, and --advertise does not say where this one is\n--advertise https:\/\/192\.168\.10\.1:6443, or --listen with an address\.$/m,
+  },
+  {
+    name: "an address to announce that is none",
+    more: ["--store", "etcd=https://192.0.2.1:2379", "--advertise", "10.0.0.11:6443"],
+    err: /^Cannot be reached at "10\.0\.0\.11:6443": it must be a URL of https\nFor example https:\/\/192\.168\.10\.1:6443\.$/m,
+  },
+  {
+    name: "a name for its certificate that is none",
+    more: ["--tls-san", "a b"],
+    err: /^Cannot use "a b" as a name of this server: it must be a DNS name/,
+  },
   { name: "a file for a directory", more: ["--data", "/dev/null"], err: /^Cannot use "\/dev\/null" as --data: it is not a directory$/m },
 ])("$name ends it with a sentence", async ({ more, err }) => {
   const args = ["server", "--data", home.data, "--listen", "127.0.0.1:0", ...more];

@@ -1,4 +1,4 @@
-// Two servers on one store: an agent has a stream to each, whichever it was told of, and an order comes to it through either.
+// Two servers on one store: an agent has a stream to each, whichever it was told of, and an order comes to it through either; who is revoked at one is refused at both.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,9 @@ import { Streams } from "../../src/agent/streams.ts";
 import type { Kind } from "../../src/api/kind.ts";
 import { LEASE } from "../../src/api/lease.ts";
 import { NODE } from "../../src/api/node.ts";
+import { STREAM_PROTOCOL } from "../../src/api/nodestream.ts";
 import { POD } from "../../src/api/pod.ts";
+import { REVOCATION } from "../../src/api/revocation.ts";
 import { type Authority, openAuthority } from "../../src/apiserver/identity/authority.ts";
 import { NODES } from "../../src/apiserver/identity/roles.ts";
 import { silent } from "../../src/base/log.ts";
@@ -17,6 +19,7 @@ import type { RestClient } from "../../src/client/rest.ts";
 import { memoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
 import { startServer, type RunningServer } from "../../src/apiserver/server.ts";
+import { Guest, upgrading } from "./identities.ts";
 import { until } from "./process.ts";
 
 let directory: string;
@@ -86,4 +89,23 @@ test("an order reaches the agent through each server, also one that came later, 
   expect((await other.list(LEASE as unknown as Kind, { namespace: "kube-system" })).items).toHaveLength(1);
   stop.abort();
   await running;
+});
+
+test("who is revoked at one is refused at all, and the watches and streams that it has there are cut", async () => {
+  const all = [await start("a"), await start("b")];
+  const admin = connectToSocket(all[0]!.socket);
+  clients.push(admin);
+  const identity = authority.issue({ commonName: "system:node:n1", organizations: [NODES] }, "client");
+  const who = { ca: authority.caCertificate, cert: identity.certificate, key: identity.key };
+  const guests = all.map(({ url }) => new Guest(url, who));
+  const held = (
+    await Promise.all(
+      guests.map((g) => [g.open("/api/v1/nodes?watch=true"), g.open("/apis/tortie.io/v1/nodes/n1/stream", upgrading(STREAM_PROTOCOL))]).flat(),
+    )
+  ).flat();
+  expect(held.map((h) => h.code)).toEqual([200, 101, 200, 101]);
+  await admin.create(REVOCATION, { apiVersion: "tortie.io/v1", kind: "Revocation", metadata: { name: "n1" }, spec: { user: "system:node:n1" } });
+  await Promise.all(held.map((h) => h.ended));
+  for (const guest of guests) expect((await guest.ask("/api/v1/nodes")).code).toBe(401);
+  for (const guest of guests) guest.close();
 });

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect as tlsConnect } from "node:tls";
+import { checkServerIdentity as tlsCheck, connect as tlsConnect, type PeerCertificate } from "node:tls";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { NODE, type Node } from "../../src/api/node.ts";
 import { type Authority, openAuthority } from "../../src/apiserver/identity/authority.ts";
@@ -35,6 +35,7 @@ async function start(of: Authority, seconds: number): Promise<RunningServer> {
     log: silent,
     now: Date.now,
     certificateSeconds: seconds,
+    names: ["api.example.net", "192.0.2.7"],
   });
   servers.push(started);
   return started;
@@ -88,6 +89,20 @@ test("it is renewed again and again; a watch that began with the first outlives 
   over.abort();
   await watching;
   await Promise.all([watcher, writer, late].map((c) => c.close()));
+});
+
+test("it is good for further names, such as a load balancer's", async () => {
+  const believes = (servername: string): Promise<boolean> =>
+    new Promise((resolve) => {
+      const port = Number(new URL(server.url).port);
+      const checkServerIdentity = (_name: string, peer: PeerCertificate): Error | undefined => tlsCheck(servername, peer);
+      const socket = tlsConnect({ host: "127.0.0.1", port, ca: authority.caCertificate, checkServerIdentity }, () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once("error", () => resolve(false));
+    });
+  expect(await Promise.all(["api.example.net", "192.0.2.7", "127.0.0.1", "other.example.net"].map(believes))).toEqual([true, true, true, false]);
 });
 
 test("another certificate of the same authority: whoever has the old one and whoever has the new one are let in and believe, and pins stay", async () => {

@@ -7,12 +7,14 @@ import { FELIX_CONFIGURATION, type FelixConfiguration } from "../../src/api/feli
 import { Streams } from "../../src/agent/streams.ts";
 import { NODE } from "../../src/api/node.ts";
 import { POD } from "../../src/api/pod.ts";
+import { REVOCATION } from "../../src/api/revocation.ts";
 import { silent } from "../../src/base/log.ts";
 import { isApiError } from "../../src/client/error.ts";
 import { exec } from "../../src/client/exec.ts";
 import { loadKubeconfig } from "../../src/client/kubeconfig.ts";
 import { connectWith } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
+import { Guest, sign } from "../apiserver/identities.ts";
 import { ask, ServerHome, type ServerProcess, until } from "../apiserver/process.ts";
 import { describeEtcd, Etcd } from "./etcd.ts";
 
@@ -172,6 +174,24 @@ describeEtcd("three servers on three etcd members", () => {
     expect((await client.list(FELIX_CONFIGURATION)).items.length).toBeGreaterThanOrEqual(30);
     await client.close();
     for (const i of [0, 1, 2]) expect(await servers.terminate(i)).toBe(0);
+  });
+
+  test("who is revoked at one is refused at all, at once, and their watches are cut; also by a server that was away meanwhile", async () => {
+    servers = new Servers(await Etcd.start({ members: 3, tls: true }));
+    await servers.startAll();
+    const { clients, homes } = servers;
+    const eve = sign(homes[0]!.data, "eve", ["tortie:viewers"]);
+    const guests = [0, 1, 2].map((i) => new Guest(clients[i]!.transport.where, eve));
+    const watches = await Promise.all(guests.map((g) => g.open("/api/v1/nodes?watch=true")));
+    expect(watches.map((w) => w.code)).toEqual([200, 200, 200]);
+    await servers.kill(2);
+    await clients[0]!.create(REVOCATION, { apiVersion: "tortie.io/v1", kind: "Revocation", metadata: { name: "eve" }, spec: { user: "eve" } });
+    // The limit of the test stands for all of them: what is not cut keeps it waiting.
+    await Promise.all(watches.map((w) => w.ended));
+    for (const i of [0, 1]) expect((await guests[i]!.ask("/api/v1/nodes")).code).toBe(401);
+    await servers.start(2);
+    expect((await guests[2]!.ask("/api/v1/nodes")).code).toBe(401);
+    for (const guest of guests) guest.close();
   });
 
   test("without a majority of etcd nothing is answered as written or as new; with one again it goes on", async () => {

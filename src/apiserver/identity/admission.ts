@@ -170,7 +170,11 @@ const leaseRule: Rule = (node, { name, object, old }) =>
 type EitherEvent = Event & { deprecatedSource?: Event["source"] };
 
 function eventRule(node: string, { object, old }: Attempt): string | undefined {
-  const own = (event: EitherEvent): boolean => [event.source?.host, event.deprecatedSource?.host, event.reportingInstance].includes(node);
+  // Whoever reads one view sees not all of these: none may name another.
+  const own = (event: EitherEvent): boolean => {
+    const named = [event.source?.host, event.deprecatedSource?.host, event.reportingInstance].filter((n) => n !== undefined && n !== "");
+    return named.length > 0 && named.every((n) => n === node);
+  };
   return [object, old].every((e) => e === undefined || own(e as EitherEvent)) ? undefined : notOwn(node, "an event that is not reported by itself");
 }
 

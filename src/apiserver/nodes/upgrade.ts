@@ -98,8 +98,12 @@ async function route(upgrade: Upgrade, options: UpgradeOptions): Promise<void> {
     return exec(upgrade, options, asked, query);
   if (asked?.group === "tortie.io" && asked.plural === "nodes" && asked.name !== "" && isNodeOrder(asked.subresource))
     return onNode(upgrade, options, { ...asked, subresource: asked.subresource }, query);
-  if (asked?.group === "" && asked.plural === "pods" && ["attach", "portforward"].includes(asked.subresource))
+  if (asked?.group === "" && asked.plural === "pods" && ["attach", "portforward"].includes(asked.subresource)) {
+    const { group, plural: resource, subresource, namespace, name } = asked;
+    if (!allowing(upgrade.user, { verb: "create", group, resource, subresource }))
+      throw forbiddenText(upgrade.user, { verb: "create", group, resource, subresource, namespace, name });
     throw badRequest(`pods/${asked.subresource} is not served: pods/exec runs a command in the pod`);
+  }
   throw badRequest("this path cannot be upgraded");
 }
 
