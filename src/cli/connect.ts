@@ -37,8 +37,15 @@ export async function findEndpoint(options: ConnectOptions = {}): Promise<Endpoi
   );
 }
 
-/** A client of the API that was found. Close it when done. */
-export const connect = async (options: ConnectOptions = {}): Promise<RestClient> => connectTo(await findEndpoint(options));
+/** A client of this API, in whichever way its cluster keeps Calico's resources (client/layouts); `apiGroup` says it. Close it when done. */
+export async function clientOf(endpoint: Endpoint, apiGroup?: string): Promise<RestClient> {
+  const client = connectTo(endpoint);
+  // Only our own server is behind a socket: nothing to ask, nothing to translate.
+  return endpoint.socketPath === undefined ? (await import("../client/layouts/index.ts")).calicoClient(client, apiGroup) : client;
+}
+
+/** A client of the API that was found. */
+export const connect = async (options: ConnectOptions = {}): Promise<RestClient> => clientOf(await findEndpoint(options));
 
 /** The URL of an API server. Throws TortieError: `why`, then the text. */
 export function checkUrl(text: string, why: string): void {

@@ -6,10 +6,9 @@ import { sameObject } from "../api/structure.ts";
 import type { JsonObject } from "../api/json.ts";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { isApiError } from "../client/error.ts";
-import { connectTo } from "../client/node.ts";
 import type { PatchType } from "../client/types.ts";
 import { CONTENT_TYPE, type RestClient } from "../client/rest.ts";
-import { findEndpoint } from "./connect.ts";
+import { clientOf, findEndpoint } from "./connect.ts";
 import { VERSION } from "./version.ts";
 import { apply } from "./kubectl/apply.ts";
 import { exec, type ExecFlags } from "./kubectl/exec.ts";
@@ -24,7 +23,7 @@ const OURS = ["get", "patch", "apply", "exec", "version"];
 async function during(command: Command, act: (client: RestClient, namespace: string) => Promise<number>): Promise<number> {
   const flags: Global = command.optsWithGlobals();
   const endpoint = await findEndpoint(flags);
-  const client = connectTo(endpoint);
+  const client = await clientOf(endpoint);
   try {
     return await act(client, flags.namespace ?? endpoint.namespace ?? "default");
   } catch (thrown) {

@@ -2,8 +2,10 @@
 import { type ClusterStatus, clusterStatus, type Encrypts } from "../agent/calc/status.ts";
 import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
 import { NODE } from "../api/node.ts";
-import { NODE_ENCRYPTION } from "../api/nodeencryption.ts";
+import { NODE_ENCRYPTION, type NodeEncryption } from "../api/nodeencryption.ts";
 import { TortieError } from "../base/errors.ts";
+import { isNotFound } from "../client/error.ts";
+import type { Client } from "../client/types.ts";
 import { printable } from "./captures/printable.ts";
 import { connect } from "./connect.ts";
 import { onAction, program, runProgram } from "./program.ts";
@@ -83,18 +85,28 @@ export function renderStatus(s: ClusterStatus, now: number, colours: boolean): s
 
 type Options = { output?: string; kubeconfig?: string; context?: string };
 
+const NO_REPORTS =
+  "nodes cannot report to this cluster, which has no kind NodeEncryption: settings and keys are all that is seen (kubectl apply -f docs/reference/crds/nodeencryptions.tortie.io.yaml defines it)";
+
+/** The nodes' reports; undefined on a cluster that does not have them. */
+async function reportsIn(client: Client): Promise<readonly NodeEncryption[] | undefined> {
+  try {
+    return (await client.list(NODE_ENCRYPTION)).items;
+  } catch (thrown) {
+    if (isNotFound(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
 async function show(options: Options): Promise<number> {
   if (options.output !== undefined && options.output !== "json")
     throw new TortieError(`Cannot print the status as "${options.output}": the only other form is json`);
   const client = await connect(options);
   try {
-    const [nodes, felixConfigurations, reports] = await Promise.all([
-      client.list(NODE),
-      client.list(FELIX_CONFIGURATION),
-      client.list(NODE_ENCRYPTION),
-    ]);
+    const [nodes, felixConfigurations, reports] = await Promise.all([client.list(NODE), client.list(FELIX_CONFIGURATION), reportsIn(client)]);
     const now = Date.now();
-    const status = clusterStatus({ nodes: nodes.items, felixConfigurations: felixConfigurations.items, reports: reports.items, now });
+    const known = clusterStatus({ nodes: nodes.items, felixConfigurations: felixConfigurations.items, reports: reports ?? [], now });
+    const status = reports ? known : { ...known, warnings: [NO_REPORTS, ...known.warnings] };
     const text = options.output === "json" ? JSON.stringify(status, null, 2) : renderStatus(status, now, process.stdout.isTTY === true);
     process.stdout.write(`${text}\n`);
     return 0;

@@ -36,6 +36,8 @@ type RawWatch = RawRequest & Pick<WatchOptions, "idleMs" | "onOpen">;
 /** A Client that also takes requests by path: discovery, tables, /version. */
 export interface RestClient extends Client {
   readonly transport: Transport;
+  /** The kind by the names that this cluster has for it, for paths: some keep Calico's resources under another group (layouts/). */
+  served<T extends Resource>(kind: Kind<T>): Promise<Kind<T>>;
   /** The JSON of a successful answer. Throws ApiError, TortieError. */
   raw<T>(method: HttpRequest["method"], path: string, request?: RawRequest): Promise<T>;
   /** The events of a watch at `path`; objects of any kind, also Tables. */
@@ -182,6 +184,7 @@ export function restClient(transport: Transport): RestClient {
 
   return {
     transport,
+    served: async (kind) => kind,
     raw,
     rawWatch,
     list,

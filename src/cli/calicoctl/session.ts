@@ -1,8 +1,8 @@
 // One call of calicoctl: its flags, and the connection that is made when something asks for it.
 import type { Command } from "commander";
 import { TortieError } from "../../base/errors.ts";
-import { connectTo } from "../../client/node.ts";
 import type { RestClient } from "../../client/rest.ts";
+import { clientOf } from "../connect.ts";
 import { backend, type Backend } from "./backend.ts";
 import { type ConfigFlags, configured } from "./config.ts";
 import { checkVersion } from "./version.ts";
@@ -30,10 +30,7 @@ export class Session {
 
   async #connect(): Promise<RestClient> {
     const { endpoint, apiGroup } = await configured(this.#flags);
-    const client = connectTo(endpoint);
-    // Only our own server is behind a socket: nothing to ask, nothing to translate.
-    if (endpoint.socketPath !== undefined) return client;
-    return (await import("../../client/layouts/index.ts")).calicoClient(client, apiGroup);
+    return clientOf(endpoint, apiGroup);
   }
   async close(): Promise<void> {
     await (await this.#client?.catch(() => undefined))?.close();

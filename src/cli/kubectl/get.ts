@@ -66,7 +66,7 @@ async function objectsOf(c: Context, target: Target): Promise<{ objects: Resourc
 }
 
 async function tableOf(c: Context, { kind, name }: Target, printer: TablePrinter): Promise<{ rows: number; revision: string }> {
-  const path = pathOf(kind, { ...scopeOf(c, kind), ...(name === undefined ? {} : { name }) });
+  const path = pathOf(await c.client.served(kind), { ...scopeOf(c, kind), ...(name === undefined ? {} : { name }) });
   let rows = 0;
   let at: string | undefined;
   for (;;) {
@@ -80,19 +80,18 @@ async function tableOf(c: Context, { kind, name }: Target, printer: TablePrinter
 }
 
 async function follow(c: Context, { kind, name }: Target, revision: string, printer: TablePrinter | undefined): Promise<void> {
-  const { labelSelector, fieldSelector } = queryOf(c);
-  const query = {
-    labelSelector,
-    fieldSelector: name === undefined ? fieldSelector : `metadata.name=${name}`,
-    resourceVersion: revision,
-    watch: true,
-  };
-  const path = pathOf(kind, scopeOf(c, kind));
-  const events = c.client.rawWatch<Table | Resource>(path, { query, ...(printer ? { accept: TABLE } : {}) });
-  for await (const { object } of events) {
-    if (printer) out(printer.print(object as Table));
-    else if (c.flags.output === "name") out(`${titleOf(kind, (object as Resource).metadata.name)}\n`);
-    else out(textOf(bare(object as Resource, c.flags), c.flags.output!, true));
+  const { labelSelector, fieldSelector: fields } = queryOf(c);
+  const fieldSelector = name === undefined ? fields : `metadata.name=${name}`;
+  if (printer) {
+    const query = { labelSelector, fieldSelector, resourceVersion: revision, watch: true };
+    const path = pathOf(await c.client.served(kind), scopeOf(c, kind));
+    for await (const { object } of c.client.rawWatch<Table>(path, { query, accept: TABLE })) out(printer.print(object));
+    return;
+  }
+  const selection = { ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) };
+  for await (const { object } of c.client.watch(kind, { ...scopeOf(c, kind), ...selection, resourceVersion: revision })) {
+    if (c.flags.output === "name") out(`${titleOf(kind, object.metadata.name)}\n`);
+    else out(textOf(bare(object, c.flags), c.flags.output!, true));
   }
 }
 

@@ -135,6 +135,7 @@ export function layoutClient(inner: RestClient, layout: Layout): RestClient {
 
   return {
     ...inner,
+    served: async (kind) => wire(kind),
     get: read,
     list: async (kind, options = {}) => {
       const { sent, matches } = selection(kind, options);

@@ -4,13 +4,14 @@ import type { Resource, WatchEvent } from "../../api/meta.ts";
 import type { RestClient } from "../rest.ts";
 import type { WatchOptions } from "../types.ts";
 import { layoutClient } from "./client.ts";
+import { isCalicoKind } from "./codec.ts";
 import { discoverLayout, layoutOfSetting } from "./discover.ts";
 
 export { type Layout, layoutOf } from "./discover.ts";
 
 /**
- * `client` for the layout that its cluster has. The cluster is asked with the first request, and again with the next when it cannot be reached.
- * `group` is calicoAPIGroup, where it is configured: then nothing is asked; throws TortieError when it names no layout.
+ * `client` for the layout that its cluster has. The cluster is asked with the first request for a resource of Calico's, and again with the next when it cannot
+ * be reached. `group` is calicoAPIGroup, where it is configured: then nothing is asked; throws TortieError when it names no layout.
  */
 export function calicoClient(client: RestClient, group?: string): RestClient {
   if (group !== undefined) return layoutClient(client, layoutOfSetting(group));
@@ -23,18 +24,19 @@ export function calicoClient(client: RestClient, group?: string): RestClient {
       throw thrown;
     }
   };
-  const ready = (): Promise<RestClient> => (known ??= discover());
+  const clientFor = async (kind: Pick<Kind, "group">): Promise<RestClient> => (isCalicoKind(kind) ? (known ??= discover()) : client);
   return {
     ...client,
-    get: async (...request) => (await ready()).get(...request),
-    list: async (...request) => (await ready()).list(...request),
-    create: async (...request) => (await ready()).create(...request),
-    update: async (...request) => (await ready()).update(...request),
-    updateStatus: async (...request) => (await ready()).updateStatus(...request),
-    patch: async (...request) => (await ready()).patch(...request),
-    delete: async (...request) => (await ready()).delete(...request),
+    served: async (kind) => (await clientFor(kind)).served(kind),
+    get: async (kind, ...request) => (await clientFor(kind)).get(kind, ...request),
+    list: async (kind, ...request) => (await clientFor(kind)).list(kind, ...request),
+    create: async (kind, ...request) => (await clientFor(kind)).create(kind, ...request),
+    update: async (kind, ...request) => (await clientFor(kind)).update(kind, ...request),
+    updateStatus: async (kind, ...request) => (await clientFor(kind)).updateStatus(kind, ...request),
+    patch: async (kind, ...request) => (await clientFor(kind)).patch(kind, ...request),
+    delete: async (kind, ...request) => (await clientFor(kind)).delete(kind, ...request),
     watch: async function* <T extends Resource>(kind: Kind<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {
-      yield* (await ready()).watch(kind, options);
+      yield* (await clientFor(kind)).watch(kind, options);
     },
   };
 }
