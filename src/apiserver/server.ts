@@ -20,6 +20,7 @@ import { Credentials } from "./identity/credentials.ts";
 import { spend } from "./identity/joining.ts";
 import { serving } from "./identity/serving.ts";
 import { Limits, type LimitValues, USUAL_LIMITS } from "./identity/limits.ts";
+import { sameAuthority } from "./identity/sameauthority.ts";
 import { completion } from "./identity/signing.ts";
 import { follow } from "./objects/follow.ts";
 import { seed } from "./objects/seed.ts";
@@ -76,6 +77,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { store, authority, log, now } = options;
   const complete = completion(authority, now);
   const registry = new Registry({ store, now, uid: randomUUID, random: (below) => randomInt(below), complete, beside: spend });
+  if (options.shared) await sameAuthority(store, authority);
   await seed(registry, options.version);
   const credentials = new Credentials(now);
   const following = [

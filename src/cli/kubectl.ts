@@ -118,7 +118,7 @@ function addExec(root: Command, command: readonly string[] | undefined): void {
     .option("-t, --tty", "as a terminal")
     .option("-c, --container <NAME>", "which container")
     .option("-q, --quiet", "only the command's own output");
-  withExamples(c, ["kubectl exec pod1 -it -- sh", "kubectl exec pod1 -- ping -c 3 172.16.1.2"]);
+  withExamples(c, ["kubectl exec pod1 -it -- sh", "kubectl exec pod1 -- ip address"]);
   onAction(c, (pod: string, loose: string[], flags: ExecFlags) => {
     if (loose.length > 0) throw new TortieError("error: exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead");
     if (!command || command.length === 0) throw new TortieError("error: you must specify at least one command for the container");

@@ -14,6 +14,14 @@ describe("a command", () => {
   test("gives its action's exit code", async () => {
     expect(await runProgram(command(), ["feed", "--with", "fish"])).toBe(7);
   });
+  test("whose option may be given several times has no empty list in its help", () => {
+    const text = command()
+      .option("--toy <name>", "one of many", (name: string, before: string[]) => [...before, name], [])
+      .option("--size <n>", "how large", "7")
+      .helpInformation();
+    expect(text).toMatch(/--toy <name> +one of many$/m);
+    expect(text).toMatch(/--size <n> +how large \(default: "7"\)$/m);
+  });
   test.for([
     { args: ["feed"], message: "Required option '--with <food>' not specified", hint: "tortie cat feed --help explains it." },
     { args: ["--quiet", "feed"], message: "Required option '--with <food>' not specified", hint: "tortie cat feed --help explains it." },

@@ -1,5 +1,5 @@
 // What every command built on commander shares: help with examples, usage errors as TortieError (exit code 1, no stack), exit codes from actions.
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help } from "commander";
 import { fromBase64 } from "../base/bytes.ts";
 import { TortieError } from "../base/errors.ts";
 
@@ -13,6 +13,8 @@ const rootOf = (command: Command): Command => (command.parent ? rootOf(command.p
  */
 export function program(name: string, summary: string, examples: readonly string[]): Command {
   const command = new Command(name).description(summary).exitOverride().allowExcessArguments(false).showSuggestionAfterError(true);
+  // What may be given several times is not given at first: that goes without saying.
+  command.configureHelp({ optionDescription: (option) => new Help().optionDescription(option).replace(/ \(default: \[\]\)$/, "") });
   // The error is thrown and printed once, by main.ts.
   command.configureOutput({ outputError: () => {} });
   return withExamples(command, examples);

@@ -1,6 +1,7 @@
 // What a cluster has before its first workload: the default namespace, configuration, pool and nodes, as Calico's installation writes them; and the lab's
 // pods, as the kubelet and the CNI plugin do.
 import { randomUUID } from "node:crypto";
+import { availableParallelism, totalmem } from "node:os";
 import { assignPodAddress } from "../agent/ipam/index.ts";
 import { CLUSTER_INFORMATION } from "../api/clusterinformation.ts";
 import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
@@ -31,7 +32,14 @@ async function ensure<T extends Resource & { status?: unknown }>(client: Client,
   }
 }
 
-const condition = (type: string): { type: string; status: string } => ({ type, status: "True" });
+const now = (): string => `${new Date().toISOString().slice(0, 19)}Z`;
+const condition = (type: string): { type: string; status: string; lastTransitionTime: string } => ({
+  type,
+  status: "True",
+  lastTransitionTime: now(),
+});
+/** All nodes are this machine. */
+const machine = (): Record<string, string> => ({ cpu: String(availableParallelism()), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: "110" });
 
 const nodeObject = (n: NodeModel): Node => {
   const node = named(NODE, n.name, {
@@ -41,7 +49,9 @@ const nodeObject = (n: NodeModel): Node => {
         { type: "InternalIP", address: n.address },
         { type: "Hostname", address: n.name },
       ],
-      conditions: [condition("Ready")],
+      capacity: machine(),
+      allocatable: machine(),
+      conditions: [{ ...condition("Ready"), lastHeartbeatTime: now() }],
     },
   });
   return {
@@ -90,7 +100,7 @@ export async function seedPod(client: Client, pod: PodModel & { readonly address
       podIP: pod.address,
       podIPs: [{ ip: pod.address }],
       hostIP,
-      startTime: new Date().toISOString().replace(/\.[0-9]+Z$/, "Z"),
+      startTime: now(),
       conditions: [condition("Initialized"), condition("Ready"), condition("ContainersReady"), condition("PodScheduled")],
       containerStatuses: [{ name: "shell", ready: true, restartCount: 0, image: "tortie.io/lab/shell", imageID: "", started: true }],
     },

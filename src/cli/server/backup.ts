@@ -36,7 +36,10 @@ const keys = (n: number): string => `${n} ${n === 1 ? "key" : "keys"}`;
 async function backup(data: string, file: string): Promise<number> {
   process.umask(0o077);
   const path = storeFile(join(resolve(data), "store"));
-  if (!existsSync(path)) throw new TortieError(`Cannot back up "${data}": there is no store in it`, { hint: "--data is that of the server." });
+  if (!existsSync(path))
+    throw new TortieError(`Cannot back up "${data}": there is no store in it`, {
+      hint: "--data is that of the server. What a server keeps in etcd is backed up by `etcdctl snapshot save`.",
+    });
   // A store that nobody writes is checked page by page; one that is served was.
   const state = holderOf(resolve(data)) === undefined ? readSnapshot(path) : await readLive(path);
   if (!state) throw new TortieError(`Cannot back up "${data}": nothing was ever stored in it`);
