@@ -32,9 +32,10 @@ const listInvalid = (field: string, message: string): Error => invalidOption("Li
 
 export type Listed = { readonly items: Stored[]; readonly metadata: ListMeta };
 
-/** The objects that `query` asks for. Throws ApiError. */
-export async function list(registry: Registry, kind: Kind, namespace: string, query: URLSearchParams, signal: AbortSignal): Promise<Listed> {
+/** The objects that are asked for. Throws ApiError. */
+export async function list(registry: Registry, kind: Kind, namespace: string, request: Pick<ApiRequest, "query" | "signal">): Promise<Listed> {
   const { store } = registry;
+  const { query } = request;
   const selection = selectionOf(kind, query);
   const version = versionOf(query);
   const match = query.get("resourceVersionMatch") ?? "";
@@ -50,7 +51,7 @@ export async function list(registry: Registry, kind: Kind, namespace: string, qu
   if (token && version !== undefined && version !== 0) throw badRequest("specifying resource version is not allowed when using continue");
   // "Any version will do" is answered whole: nobody pages through a cache.
   const limit = version === 0 && !token ? undefined : countOf(query, "limit");
-  if (version !== undefined) await reached(store, version, signal);
+  if (version !== undefined) await reached(store, version, request);
   const continued = token && token.revision >= 0 ? token.revision : undefined;
   if (continued !== undefined && continued > store.revision) await store.sync();
   if (continued !== undefined && continued > store.revision) throw badRequest("invalid continue token: it is of a version that does not exist");

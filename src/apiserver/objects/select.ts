@@ -51,12 +51,13 @@ export function countOf(query: URLSearchParams, name: string): number | undefine
 /** How long a version that is not reached yet is waited for. */
 const PATIENCE_MS = 3000;
 
-/** Waits until the store has `revision`. Throws ApiError 504. */
-export async function reached(store: Store, revision: number, signal: AbortSignal): Promise<void> {
+/** Waits until the store has `revision`, or the asker is gone. Throws ApiError 504. */
+export async function reached(store: Store, revision: number, asker: { readonly signal: AbortSignal }): Promise<void> {
   if (store.revision >= revision) return;
   // Another server on the same store may have given it out.
   await store.sync();
   if (store.revision >= revision) return;
+  const { signal } = asker;
   await new Promise<void>((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

@@ -27,11 +27,11 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
     case "get": {
       if (target.subresource === "finalize") throw methodNotAllowed(kind);
       const version = versionOf(request.query);
-      if (version !== undefined) await reached(registry.store, version, request.signal);
+      if (version !== undefined) await reached(registry.store, version, request);
       return answerObject(request, now(), kind, await registry.get(kind, namespace, name));
     }
     case "list": {
-      const { items, metadata } = await list(registry, kind, namespace, request.query, request.signal);
+      const { items, metadata } = await list(registry, kind, namespace, request);
       if (plainJson(request))
         return {
           code: 200,
@@ -76,7 +76,7 @@ export async function act(verb: Verb, target: Target, request: ApiRequest, conte
     case "deletecollection": {
       const options = await deleteOptions(request, kind);
       if (kind.plural === "namespaces") throw methodNotAllowed(kind);
-      const { items: found, metadata } = await list(registry, kind, namespace, request.query, request.signal);
+      const { items: found, metadata } = await list(registry, kind, namespace, request);
       const items = itemsOf(registry, kind, found);
       for (const object of items) checkPreconditions(kind, object, options);
       for (const { metadata: m } of items)

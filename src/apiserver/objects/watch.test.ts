@@ -1,4 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Any, MERGE, type Options, POOLS, call, freshWorlds, pool, send, world } from "../world.cases.ts";
 
 freshWorlds();
@@ -85,6 +88,66 @@ describe("watch", () => {
     });
     w.stop();
     expect((await call("GET", `${POOLS}?watch=true&sendInitialEvents=true`)).code).toBe(422);
+  });
+  describe("time", () => {
+    afterEach(() => void vi.useRealTimers());
+    /** What is written, and when, in seconds. */
+    async function over(target: string, seconds: number): Promise<string[]> {
+      const { body } = await send("GET", target);
+      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
+      let [now, running] = [0, true];
+      const seen: string[] = [];
+      const stop = (body as (s: object) => () => void)({
+        write: (chunk: Uint8Array) =>
+          void seen.push(`${now} ${chunk.length === 1 ? "newline" : (JSON.parse(Buffer.from(chunk).toString()) as Any).type}`),
+        waiting: 0,
+        drain: () => {},
+        end: () => {
+          running = false;
+          seen.push(`${now} end`);
+        },
+      });
+      for (; now < seconds && running;) {
+        now++;
+        vi.advanceTimersByTime(1000);
+      }
+      stop();
+      expect(vi.getTimerCount()).toBe(0);
+      return seen;
+    }
+    test.for([
+      { of: "timeoutSeconds=1", seen: ["1 end"] },
+      { of: "timeoutSeconds=21", seen: ["20 newline", "21 end"] },
+      { of: "timeoutSeconds=23&allowWatchBookmarks=true", seen: ["20 newline", "21 BOOKMARK", "23 end"] },
+      { of: "timeoutSeconds=45&allowWatchBookmarks=true", seen: ["20 newline", "40 newline", "43 BOOKMARK", "45 end"] },
+      {
+        of: "timeoutSeconds=101&allowWatchBookmarks=true",
+        seen: ["20 newline", "40 newline", "60 newline", "60 BOOKMARK", "99 BOOKMARK", "101 end"],
+      },
+      {
+        of: "allowWatchBookmarks=true",
+        seen: [20, 40, 60].map((at) => `${at} newline`).concat("60 BOOKMARK", "100 newline", "120 newline", "120 BOOKMARK"),
+      },
+    ])("$of", async ({ of, seen }) => {
+      expect(await over(`${POOLS}?watch=true&resourceVersion=${world.store.revision}&${of}`, 130)).toEqual(seen);
+    });
+  });
+  test("nothing is kept of what it began with", async () => {
+    await call("POST", POOLS, { body: pool("a") });
+    const value = async (): Promise<Uint8Array> => (await world.store.get("/registry/projectcalico.org/ippools/a"))!.value;
+    const first = new WeakRef(await value());
+    const w = await open(`${POOLS}?watch=true`);
+    await call("PATCH", `${POOLS}/a`, { headers: MERGE, body: { spec: { disabled: true } } });
+    await world.store.compact(world.store.revision);
+    const last = new WeakRef(await value());
+    setFlagsFromString("--expose-gc");
+    const gc = runInNewContext("gc") as () => void;
+    // What a turn of the event loop has looked at is kept until its end.
+    await setImmediate();
+    gc();
+    expect(shown(w.lines)).toEqual(["ADDED a", "MODIFIED a"]);
+    expect([first.deref(), last.deref() !== undefined]).toEqual([undefined, true]);
+    w.stop();
   });
   test("there are none in YAML", async () => {
     const { code, body } = await call("GET", `${POOLS}?watch=true`, { headers: { accept: "application/yaml" } });
