@@ -6,7 +6,7 @@ import { tooManyRequests } from "../api/status.ts";
 import { answerError } from "./wire/answer.ts";
 import type { Handler } from "./handler.ts";
 import { readBody } from "./wire/readbody.ts";
-import type { ApiRequest, ApiResponse, User } from "./wire/request.ts";
+import type { ApiRequest, ApiResponse, Sink, User } from "./wire/request.ts";
 
 /** Values of a header that came once; Node joins the others. */
 export const headersOf = (message: IncomingMessage): Record<string, string | undefined> =>
@@ -32,8 +32,70 @@ const STALLED_MS = 60_000;
 const ALL_ANSWERS: number = 256 * 1024 * 1024;
 const SMALL = 65_536;
 let untaken = 0;
-/** Why a request is aborted: it is answered, or its asker went away. */
+/** Why a request is aborted: it is answered, or its asker went away. Without it the reason is an exception with a stack. */
 const OVER = "over";
+
+/** A request as it came over HTTP. What few ask for is made when it is asked for: a signal costs as much as the checks of a small object. */
+class Incoming implements ApiRequest {
+  readonly #message: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: ApiRequest["headers"];
+  readonly user: User;
+  readonly id: string = randomUUID();
+  readonly source: string;
+  #read: Promise<Uint8Array> | undefined;
+  #gone: AbortController | undefined;
+
+  constructor(message: IncomingMessage, response: ServerResponse, user: User) {
+    this.#message = message;
+    this.#response = response;
+    this.method = message.method ?? "GET";
+    ({ path: this.path, query: this.query } = targetOf(message));
+    this.headers = headersOf(message);
+    this.user = user;
+    this.source = message.socket.remoteAddress ?? "unix";
+  }
+  body(): Promise<Uint8Array> {
+    return (this.#read ??= readBody(this.#message, announcedBy(this.#message), this.#response));
+  }
+  get signal(): AbortSignal {
+    if (this.#gone) return this.#gone.signal;
+    const gone = (this.#gone = new AbortController());
+    if (this.#response.destroyed) gone.abort(OVER);
+    else this.#response.once("close", () => gone.abort(OVER));
+    return gone.signal;
+  }
+}
+
+/** Takes an endless answer. */
+class Stream implements Sink {
+  readonly #response: ServerResponse;
+  #stalled: NodeJS.Timeout | undefined;
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    response.once("close", () => clearTimeout(this.#stalled));
+  }
+  write(chunk: string | Uint8Array): void {
+    this.#response.write(chunk);
+  }
+  get waiting(): number {
+    return this.#response.writableLength;
+  }
+  drain(then: () => void): void {
+    this.#stalled = setTimeout(() => this.#response.destroy(), STALLED_MS);
+    this.#response.once("drain", () => {
+      clearTimeout(this.#stalled);
+      then();
+    });
+  }
+  end(): void {
+    this.#response.socket?.setTimeout(STALLED_MS);
+    this.#response.end();
+  }
+}
 
 /** The same for the connection that came in and for what TLS makes of it. */
 const endOf = (socket: Socket): Socket | string => (socket.remotePort === undefined ? socket : `${socket.remoteAddress} ${socket.remotePort}`);
@@ -102,24 +164,8 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
     else socket.destroy();
   });
   server.on("request", (message: IncomingMessage, response: ServerResponse) => {
-    const gone = new AbortController();
-    const idle = connections.busy(message.socket);
-    response.on("close", () => {
-      // With a reason of its own: the usual one is an exception with a stack, made for every request.
-      gone.abort(OVER);
-      idle();
-    });
-    let read: Promise<Uint8Array> | undefined;
-    const request: ApiRequest = {
-      method: message.method ?? "GET",
-      ...targetOf(message),
-      headers: headersOf(message),
-      user: authenticate(message),
-      id: randomUUID(),
-      source: message.socket.remoteAddress ?? "unix",
-      body: () => (read ??= readBody(message, announcedBy(message), gone.signal)),
-      signal: gone.signal,
-    };
+    response.on("close", connections.busy(message.socket));
+    const request = new Incoming(message, response, authenticate(message));
     void handler
       .handle(request)
       .catch((thrown: unknown) => answerError(thrown))
@@ -151,30 +197,12 @@ function send(message: IncomingMessage, response: ServerResponse, answer: ApiRes
   // Watchers wait for the headers before anything happens.
   response.flushHeaders();
   if (message.method === "HEAD") return void response.end();
-  let stalled: NodeJS.Timeout | undefined;
-  const stop = answer.body({
-    write: (chunk) => void response.write(chunk),
-    get waiting() {
-      return response.writableLength;
-    },
-    drain(then) {
-      stalled = setTimeout(() => response.destroy(), STALLED_MS);
-      response.once("drain", () => {
-        clearTimeout(stalled);
-        then();
-      });
-    },
-    end() {
-      message.socket.setTimeout(STALLED_MS);
-      response.end();
-    },
-  });
+  const stop = answer.body(new Stream(response));
   const forget = connections.add(() => {
     stop();
     response.end();
   });
   response.on("close", () => {
-    clearTimeout(stalled);
     stop();
     forget();
   });

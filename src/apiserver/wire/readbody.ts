@@ -8,18 +8,25 @@ import { BODY_LIMIT } from "./body.ts";
 const ALL_BODIES: number = 128 * 1024 * 1024;
 let held = 0;
 
-/** Reads `message` to its end. `announced` is its Content-Length, if it has one; the bytes count as held until `released`. Throws ApiError 413, 429. */
-export function readBody(message: Readable, announced: number | undefined, released: AbortSignal): Promise<Uint8Array> {
+/** What the bytes are held for: the answer. */
+type Held = { readonly destroyed: boolean; once(event: "close", listener: () => void): unknown };
+
+/** Reads `message` to its end. `announced` is its Content-Length, if it has one; the bytes count as held until `answer` is closed. Throws ApiError 413, 429. */
+export function readBody(message: Readable, announced: number | undefined, answer: Held): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     if (announced !== undefined && announced > BODY_LIMIT) return reject(tooLarge(BODY_LIMIT));
-    let buffer = new Uint8Array(0);
+    let buffer: Uint8Array = new Uint8Array(0);
     let length = 0;
-    released.addEventListener("abort", () => (held -= buffer.length));
+    answer.once("close", () => (held -= buffer.length));
+    const room = (size: number): boolean => {
+      if (answer.destroyed || held + size - buffer.length > ALL_BODIES) return false;
+      held += size - buffer.length;
+      return true;
+    };
     const grow = (wanted: number): boolean => {
       if (wanted <= buffer.length) return true;
       const size = Math.min(BODY_LIMIT, Math.max(4096, 2 * buffer.length, wanted));
-      if (released.aborted || held + size - buffer.length > ALL_BODIES) return false;
-      held += size - buffer.length;
+      if (!room(size)) return false;
       const larger = new Uint8Array(size);
       larger.set(buffer.subarray(0, length));
       buffer = larger;
@@ -27,6 +34,12 @@ export function readBody(message: Readable, announced: number | undefined, relea
     };
     message.on("data", (part: Uint8Array) => {
       const wanted = length + part.length;
+      // Most bodies come whole.
+      if (length === 0 && wanted === announced && room(wanted)) {
+        buffer = part;
+        length = wanted;
+        return;
+      }
       if (wanted <= BODY_LIMIT && grow(wanted)) {
         buffer.set(part, length);
         length = wanted;
