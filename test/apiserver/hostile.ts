@@ -203,13 +203,25 @@ export async function change(home: ServerHome, name: string, n: number, size: nu
   }
 }
 
+/** A connection; where more wait to be taken than the kernel lets wait, it is asked for again. */
+async function connected(home: ServerHome): Promise<Socket> {
+  for (;;) {
+    const socket = raw(home);
+    const full = await new Promise<boolean>((resolve) => {
+      socket.once("connect", () => resolve(false));
+      socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code === "EAGAIN"));
+    });
+    if (!full) return socket;
+    await sleep(10);
+  }
+}
+
 /** `n` connections that say nothing; the result has them all, of which the server may have closed some. */
 export async function silentConnections(home: ServerHome, n: number): Promise<Socket[]> {
   const sockets: Socket[] = [];
   for (let i = 0; i < n; i += 200) {
-    const some = Array.from({ length: Math.min(200, n - i) }, () => raw(home));
+    const some = await Promise.all(Array.from({ length: Math.min(200, n - i) }, () => connected(home)));
     sockets.push(...some);
-    await Promise.all(some.map((s) => Promise.race([new Promise((resolve) => s.once("connect", resolve)), closed(s)])));
     // So that a connection that the server closed is known to be.
     for (const s of some) s.resume();
   }
