@@ -48,8 +48,10 @@ export const COMMANDS: readonly CommandEntry[] = [
   verb("delete", "delete resources"),
   verb("label", "set or remove a label"),
   verb("validate", "check a file without asking a server"),
+  verb("convert", "manifests of calicoctl v1 as resources of today"),
   verb("ipam", "addresses: show, check, release, split, configure"),
   verb("datastore", "migrate: lock, export, import, unlock"),
+  verb("node", "status: does the agent of this node run, and its BGP sessions?"),
   { name: "explain", group: RESOURCES, summary: "what a kind and its fields are", load: () => import("./explain.ts") },
 ];
 

@@ -333,7 +333,7 @@ describe("words and files", () => {
 
   test("L05 a broken datastore configuration is an error, not a crash", async () => {
     const broken = file("broken.cfg", "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nspec:\n  kubeconfig: /nonexistent\n");
-    for (const args of ["get nodes", "apply -f -", "label node n0 a=b"]) {
+    for (const args of ["get nodes", "create -f -", "apply -f -", "replace -f -", "label node n0 a=b"]) {
       const ran = await ctl([...args.split(" "), "-c", broken], { stdin: felix("default", "wireguardMTU: 1400") });
       expect([ran.code, ran.out]).toEqual([1, ""]);
       expect(ran.err).toMatch(/^Failed to create Calico API client: Cannot read the kubeconfig "\/nonexistent": it does not exist\n/);
