@@ -159,7 +159,9 @@ export class Handler {
     if (verb !== "create") throw methodNotAllowed();
     const { validation } = writeOptions(request, review, "CreateOptions");
     const sent = await decodeObject(review, await request.body(), request.headers["content-type"]);
-    const { object, warnings } = accept(review, sent.object, sent.duplicates, validation);
+    // The answer is ours; Go's clients send an empty one along.
+    const { status: _, ...question } = sent.object;
+    const { object, warnings } = accept(review, question, sent.duplicates, validation);
     const { spec: asked } = object as { spec?: JsonObject };
     const status = review.status(request.user, asked ?? {}, this.#options.credentials);
     const shown = asked === undefined ? {} : { spec: review.shown(asked) };

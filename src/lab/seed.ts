@@ -1,7 +1,6 @@
 // What a cluster has before its first workload: the default namespace, configuration, pool and nodes, as Calico's installation writes them; and the lab's
 // pods, as the kubelet and the CNI plugin do.
 import { randomUUID } from "node:crypto";
-import { availableParallelism, totalmem } from "node:os";
 import { assignPodAddress } from "../agent/ipam/index.ts";
 import { CLUSTER_INFORMATION } from "../api/clusterinformation.ts";
 import { FELIX_CONFIGURATION } from "../api/felixconfiguration.ts";
@@ -14,6 +13,7 @@ import { ANNOTATION } from "../api/node-annotations.ts";
 import { POD, type Pod } from "../api/pod.ts";
 import { isAlreadyExists } from "../client/error.ts";
 import type { Client } from "../client/types.ts";
+import { machine } from "./machine.ts";
 import { type Model, type NodeModel, type PodModel, POOL } from "./model.ts";
 
 const named = <T extends Resource>(kind: Kind<T>, name: string, rest: Omit<T, keyof Resource>): T =>
@@ -38,8 +38,6 @@ const condition = (type: string): { type: string; status: string; lastTransition
   status: "True",
   lastTransitionTime: now(),
 });
-/** All nodes are this machine. */
-const machine = (): Record<string, string> => ({ cpu: String(availableParallelism()), memory: `${Math.floor(totalmem() / 1024)}Ki`, pods: "110" });
 
 const nodeObject = (n: NodeModel): Node => {
   const node = named(NODE, n.name, {
@@ -49,9 +47,8 @@ const nodeObject = (n: NodeModel): Node => {
         { type: "InternalIP", address: n.address },
         { type: "Hostname", address: n.name },
       ],
-      capacity: machine(),
-      allocatable: machine(),
-      conditions: [{ ...condition("Ready"), lastHeartbeatTime: now() }],
+      ...machine(),
+      conditions: [{ ...condition("Ready"), lastHeartbeatTime: now(), reason: "LabIsUp", message: "the lab has made this node" }],
     },
   });
   return {
@@ -102,7 +99,17 @@ export async function seedPod(client: Client, pod: PodModel & { readonly address
       hostIP,
       startTime: now(),
       conditions: [condition("Initialized"), condition("Ready"), condition("ContainersReady"), condition("PodScheduled")],
-      containerStatuses: [{ name: "shell", ready: true, restartCount: 0, image: "tortie.io/lab/shell", imageID: "", started: true }],
+      containerStatuses: [
+        {
+          name: "shell",
+          ready: true,
+          restartCount: 0,
+          image: "tortie.io/lab/shell",
+          imageID: "",
+          started: true,
+          state: { running: { startedAt: now() } },
+        },
+      ],
     },
   }) satisfies Pod;
   await ensure(client, POD, { ...object, metadata: { ...object.metadata, namespace: pod.namespace } });

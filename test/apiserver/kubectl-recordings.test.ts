@@ -98,7 +98,7 @@ spec:
     why: "kubectl ends with the archive, and at times before tar's last words have come",
     out: /^(tar: Removing leading `\/' from member names\n)?$/,
   },
-  "port-forward": { why: "ports of pods are not forwarded", err: /pods\/portforward is not served: pods\/exec runs a command in the pod/ },
+  "port-forward": { why: "ports of pods are not forwarded", err: /pods\/portforward is not served: kubectl exec runs a command in the pod/ },
 };
 
 /** Words of the recorded commands that are about what ours does otherwise: Calico lets nobody change the size of a pool's blocks. */

@@ -71,6 +71,14 @@ describe("may I?", () => {
     const answer = await call("POST", `${AUTHORIZATION}/${plural}`, { body });
     expect([answer.code, answer.body.details.causes.map((c: { field: string }) => c.field)]).toEqual([422, [field]]);
   });
+  test.for(["selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews"])(
+    "%s: the status that Go's clients send along is no matter",
+    async (plural) => {
+      const spec = plural === "selfsubjectrulesreviews" ? {} : { user: "eve", ...path("get", "/version") };
+      for (const status of [{}, { allowed: "no" }])
+        expect((await call("POST", `${AUTHORIZATION}/${plural}`, { body: { spec, status } })).code, JSON.stringify(status)).toBe(201);
+    },
+  );
   test("what nobody reads is told", async () => {
     const body = { spec: { ...resource("get", "pods"), nope: 1 } };
     const { code, headers, body: answer } = await call("POST", `${AUTHORIZATION}/selfsubjectaccessreviews`, { body });

@@ -47,6 +47,12 @@ type Upgrade = {
   readonly line: { -readonly [K in keyof AuditLine]: AuditLine[K] };
 };
 
+/** What does the same, for who asks for what is not there. */
+const INSTEAD: ReadonlyMap<string, string> = new Map([
+  ["attach", "kubectl logs -f shows what the pod writes, and kubectl exec -it runs a shell in it"],
+  ["portforward", "kubectl exec runs a command in the pod, on its network"],
+]);
+
 /** A message of a WebSocket may have so many bytes. */
 const MAX_MESSAGE: number = 4 * 1024 * 1024;
 
@@ -98,11 +104,12 @@ async function route(upgrade: Upgrade, options: UpgradeOptions): Promise<void> {
     return exec(upgrade, options, asked, query);
   if (asked?.group === "tortie.io" && asked.plural === "nodes" && asked.name !== "" && isNodeOrder(asked.subresource))
     return onNode(upgrade, options, { ...asked, subresource: asked.subresource }, query);
-  if (asked?.group === "" && asked.plural === "pods" && ["attach", "portforward"].includes(asked.subresource)) {
+  const instead = asked?.group === "" && asked.plural === "pods" ? INSTEAD.get(asked.subresource) : undefined;
+  if (asked && instead !== undefined) {
     const { group, plural: resource, subresource, namespace, name } = asked;
     if (!allowing(upgrade.user, { verb: "create", group, resource, subresource }))
       throw forbiddenText(upgrade.user, { verb: "create", group, resource, subresource, namespace, name });
-    throw badRequest(`pods/${asked.subresource} is not served: pods/exec runs a command in the pod`);
+    throw badRequest(`pods/${subresource} is not served: ${instead}`);
   }
   throw badRequest("this path cannot be upgraded");
 }
