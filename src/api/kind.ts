@@ -46,6 +46,8 @@ export interface Kind<T extends Resource = Resource> {
   readonly lifecycle?: Lifecycle<T>;
   /** Its objects are those of another kind, under other names. */
   readonly storedAs?: { readonly kind: Kind; readonly write: (object: T) => Resource; readonly read: (stored: Resource) => T };
+  /** Seconds that a deleted object is given to come to its end, before whoever runs it takes it away; 0: it goes at once (pods). */
+  readonly gracePeriod?: (object: T) => number;
   /** An update must name the version that it is based on, although the kind is a core kind (Lease). */
   readonly versionedUpdate?: true;
   /** Fields that a field selector may name, beside metadata.name and metadata.namespace. */

@@ -14,6 +14,7 @@ export type PodSpec = {
   restartPolicy?: "Always" | "OnFailure" | "Never";
   serviceAccountName?: string;
   schedulerName?: string;
+  terminationGracePeriodSeconds?: number;
   [other: string]: unknown;
 };
 export type PodStatus = {
@@ -29,6 +30,11 @@ export type PodStatus = {
   [other: string]: unknown;
 };
 export type Pod = Resource & { spec: PodSpec; status?: PodStatus };
+
+/** As in Kubernetes. */
+const GRACE_S = 30;
+/** Nobody runs a pod that is on no node, or runs it any more. */
+const isRun = (p: Pod): boolean => (p.spec.nodeName ?? "") !== "" && p.status?.phase !== "Succeeded" && p.status?.phase !== "Failed";
 
 const open = (s: Schema): Schema => ({ ...s, "x-kubernetes-preserve-unknown-fields": true });
 const byName = { "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "name" } as const;
@@ -51,6 +57,7 @@ const spec: Schema = open(
       restartPolicy: string("When containers are started again.", { enum: ["Always", "OnFailure", "Never"] }),
       serviceAccountName: string("Not used."),
       schedulerName: string("Not used."),
+      terminationGracePeriodSeconds: integer(`Seconds that the pod's process is given to end, before it is killed. Default: ${GRACE_S}.`, 0),
     },
     ["containers"],
   ),
@@ -116,6 +123,7 @@ export const POD: Kind<Pod> = {
     "status.nominatedNodeName",
   ],
   schema: resource("A pod.", { spec, status }, ["spec"]),
+  gracePeriod: (p) => (isRun(p) ? (p.spec.terminationGracePeriodSeconds ?? GRACE_S) : 0),
   defaults: (p) => ({ ...p, status: { ...p.status, phase: p.status?.phase ?? "Pending" } }),
   validate: (p, old) => [
     ...(p.spec.containers.length === 0 ? [{ field: "spec.containers", reason: "FieldValueRequired", message: "Required value" }] : []),

@@ -202,9 +202,12 @@ export function restClient(transport: Transport): RestClient {
       }),
     delete: async (kind, name, o = {}) => {
       const preconditions = { ...(o.uid ? { uid: o.uid } : {}), ...(o.resourceVersion ? { resourceVersion: o.resourceVersion } : {}) };
-      const conditional = Object.keys(preconditions).length > 0;
+      const options = {
+        ...(Object.keys(preconditions).length > 0 ? { preconditions } : {}),
+        ...(o.gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: o.gracePeriodSeconds }),
+      };
       await raw("DELETE", pathOf(kind, { namespace: namespaceOf(kind, o.namespace), name }), {
-        ...(conditional ? { body: { kind: "DeleteOptions", apiVersion: "v1", preconditions } } : {}),
+        ...(Object.keys(options).length > 0 ? { body: { kind: "DeleteOptions", apiVersion: "v1", ...options } } : {}),
         signal: o.signal,
       });
     },

@@ -47,7 +47,7 @@ export interface Client {
   delete<T extends Resource>(
     kind: Kind<T>,
     name: string,
-    options?: { namespace?: string; uid?: string; resourceVersion?: string; signal?: AbortSignal },
+    options?: { namespace?: string; uid?: string; resourceVersion?: string; gracePeriodSeconds?: number; signal?: AbortSignal },
   ): Promise<void>;
   /** Ends when the server ends it. Throws ApiError also for an ERROR event (410: list again), TortieError when the connection broke. */
   watch<T extends Resource>(kind: Kind<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>>;

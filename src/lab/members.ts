@@ -1,5 +1,5 @@
 // Nodes and pods as processes: each holds a network, mount and UTS namespace and does nothing. Runs inside the lab.
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { type Started, startReady } from "../sys/child.ts";
@@ -34,3 +34,6 @@ export function place(pid: number, path: string, text: string): void {
   writeFileSync(there, text, { mode: 0o600 });
   chmodSync(there, 0o600);
 }
+
+/** Takes a file away from a member's own file system. */
+export const displace = (pid: number, path: string): void => rmSync(rootOf(pid) + path, { force: true });

@@ -7,6 +7,7 @@ import { INSIDE, type Inventory, type LabNode } from "./enter.ts";
 import { nodeSetup, routerSetup } from "./links.ts";
 import { apply, type Member, startMember } from "./members.ts";
 import { CLUSTER } from "./model.ts";
+import { endDeletedPods } from "./podend.ts";
 import { makePod, podsReachable } from "./pods.ts";
 import { installPrograms } from "./programs.ts";
 import { seedCluster } from "./seed.ts";
@@ -37,17 +38,23 @@ async function build(main: string): Promise<never> {
   await installPrograms(main, process.env);
   const members = new Map<string, Member>();
   await Promise.all([...CLUSTER.nodes, ...CLUSTER.pods].map(async ({ name }) => members.set(name, await startMember(name, process.env))));
+  /** Pods that were deleted. */
+  const leaving = new Set<string>();
   const lost = Promise.race(
     [...members].map(async ([name, member]) => {
-      throw new TortieError(`Cannot go on: the process that held ${name} ended (${await member.ended})`);
+      const how = await member.ended;
+      if (leaving.has(name)) return never;
+      throw new TortieError(`Cannot go on: the process that held ${name} ended (${how})`);
     }),
   );
-  await Promise.race([populate(main, (name) => members.get(name)!.pid, from), lost]);
+  await Promise.race([populate(main, (name) => members.get(name)!.pid, from, leaving), lost]);
   report({ ready: true, ms: Math.round(performance.now() - from) });
   return await lost;
 }
 
-async function populate(main: string, pid: (name: string) => number, from: number): Promise<void> {
+const never = new Promise<never>(() => {});
+
+async function populate(main: string, pid: (name: string) => number, from: number, leaving: Set<string>): Promise<void> {
   const stage = (name: string): void => report({ stage: name, ms: Math.round(performance.now() - from) });
   await apply(routerSetup(CLUSTER, new Map(CLUSTER.nodes.map((n) => [n.name, pid(n.name)]))), process.pid);
   const server = startServer(main);
@@ -58,14 +65,24 @@ async function populate(main: string, pid: (name: string) => number, from: numbe
   await seedCluster(client, CLUSTER);
   stage("API server");
   startAgents(main, pid);
-  const pods = await Promise.all(CLUSTER.pods.map((pod) => makePod(client, pod, pid)));
+  let pods = await Promise.all(CLUSTER.pods.map((pod) => makePod(client, pod, pid)));
   stage("three pods");
   await agentsReported(client);
   stage("an agent on every node");
   await podsReachable(pods);
   stage("the pods reach each other, not yet encrypted");
-  await client.close();
 
   const nodes: LabNode[] = CLUSTER.nodes.map((n) => ({ name: n.name, address: n.address, pid: pid(n.name) }));
-  writeFileSync(INSIDE.inventory, JSON.stringify({ nodes, pods } satisfies Inventory));
+  const tell = (): void => writeFileSync(INSIDE.inventory, JSON.stringify({ nodes, pods } satisfies Inventory));
+  await endDeletedPods({
+    client,
+    pods,
+    pid,
+    leaving: ({ name }) => void leaving.add(name),
+    gone(pod) {
+      pods = pods.filter((p) => p !== pod);
+      tell();
+    },
+  });
+  tell();
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWith } from "../peers.ts";
 import { fakeAgent } from "./fakeagent.ts";
 import { KUBECTLS, runKubectl } from "./kubectls.ts";
-import { ServerHome, until } from "./process.ts";
+import { ask, ServerHome, until } from "./process.ts";
 
 /** A test that does not exist for a release that cannot do what it is about: nothing is left out that could be run. */
 const testIf = (does: boolean): ((title: string, body: () => Promise<void>) => void) => (does ? test : () => {});
@@ -190,7 +190,12 @@ describeWith(["kubectl"], "kubectl", () => {
       await kubectl("create", "-f", file("lone.json", pod));
       const refused = await kubectl("drain", "full", "--ignore-daemonsets");
       expect([refused.code, refused.out]).toEqual([1, expect.stringContaining("default/lone") as string]);
-      const drained = await kubectl("drain", "full", "--ignore-daemonsets", "--force");
+      const draining = kubectl("drain", "full", "--ignore-daemonsets", "--force");
+      const at = "/api/v1/namespaces/default/pods/lone";
+      await until(async () => (await ask(home.socket, at)).body.includes('"deletionGracePeriodSeconds":30'), 30_000);
+      // Who runs the pod has ended it.
+      expect((await ask(home.socket, `${at}?gracePeriodSeconds=0`, { method: "DELETE" })).code).toBe(200);
+      const drained = await draining;
       expect([drained.code, drained.out]).toEqual([0, expect.stringMatching(/^node\/full drained$/m) as string]);
       expect((await kubectl("get", "pods", "-o", "name")).out).not.toContain("lone");
       expect((await kubectl("uncordon", "full")).out).toBe("node/full uncordoned\n");
@@ -242,7 +247,8 @@ describeWith(["kubectl"], "kubectl", () => {
         'the agent of node "n2", which runs pod "pod2", is not connected to this server',
       );
       expect((await kubectl("exec", "pod9", "--", "true")).out).toContain('pods "pod9" not found');
-      await kubectl("delete", "pod", "pod1", "pod2");
+      // Nobody here ends them.
+      await kubectl("delete", "pod", "pod1", "pod2", "--force");
     });
 
     testIf(!websocket)("exec over SPDY is refused with the release that is needed", async () => {
@@ -250,7 +256,7 @@ describeWith(["kubectl"], "kubectl", () => {
       const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "pod1" }, spec: { nodeName: "n1", containers: [{ name: "c", image: "i" }] } };
       await kubectl("create", ...asIs, "-f", file("pod1.json", pod));
       expect((await kubectl("exec", "pod1", "--", "true")).out).toContain("exec needs kubectl 1.30 or newer");
-      await kubectl("delete", "pod", "pod1");
+      await kubectl("delete", "pod", "pod1", "--force", "--grace-period=0");
       agent.close();
     });
   });

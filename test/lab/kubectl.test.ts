@@ -1,11 +1,15 @@
-// The real kubectl at the pods of a lab: exec with and without a terminal, cp, logs.
+// The real kubectl at the pods of a lab: exec with and without a terminal, cp, logs, delete.
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { enterMember, environment, nodeOf } from "../../src/lab/enter.ts";
+import { podHandle } from "../../src/agent/ipam/index.ts";
+import { podPidFile } from "../../src/agent/paths.ts";
+import { enterMember, environment, labOf, type LabPod, nodeOf, podOf } from "../../src/lab/enter.ts";
 import { type LabHandle, startLab } from "../../src/lab/handle.ts";
+import { run } from "../../src/sys/exec.ts";
+import { enter, processes } from "../../src/sys/ns.ts";
 import { type Session, startSession } from "../../src/sys/session.ts";
 import { KUBECTLS } from "../apiserver/kubectls.ts";
 import { describeRoot, TORTIE } from "../peers.ts";
@@ -24,7 +28,8 @@ describeRoot("kubectl in a lab", () => {
     rmSync(directory, { recursive: true });
   });
 
-  for (const { name, path, minor } of KUBECTLS.filter((k) => k.minor >= 30))
+  const programs = KUBECTLS.filter((k) => k.minor >= 30);
+  for (const { name, path, minor } of programs)
     describe(name, () => {
       const start = (args: readonly string[], options: { tty?: boolean; input?: string } = {}): Running => {
         const { tty = false, input } = options;
@@ -139,6 +144,58 @@ describeRoot("kubectl in a lab", () => {
         expect([bad.code, bad.err]).toEqual([1, expect.stringContaining("other") as string]);
         expect((await kubectl(["logs", "pod1", "--previous"])).err).toContain("previous terminated container");
         expect((await kubectl(["logs", "pod9"])).err).toBe('error: error from server (NotFound): pods "pod9" not found in namespace "default"\n');
+      });
+
+      if (name !== programs.at(-1)!.name) return;
+      // The last: there are no pods any more.
+      describe("delete", () => {
+        const proc = (): string => `${handle.lab.root}/proc`;
+        const podNamed = (pod: string): LabPod & { readonly net: string } => {
+          const found = podOf(handle.lab, pod);
+          return { ...found, net: readlinkSync(`${proc()}/${found.pid}/ns/net`) };
+        };
+        const running = ({ net }: { readonly net: string }): number => processes(proc()).filter((p) => p.net === net).length;
+        /** Nothing is left of it, in the API or on its node. */
+        const isGone = async (pod: LabPod & { readonly net: string }): Promise<void> => {
+          const node = nodeOf(handle.lab, pod.node);
+          await until("its end", async () => {
+            const links = await run(...argv([...enterMember(handle.lab, node), "ip", "-brief", "link"]));
+            const known = labOf(handle.init.pid)!.pods.some((p) => p.name === pod.name);
+            return running(pod) === 0 && !links.stdout.includes(pod.hostInterface) && !known;
+          });
+          expect((await kubectl(["get", "pod", pod.name])).err).toBe(`Error from server (NotFound): pods "${pod.name}" not found\n`);
+          expect((await kubectl(["get", "ipamhandles", "-o", "name"])).out).not.toContain(podHandle({ namespace: pod.namespace, pod: pod.name }));
+          expect(existsSync(`${proc()}/${node.pid}/root${podPidFile(pod.namespace, pod.name)}`)).toBe(false);
+        };
+        const argv = ([file, ...args]: string[]): [string, string[]] => [file!, args];
+
+        test("the pod ends on its node before kubectl has waited for it, and with it what runs in it; its address is free", async () => {
+          const pod = podNamed("pod3");
+          const shell = start(["exec", "pod3", "--", "sleep", "600"]);
+          await until("the command", () => running(pod) === 2);
+          const { code, out } = await kubectl(["delete", "pod", "pod3"]);
+          expect([code, out]).toEqual([0, expect.stringMatching(/^pod "pod3" deleted/)]);
+          expect(running(pod)).toBe(0);
+          expect(await shell.exit).not.toBe(0);
+          await isGone(pod);
+          expect((await kubectl(["exec", "pod1", "--", "hostname"])).out).toBe("pod1\n");
+        });
+        test("one that does not end in its time is killed then", async () => {
+          const pod = podNamed("pod2");
+          // What is stopped hears nothing but a kill.
+          await run(...argv([...enter(handle.lab.init, ["pid", "mount"]), "kill", "-STOP", String(pod.pid)]));
+          const from = performance.now();
+          expect((await kubectl(["delete", "pod", "pod2", "--grace-period=3"])).code).toBe(0);
+          // Times are of whole seconds.
+          expect(performance.now() - from).toBeGreaterThan(2000);
+          await isGone(pod);
+        });
+        test("--force: it is gone from the API at once, and ends", async () => {
+          const pod = podNamed("pod1");
+          await run(...argv([...enter(handle.lab.init, ["pid", "mount"]), "kill", "-STOP", String(pod.pid)]));
+          expect((await kubectl(["delete", "pod", "pod1", "--force"])).code).toBe(0);
+          await isGone(pod);
+        });
       });
     });
 });

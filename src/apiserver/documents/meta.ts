@@ -36,7 +36,7 @@ export const DELETE_OPTIONS: Schema = object("How to delete.", {
   apiVersion: string("v1."),
   kind: string("DeleteOptions."),
   dryRun: list("All: process everything, store nothing.", string("All."), { "x-kubernetes-list-type": "atomic" }),
-  gracePeriodSeconds: integer("Not used."),
+  gracePeriodSeconds: integer("Seconds that a pod is given to end, instead of its own; 0: it goes at once."),
   orphanDependents: { type: "boolean", description: "What came before propagationPolicy: true is Orphan, false is Background." },
   preconditions: object("What must hold.", { uid: string("Identity of the object."), resourceVersion: string("Version of the object.") }),
   propagationPolicy: string("What becomes of dependents.", { enum: ["Background", "Foreground", "Orphan"] }),

@@ -52,7 +52,7 @@ const LIST = [
 ];
 const DELETE = [
   WRITE[0]!,
-  query("gracePeriodSeconds", "integer", "Not used."),
+  query("gracePeriodSeconds", "integer", "Seconds that a pod is given to end, instead of its own; 0: it goes at once."),
   query("propagationPolicy", "string", "Background, Foreground or Orphan."),
 ];
 

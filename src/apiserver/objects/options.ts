@@ -45,11 +45,25 @@ function propagationOf(policy: unknown, orphanDependents: unknown): { propagatio
   return { propagationPolicy: policy };
 }
 
+/** Whole seconds, or nothing. Throws ApiError 400. */
+function secondsOf(value: unknown): { gracePeriodSeconds?: number } {
+  if (value === undefined || value === null) return {};
+  if (typeof value !== "number" || !Number.isSafeInteger(value))
+    throw badRequest(`error decoding DeleteOptions: gracePeriodSeconds: ${JSON.stringify(value)} is not a whole number`);
+  return { gracePeriodSeconds: value };
+}
+const secondsIn = (text: string | null): unknown => (text === null || text === "" ? undefined : /^-?[0-9]{1,15}$/.test(text) ? Number(text) : text);
+
 /** What the query and the body of a delete say. Throws ApiError. */
 export async function deleteOptions(request: ApiRequest, kind: Kind): Promise<WriteOptions & DeleteOptions> {
   const usual = writeOptions(request, kind, "DeleteOptions");
   const bytes = await request.body();
-  if (bytes.length === 0) return { ...usual, ...propagationOf(request.query.get("propagationPolicy"), undefined) };
+  if (bytes.length === 0)
+    return {
+      ...usual,
+      ...propagationOf(request.query.get("propagationPolicy"), undefined),
+      ...secondsOf(secondsIn(request.query.get("gracePeriodSeconds"))),
+    };
   let value: unknown;
   try {
     value = await decodeDeleteOptions(bytes, request.headers["content-type"]);
@@ -57,7 +71,7 @@ export async function deleteOptions(request: ApiRequest, kind: Kind): Promise<Wr
     throw badRequest(`error decoding DeleteOptions: ${messageOf(thrown)}`);
   }
   if (!isObject(value)) throw badRequest("error decoding DeleteOptions: it is not an object");
-  const { preconditions, propagationPolicy, orphanDependents, dryRun } = value;
+  const { preconditions, propagationPolicy, orphanDependents, dryRun, gracePeriodSeconds } = value;
   const propagation = propagationOf(propagationPolicy, orphanDependents);
   if (dryRun !== undefined && dryRun !== null && !(Array.isArray(dryRun) && dryRun.every((d) => d === "All")))
     throw invalidOption("DeleteOptions", "dryRun", `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`);
@@ -65,6 +79,7 @@ export async function deleteOptions(request: ApiRequest, kind: Kind): Promise<Wr
   return {
     ...usual,
     ...propagation,
+    ...secondsOf(gracePeriodSeconds),
     dryRun: usual.dryRun || (Array.isArray(dryRun) && dryRun.length > 0),
     ...(typeof conditions.uid === "string" ? { uid: conditions.uid } : {}),
     ...(typeof conditions.resourceVersion === "string" ? { resourceVersion: conditions.resourceVersion } : {}),

@@ -189,7 +189,7 @@ export class Registry {
       const old = await this.get(kind, namespace, name);
       checkPreconditions(kind, old, options);
       this.#admit("delete", target, options, undefined, old);
-      const after = marked(kind, old, options.propagationPolicy, this.time());
+      const after = marked(kind, old, options, this.time());
       const gone = isOver(kind, after);
       if (!gone && sameObject(after as unknown as JsonObject, old as unknown as JsonObject)) return old;
       if (options.dryRun) return gone ? deleted(kind, old) : after;
