@@ -15,6 +15,7 @@ const PACKAGES = {
   kubectl: "kubernetes-client, or scripts/peers for a current one",
   etcd: "etcd-server of a release after Debian 12; scripts/peers brings it",
   etcdctl: "etcd-client; scripts/peers brings it",
+  "kubernetes-apiserver": "none: scripts/kubernetes builds it",
   openssl: "openssl",
   ping: "iputils-ping",
   iperf3: "iperf3",
