@@ -1,5 +1,5 @@
 // The embedded store: as every store, and what only a file can suffer. Kills, full disks and failing ones: test/store.
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -46,6 +46,20 @@ describe("lmdb store", () => {
     const path = directory();
     await (await openLmdbStore(path, Date.now)).close();
     expect(statSync(path).mode & 0o077).toBe(0);
+  });
+});
+
+describe("a store that cannot be opened is refused with a sentence, by whichever of its files", () => {
+  test.for([
+    { name: "a folder in place of the store", file: "", why: /^Cannot read the store ".*": illegal operation on a directory$/ },
+    { name: "a folder in place of its locks", file: "-lock", why: /^Cannot open the store ".*": ".*-lock" is no file$/ },
+  ])("$name", async ({ file, why }) => {
+    const path = directory();
+    await (await openLmdbStore(path, Date.now)).close();
+    const taken = `${storeFile(path)}${file}`;
+    rmSync(taken, { force: true });
+    mkdirSync(taken);
+    await expect(openLmdbStore(path, Date.now)).rejects.toThrow(why);
   });
 });
 

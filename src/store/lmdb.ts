@@ -1,7 +1,7 @@
 // The embedded store: LMDB in one directory. Tables: current (key → revision and value), log (revision → what its transaction replaced), meta. A
 // transaction is answered when it is synced to disk, so a kill -9 or a power failure loses nothing that was answered. One process at a time.
 // LMDB only writes: at the start the file is read and checked without it (pages.ts, snapshot.ts), and what is read later is in memory.
-import { chmodSync, existsSync, rmSync, statfsSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { messageOf, TortieError } from "../base/errors.ts";
@@ -10,7 +10,7 @@ import { type Log, silent } from "../base/log.ts";
 import { FIRST_REVISION, type Snapshot } from "./history.ts";
 import { MvccStore, type Persistence } from "./mvcc.ts";
 import { Arena, decodeCurrent, decodeState, encodeCurrent, encodeState, encodeUndo, revisionKey, revisionOf } from "./records.ts";
-import { FORMAT, readSnapshot } from "./snapshot.ts";
+import { FORMAT, OWNER_HINT, readSnapshot } from "./snapshot.ts";
 import { type Stored, StoreError } from "./store.ts";
 
 /** Address space, not memory or disk. */
@@ -85,14 +85,28 @@ type Engine = {
   readonly persistence: Persistence;
 };
 
+/** Asked before LMDB is, which ends the process by a signal where it cannot use the file of its locks. Throws what the system says. */
+function checkFiles(path: string, wanted: number): void {
+  for (const [file, mode] of [
+    [path, wanted],
+    [lockOf(path), constants.R_OK | constants.W_OK],
+  ] as const) {
+    const there = statSync(file, { throwIfNoEntry: false });
+    if (there && !there.isFile()) throw new Error(`"${file}" is no file`);
+    if (there) accessSync(file, mode);
+  }
+}
+
 /** Throws TortieError. */
 function openTables(path: string, more: { readOnly?: boolean } = {}): { root: RootDatabase; tables: Tables } {
   try {
+    checkFiles(path, more.readOnly ? constants.R_OK : constants.R_OK | constants.W_OK);
     const root = open({ path, maxDbs: 3, mapSize: MAP_SIZE, noSubdir: true, eventTurnBatching: false, ...more });
     const table = (name: string): Table => root.openDB<Buffer, Buffer>({ name, encoding: "binary", keyEncoding: "binary" });
     return { root, tables: { current: table("current"), log: table("log"), meta: table("meta") } };
   } catch (thrown) {
-    throw new TortieError(`Cannot open the store "${path}": ${messageOf(thrown)}`, { cause: thrown });
+    const denied = (thrown as NodeJS.ErrnoException).code === "EACCES";
+    throw new TortieError(`Cannot open the store "${path}": ${messageOf(thrown)}`, { hint: denied ? OWNER_HINT : "", cause: thrown });
   }
 }
 

@@ -7,6 +7,8 @@ import type { Change, Stored } from "./store.ts";
 
 /** Of the records (records.ts) and tables. */
 export const FORMAT = 1;
+export const OWNER_HINT =
+  "The files of the store belong to another user, perhaps to one who restored a backup: give them to who runs the server (chown).";
 
 /** What the file at `path` holds; undefined: there is none. Throws TortieError: it is damaged, or of another format. */
 export function readSnapshot(path: string): Snapshot | undefined {
@@ -14,7 +16,12 @@ export function readSnapshot(path: string): Snapshot | undefined {
     const tables = readTables(path);
     return tables && snapshotOf(path, tables);
   } catch (thrown) {
-    if (!(thrown instanceof DamagedPages || thrown instanceof DamagedRecord)) throw thrown;
+    if (thrown instanceof TortieError) throw thrown;
+    if (!(thrown instanceof DamagedPages || thrown instanceof DamagedRecord))
+      throw new TortieError(`Cannot read the store "${path}": ${messageOf(thrown)}`, {
+        hint: (thrown as NodeJS.ErrnoException).code === "EACCES" ? OWNER_HINT : "",
+        cause: thrown,
+      });
     throw new TortieError(`Cannot read the store "${path}": it is damaged (${messageOf(thrown)})`, {
       hint: "Put back a backup with: tortie server restore --data DIR FILE. Without one, start anew with another --data. The file is left as it is.",
       cause: thrown,
