@@ -1,5 +1,6 @@
 // Where `tortie server` keeps its objects: in its own directory, or in an etcd that other servers use too.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { messageOf, TortieError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -59,7 +60,8 @@ export function storeOpener(options: StoreOptions): StoreOpener {
   if (!/^\/[A-Za-z0-9/_.-]*[A-Za-z0-9_.-]$/.test(etcdPrefix)) refuse("--etcd-prefix must begin with a slash and end without one");
   return {
     shared: true,
-    async open(_directory, log) {
+    async open(directory, log) {
+      if (existsSync(join(directory, "store.mdb"))) log.warn("the store in --data is not used, and not copied into etcd", { directory });
       const [{ parseEndpoints }, { EtcdStore }] = await Promise.all([import("../store/etcd/endpoints.ts"), import("../store/etcd/store.ts")]);
       const endpoints = parseEndpoints(members);
       const tls = (): object => ({

@@ -173,7 +173,9 @@ async function reason(thrown: unknown): Promise<Error> {
 function fullness(path: string, log: Log): (bytes: number) => StoreError | undefined {
   let told = false;
   return (bytes) => {
-    const { bavail, bsize } = statfsSync(dirname(path));
+    const { blocks, bavail, bsize } = statfsSync(dirname(path));
+    // Some file systems do not say.
+    if (blocks === 0) return undefined;
     // Once it was full there must be half as much again, so that it does not come and go with each write.
     const [left, needed] = [bavail * bsize, (told ? 1.5 : 1) * RESERVE + 4 * bytes];
     const full = left < needed;

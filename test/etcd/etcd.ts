@@ -1,6 +1,6 @@
 // A real etcd on loopback, of one or more members, for tests and benchmarks.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,8 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** `names`: what the members' certificates are for; the first of them is used here. */
+export type EtcdStart = { members?: number; tls?: boolean; names?: readonly [string, ...string[]]; flags?: readonly string[] };
 type Running = { readonly name: string; readonly client: string; readonly peer: string; child: ChildProcess | undefined; said: string };
 
 export class Etcd {
@@ -51,8 +53,13 @@ export class Etcd {
   readonly #flags: readonly string[];
   readonly #client: Identity | undefined;
   readonly #ca: string | undefined;
+  readonly #name: string;
 
-  private constructor(ports: readonly number[], tls: boolean, flags: readonly string[]) {
+  private constructor(
+    ports: readonly number[],
+    { tls, names, flags }: { tls: boolean; names: readonly [string, ...string[]]; flags: readonly string[] },
+  ) {
+    this.#name = names[0];
     for (let i = 0; i < ports.length; i += 2)
       this.#members.push({
         name: `m${i / 2}`,
@@ -68,7 +75,7 @@ export class Etcd {
     const authority = openAuthority(pki, Date.now, { create: true });
     this.#ca = authority.caCertificate;
     this.#client = authority.issue({ commonName: "tortie" }, "client");
-    const server = authority.issue({ commonName: "etcd" }, "server", { names: ["127.0.0.1", "localhost"] });
+    const server = authority.issue({ commonName: "etcd" }, "server", { names });
     const files = {
       "ca.crt": this.#ca,
       "server.crt": server.certificate,
@@ -82,8 +89,8 @@ export class Etcd {
   }
 
   /** Resolves when it answers. */
-  static async start({ members = 1, tls = false, flags = [] }: { members?: number; tls?: boolean; flags?: string[] } = {}): Promise<Etcd> {
-    const etcd = new Etcd(await freePorts(2 * members), tls, flags);
+  static async start({ members = 1, ...options }: EtcdStart = {}): Promise<Etcd> {
+    const etcd = new Etcd(await freePorts(2 * members), { tls: false, names: ["127.0.0.1", "localhost"], flags: [], ...options });
     for (let i = 0; i < members; i++) etcd.run(i);
     await Promise.all(etcd.#members.map((_m, i) => etcd.answers(i)));
     return etcd;
@@ -97,6 +104,10 @@ export class Etcd {
   }
   get endpoints(): Endpoint[] {
     return parseEndpoints(this.urls.join(","));
+  }
+  /** As they are, by another name of this machine. */
+  named(name: string): Endpoint[] {
+    return parseEndpoints(this.urls.map((u) => u.replace("127.0.0.1", name)).join(","));
   }
   readonly tls = (): TlsFiles =>
     this.#client && this.#ca !== undefined
@@ -136,7 +147,7 @@ export class Etcd {
     for (const end = performance.now() + 20_000; ;) {
       if (m.child && m.child.exitCode !== null) throw new Error(`etcd ended: ${m.said}`);
       try {
-        const member = await Member.connect(this.endpoints[i]!, this.tls(), login);
+        const member = await Member.connect(this.named(this.#name)[i]!, this.tls(), login);
         await new Keyspace("/none").newest(member).finally(() => member.close());
         return;
       } catch (thrown) {
@@ -154,9 +165,23 @@ export class Etcd {
     await ended;
   }
 
-  /** Halts a member, or lets it go on. */
-  halt(i: number, how: "SIGSTOP" | "SIGCONT"): void {
-    this.#members[i]!.child!.kill(how);
+  /** Halts a member; resolves when none of its threads runs any more. */
+  async halt(i: number): Promise<void> {
+    const { pid } = this.#members[i]!.child!;
+    process.kill(pid!, "SIGSTOP");
+    const halted = (task: string): boolean => {
+      try {
+        return /\) T /.test(readFileSync(`/proc/${pid}/task/${task}/stat`, "latin1"));
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    };
+    while (!readdirSync(`/proc/${pid}/task`).every(halted)) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  /** Lets a member that was halted go on. */
+  resume(i: number): void {
+    this.#members[i]!.child!.kill("SIGCONT");
   }
 
   /** Runs etcdctl on the first member. */

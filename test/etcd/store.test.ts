@@ -2,10 +2,14 @@
 import { cpSync, rmSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { fromUtf8, utf8 } from "../../src/base/bytes.ts";
+import { silent } from "../../src/base/log.ts";
+import type { Endpoint } from "../../src/store/etcd/endpoints.ts";
 import type { EtcdStore } from "../../src/store/etcd/store.ts";
 import { storeCases } from "../../src/store/store.cases.ts";
 import { type Change, CompactedError, type Committed, type Store } from "../../src/store/store.ts";
 import { until } from "../apiserver/process.ts";
+import { describeRoot, describeWith } from "../peers.ts";
+import { drop } from "./drop.ts";
 import { describeEtcd, Etcd } from "./etcd.ts";
 import { Proxy } from "./proxy.ts";
 
@@ -225,17 +229,60 @@ describeEtcd("etcd of three members", () => {
     try {
       const seen = record(store);
       await put(store, "/k", "before");
-      etcd.halt(0, "SIGSTOP");
-      // etcd gives itself seven seconds.
+      await etcd.halt(0);
       expect(fromUtf8((await store.get("/k"))!.value)).toBe("before");
       await put(store, "/k", "after");
       expect(seen.map((s) => s.replace(/^\d+ /, ""))).toEqual(["/k=before(-)", "/k=after(before)"]);
     } finally {
-      etcd.halt(0, "SIGCONT");
+      etcd.resume(0);
       await store.close();
       await etcd.remove();
     }
   });
+
+  describeWith(["nft"], "behind a packet filter", () =>
+    describeRoot("as root", () => {
+      test("one whose packets are lost is left for another: by whoever asks, and by whoever only watches; no change is missed or comes twice", async () => {
+        const etcd = await Etcd.start({ members: 3, tls: true });
+        const [first, second, third] = etcd.endpoints as [Endpoint, Endpoint, Endpoint];
+        const warned: string[] = [];
+        const log = { ...silent, warn: (_message: string, fields?: object) => void warned.push(JSON.stringify(fields)) };
+        const asks = await etcd.store({ log, endpoints: [first, second, third] });
+        const watches = await etcd.store({ endpoints: [first, third] });
+        const other = await etcd.store({ endpoints: [third, second] });
+        const lifted: (() => Promise<void>)[] = [];
+        try {
+          const [a, b, expected] = [record(asks), record(watches), record(other)];
+          await put(asks, "/k", "before");
+
+          lifted.push(await drop(first.port));
+          const writing = put(asks, "/uncertain", "1").then(
+            () => "done",
+            (thrown: Error) => thrown.message,
+          );
+          for (let i = 0; i < 20; i++) await put(other, `/${i % 3}`, `${i}`);
+          // It waited for the first one, found that nobody was there, and asked the next.
+          expect(fromUtf8((await asks.get("/1"))!.value)).toBe("19");
+          expect(await writing).toMatch(/^done$|nothing came from https:\/\/\S+ for [0-9]+ s; the change may or may not have been made$/);
+          expect(warned).toEqual([expect.stringContaining(`nothing came from ${first.url} for`)]);
+          await put(asks, "/k", "after");
+          // And the one that it came to.
+          lifted.push(await drop(second.port));
+          expect(fromUtf8((await asks.get("/k"))!.value)).toBe("after");
+          await put(asks, "/k", "last");
+          await other.sync();
+          // Nobody asks anything of this one.
+          await until(() => b.length >= expected.length, 60_000);
+          expect([a, b]).toEqual([expected, expected]);
+          expect(expected.length).toBeGreaterThanOrEqual(23);
+        } finally {
+          for (const lift of lifted) await lift();
+          for (const store of [asks, watches, other]) await store.close();
+          await etcd.remove();
+        }
+      });
+    }),
+  );
 
   test("another etcd in the list is not taken for the same one", async () => {
     const [etcd, other] = await Promise.all([Etcd.start(), Etcd.start()]);
@@ -291,6 +338,27 @@ describeEtcd("etcd with TLS", () => {
     await expect(etcd.store({ tls: () => ({ ca: ca! }) })).rejects.toThrow(/Cannot use the etcd: https:/);
   });
 
+  test("members may be named: the certificate must be for the name that is used", async () => {
+    const store = await etcd.store({ endpoints: etcd.named("localhost") });
+    await put(store, "/named", "1");
+    expect(fromUtf8((await store.get("/named"))!.value)).toBe("1");
+    await store.close();
+  });
+  test.for([
+    { of: "127.0.0.1", use: "localhost" },
+    { of: "localhost", use: "127.0.0.1" },
+  ])("a certificate for $of is not one for $use", async ({ of, use }) => {
+    const other = await Etcd.start({ tls: true, names: [of] });
+    try {
+      await expect(other.store({ endpoints: other.named(use) })).rejects.toThrow(/Cannot use the etcd: .*does not match certificate's altnames/);
+      const store = await other.store({ endpoints: other.named(of) });
+      await put(store, "/k", "1");
+      await store.close();
+    } finally {
+      await other.remove();
+    }
+  });
+
   test("a member that another authority vouches for is not talked to", async () => {
     const { certificate, key } = etcd.tls();
     const refused = etcd.store({ tls: () => ({ ca: certificate!, certificate: certificate!, key: key! }) });
@@ -331,6 +399,27 @@ describeEtcd("etcd with users", () => {
     await put(store, "/k", "2");
     expect(fromUtf8((await store.get("/k"))!.value)).toBe("2");
     await store.close();
+  });
+
+  test("a client certificate's common name is the user, where nobody logs in", async () => {
+    const certified = await Etcd.start({ tls: true });
+    try {
+      await certified.ctl("user", "add", "root:root");
+      await certified.ctl("user", "grant-role", "root", "root");
+      await certified.ctl("role", "add", "tortie");
+      await certified.ctl("role", "grant-permission", "tortie", "--prefix=true", "readwrite", "/tortie/");
+      await certified.ctl("user", "add", "tortie", "--no-password");
+      await certified.ctl("auth", "enable");
+      await expect(certified.store()).rejects.toThrow(/does not permit it/);
+      await certified.ctl(...root, "user", "grant-role", "tortie", "tortie");
+      const store = await certified.store();
+      await put(store, "/k", "1");
+      expect(fromUtf8((await store.get("/k"))!.value)).toBe("1");
+      await store.close();
+      await expect(certified.store({ prefix: "/elsewhere" })).rejects.toThrow(/does not permit it/);
+    } finally {
+      await certified.remove();
+    }
   });
 
   test("a wrong password, no user, and a prefix that is not permitted are refused in words that hold no password", async () => {

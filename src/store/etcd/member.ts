@@ -1,7 +1,15 @@
 // One member of an etcd: a connection, calls on it and watch streams. A member that is lost is replaced by another, not mended.
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
-import { type ChannelCredentials, Client, type ClientDuplexStream, type ClientOptions, credentials, Metadata } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientOptions,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+} from "@grpc/grpc-js";
 import { TortieError } from "../../base/errors.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { EtcdError, etcdError } from "./error.ts";
@@ -15,6 +23,12 @@ export type WatchStream = ClientDuplexStream<WatchRequest, WatchResponse>;
 
 /** etcd itself gives up after 5 s and two elections. */
 const CALL_MS = 7000;
+/**
+ * A call that waits for so long makes us ask whether anybody is there: Status is answered by the member alone, whatever the others do. gRPC's own pings
+ * would be too slow: etcd ends connections that ping more often than every five seconds.
+ */
+const QUIET_MS = 1000;
+const PROBE_MS = 3000;
 /** A machine that does not answer at all must not keep anybody from the next one. */
 const CONNECT_MS = 2500;
 /** From this version on a watch's progress is never ahead of its events (etcd's changelog of 3.5.8). */
@@ -42,6 +56,11 @@ export class Member {
   readonly #login: Login | undefined;
   readonly #metadata = new Metadata();
   #loggingIn: Promise<void> | undefined;
+  /** Calls under way. */
+  readonly #calls = new Set<ClientUnaryCall>();
+  #quiet: NodeJS.Timeout | undefined;
+  /** Why it is given up. */
+  #silent: EtcdError | undefined;
 
   private constructor(endpoint: Endpoint, tls: TlsFiles, login: Login | undefined) {
     const { host, port } = endpoint;
@@ -89,14 +108,56 @@ export class Member {
     }
   }
 
-  #unary<Request, Response>(method: Method<Request, Response>, request: Request, metadata = this.#metadata, ms = CALL_MS): Promise<Response> {
-    return new Promise((resolve, reject) => {
+  async #unary<Request, Response>(method: Method<Request, Response>, request: Request, metadata = this.#metadata, ms = CALL_MS): Promise<Response> {
+    const { call, answer } = this.#send(method, request, metadata, ms);
+    if (this.#calls.size === 0) this.#listen();
+    this.#calls.add(call);
+    try {
+      return await answer;
+    } catch (thrown) {
+      throw this.#silent ?? thrown;
+    } finally {
+      this.#calls.delete(call);
+      if (this.#calls.size === 0) clearTimeout(this.#quiet);
+    }
+  }
+
+  #send<Request, Response>(
+    { path, requestSerialize, responseDeserialize }: Method<Request, Response>,
+    request: Request,
+    metadata: Metadata,
+    ms: number,
+  ): { call: ClientUnaryCall; answer: Promise<Response> } {
+    let call!: ClientUnaryCall;
+    const answer = new Promise<Response>((resolve, reject) => {
       const deadline = Date.now() + ms;
-      const { path, requestSerialize, responseDeserialize } = method;
-      this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, { deadline }, (error, answer) =>
-        error || answer === undefined ? reject(etcdError(error ?? new Error("it answers nothing"))) : resolve(answer),
+      call = this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, { deadline }, (error, response) =>
+        error || response === undefined ? reject(etcdError(error ?? new Error("it answers nothing"))) : resolve(response),
       );
     });
+    return { call, answer };
+  }
+
+  #listen(): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => void this.#probe(), QUIET_MS);
+  }
+  /** Ends the calls under way when nobody is there. */
+  async #probe(): Promise<void> {
+    const calls = [...this.#calls];
+    const asked = performance.now();
+    try {
+      await this.#send(STATUS, {}, this.#metadata, PROBE_MS).answer;
+    } catch {
+      const waited = performance.now() - asked;
+      // Whatever came sooner is an answer; later, it may be us who did not listen.
+      if (waited > 0.9 * PROBE_MS && waited < 1.5 * PROBE_MS) {
+        const seconds = Math.round((QUIET_MS + waited) / 1000);
+        this.#silent = new EtcdError("lost", `etcd does not answer: nothing came from ${this.url} for ${seconds} s`, { notDone: false });
+        for (const call of calls) call.cancel();
+      }
+    }
+    if (this.#calls.size > 0) this.#listen();
   }
 
   async #authenticate({ user, password }: Login): Promise<void> {
