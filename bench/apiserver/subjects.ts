@@ -17,9 +17,13 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 const PLAIN = `
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+const [where, tls] = process.argv.slice(1);
 const streams = new Set();
-createServer((request, response) => {
+const options = tls && { requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.3", ...JSON.parse(readFileSync(tls)) };
+const server = (options ? createTlsServer : createServer)(options || {}, (request, response) => {
   if (request.method === "GET") {
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
@@ -34,17 +38,41 @@ createServer((request, response) => {
     for (const s of streams) s.write(line);
     response.end();
   });
-}).listen(process.argv[1], () => console.log("ready"));
+}).listen(options ? { port: Number(where), host: "127.0.0.1" } : where, () => console.log("ready"));
+`;
+/** Takes connections and answers the first bytes of each. */
+const BARE = `
+import { readFileSync } from "node:fs";
+import { createServer } from "node:tls";
+const [where, tls] = process.argv.slice(1);
+const sockets = new Set();
+createServer({ requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.3", ...JSON.parse(readFileSync(tls)) }, (socket) => {
+  sockets.add(socket);
+  socket.on("error", () => {});
+  socket.once("data", () => socket.write("HTTP/1.1 200 OK\\r\\n\\r\\n"));
+}).listen(Number(where), "127.0.0.1", () => console.log("ready"));
 `;
 
-/** GET follows, POST tells everybody; on a unix socket. */
-export async function plainStream(socket: string): Promise<Child> {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", PLAIN, socket], { stdio: ["ignore", "pipe", "inherit"] });
+async function program(text: string, ...args: string[]): Promise<Child> {
+  const child = spawn(process.execPath, ["--input-type=module", "-e", text, ...args], { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise((resolve, reject) => {
     child.stdout.once("data", resolve);
     child.once("close", () => reject(new Error("the plain stream ended")));
   });
   return { pid: child.pid!, stop: () => ended(child) };
+}
+
+/** GET follows, POST tells everybody; on a unix socket. */
+export const plainStream = (socket: string): Promise<Child> => program(PLAIN, socket);
+
+/** The same over TLS, and a server of bare TLS connections, with a certificate of the authority in `data`. Files of theirs go into `directory`. */
+export async function plainTls(data: string, directory: string, bare: boolean): Promise<Child & { readonly port: number }> {
+  const authority = openAuthority(data, Date.now, { create: false });
+  const { key, certificate } = authority.issue({ commonName: "plain" }, "server", { names: ["127.0.0.1"] });
+  const file = join(directory, "plain-tls.json");
+  writeFileSync(file, JSON.stringify({ key, cert: `${certificate}${authority.caCertificate}`, ca: authority.caCertificate }), { mode: 0o600 });
+  const port = await freePort();
+  return { ...(await program(bare ? BARE : PLAIN, String(port), file)), port };
 }
 
 const freePort = (): Promise<number> =>

@@ -5,6 +5,12 @@ import type { Frame } from "../samples.ts";
 const KINDS: readonly (readonly [object: RegExp, symbol: RegExp, kind: string])[] = [
   [/\/lmdb|node\.abi[^/]*\.node/i, /./, "store"],
   [/\[kernel/, /fdatasync|fsync|pwrite|pwritev|ext4_sync/, "store"],
+  [/\[kernel/, /^(tcp_|unix_stream_|sock_|__sock_|inet_|ip_|skb_|__skb_)/, "sockets in the kernel"],
+  [
+    /node/,
+    /v8::internal::(compiler|maglev|baseline|interpreter|parsing)::|v8::internal::(Parser|Compiler|OptimizedCompilationJob|Turb)/,
+    "compiling",
+  ],
   [/node/, /JsonParser|JsonStringif|JSON|Json/, "JSON"],
   [/./, /JsonParse|JsonStringify|JSON/, "JSON"],
   [
@@ -16,10 +22,12 @@ const KINDS: readonly (readonly [object: RegExp, symbol: RegExp, kind: string])[
   [/JIT|\.map$/, /_http_|node:_http|internal\/http/, "HTTP"],
   [/JIT|\.map$/, /_tls_wrap|node:tls/, "TLS"],
   [/JIT|\.map$/, / (dist\/)?store\/|\/store\//, "store"],
+  [/JIT|\.map$/, /identity\/audit/, "audit log"],
+  [/JIT|\.map$/, /\/api\/json\.js/, "JSON"],
   [/JIT|\.map$/, /apiserver|\/api\//, "API"],
   [/node/, /Scaveng|MarkCompact|Sweep|Heap::|Marking|GarbageCollect|Evacuat/, "garbage collection"],
 ];
-const REST = "Node, V8 and kernel";
+const REST = "the rest: Node, V8 and kernel";
 
 /** `frames` from the leaf up. */
 export function workOf(frames: readonly Frame[]): string {
