@@ -86,6 +86,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   ];
   const authenticator = new Authenticator(credentials);
   const auditFile = options.audit && new AuditFile({ ...options.audit, log });
+  auditFile?.begin();
   const audit = (line: Audited): void => {
     const event = auditEvent(line, now(), randomUUID());
     if (event) auditFile?.write(JSON.stringify(event));

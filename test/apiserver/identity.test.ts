@@ -447,6 +447,13 @@ test("the server makes no core dump, and opens no inspector for a signal", async
   expect(home.log).not.toContain("Debugger listening");
 });
 
+test("with --audit-required not even the first write is answered where the log cannot be made", async () => {
+  server = await home.start(0, ["--audit-required", "--audit-log", "/nonexistent/audit.log"]);
+  const made = await ask(home.socket, "/api/v1/namespaces", { method: "POST", body: JSON.stringify({ metadata: { name: "x" } }) });
+  expect(made).toMatchObject({ code: 503, body: expect.stringContaining("the audit log cannot be written") as string });
+  expect((await ask(home.socket, "/api/v1/namespaces/x")).code).toBe(404);
+});
+
 test("with --audit-required nothing is changed while the log cannot be written; reads go on", async () => {
   server = await home.start(0, ["--audit-required", "--audit-log", "/dev/full"]);
   const create = (): Promise<{ code: number }> =>

@@ -51,6 +51,16 @@ test("lines are kept whole and in order over rotation and a restart; the oldest 
   expect(statSync(path).mode & 0o077).toBe(0);
 });
 
+test("a file that cannot be written is known before the first line is lost, and said once", () => {
+  const { log, said } = quiet();
+  const path = join(directory, "missing", "audit.log");
+  const file = new AuditFile({ path, maxBytes: 1_000_000, keep: 2, log });
+  file.begin();
+  expect(file.failure).toBe("no such file or directory");
+  file.write("a");
+  expect(said).toEqual([`error the audit log cannot be written {"path":${JSON.stringify(path)},"error":"no such file or directory"}`]);
+});
+
 test("what a kill -9 cut off does not spoil the next line", () => {
   const path = join(directory, "audit.log");
   writeFileSync(path, "whole\nhal");

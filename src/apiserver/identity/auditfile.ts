@@ -36,6 +36,15 @@ export class AuditFile {
     return this.#failure;
   }
 
+  /** Opens the file, so that one that cannot be written is known before the first line is lost; never throws. */
+  begin(): void {
+    try {
+      this.#open();
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
   /** Adds one line; never throws. */
   write(line: string): void {
     const { log, path } = this.#options;
@@ -46,10 +55,15 @@ export class AuditFile {
       this.#lost = 0;
     } catch (thrown) {
       this.#lost++;
-      if (this.#failure === undefined) log.error("the audit log cannot be written", { path, error: messageOf(thrown) });
-      this.#failure = messageOf(thrown);
-      this.close();
+      this.#fail(thrown);
     }
+  }
+
+  #fail(thrown: unknown): void {
+    const { log, path } = this.#options;
+    if (this.#failure === undefined) log.error("the audit log cannot be written", { path, error: messageOf(thrown) });
+    this.#failure = messageOf(thrown);
+    this.close();
   }
 
   close(): void {
