@@ -11,7 +11,8 @@ import type { LivePacket, SocketStatistics } from "../../sys/packetsocket.ts";
 import { ClockComparison, isNotable, offsetText } from "./clock.ts";
 import type { Feed, Tap, Tapped } from "./tap.ts";
 
-const START_MS = 15_000;
+/** A node that answers takes a second; one that does other things takes longer. */
+const START_MS = 60_000;
 /** Questions about counters and time: some at the start, to know the clock, then one a second. */
 const FIRST_QUESTIONS = 5;
 const QUESTION_MS = 1_000;

@@ -72,10 +72,14 @@ function summary(verdicts: readonly Verdict[], figures: readonly (readonly [stri
   const width = Math.max(...figures.map(([what]) => what.length));
   const count = (ok: Verdict["ok"]): number => verdicts.filter((v) => v.ok === ok).length;
   write(`\n${figures.map(([what, figure]) => `  ${what.padEnd(width)}  ${figure}\n`).join("")}\n`);
-  for (const v of verdicts.filter((x) => x.ok === false)) write(`  FAIL  step ${v.step}: ${v.claim}\n`);
+  for (const [ok, word] of [
+    [false, "FAIL"],
+    ["slow", "slow"],
+  ] as const)
+    for (const v of verdicts.filter((x) => x.ok === ok)) write(`  ${word}  step ${v.step}: ${v.claim}\n`);
   const steps = new Set(verdicts.map((v) => v.step)).size;
   write(
-    `${count(false) === 0 ? "PASSED" : "FAILED"}: ${steps} steps, ${count(true)} verdicts ok, ${count(false)} failed, ${count("skipped")} skipped\n`,
+    `${count(false) === 0 ? "PASSED" : "FAILED"}: ${steps} steps, ${count(true)} verdicts ok, ${count(false)} failed, ${count("skipped")} skipped${count("slow") > 0 ? `, ${count("slow")} slow` : ""}\n`,
   );
 }
 

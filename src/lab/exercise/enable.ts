@@ -4,8 +4,10 @@ import type { Walk } from "./walk.ts";
 
 export const PATCH = (on: boolean): string => `calicoctl patch felixconfiguration default --type='merge' -p '{"spec":{"wireguardEnabled":${on}}}'`;
 const PATCHED = "Successfully patched 1 'FelixConfiguration' resource";
-/** Every pair of nodes must have handshaken within this time of the patch's return. */
-const ENABLE_LIMIT_MS = 2_000;
+/** Every pair of nodes has handshaken within this time of the patch's return, if the machine has nothing else to do. */
+const PROMISED_MS = 2_000;
+/** Later than this it has not worked. */
+const LIMIT_MS = 60_000;
 
 export async function version(walk: Walk): Promise<void> {
   walk.step("1", "the tool");
@@ -22,11 +24,15 @@ export async function version(walk: Walk): Promise<void> {
 export async function enable(walk: Walk, what = "patch to the last pair's first handshake"): Promise<void> {
   const patched = await walk.type(walk.node("k8s-m"), PATCH(true));
   walk.check(patched.code === 0 && patched.output.trim() === PATCHED, PATCHED, patched.output);
-  const last = await allHandshaken(walk.lab, 15_000);
-  if (last === undefined) return void walk.check(false, "every pair of nodes has handshaken", "not within 15 s");
+  const last = await allHandshaken(walk.lab, LIMIT_MS);
+  if (last === undefined) return void walk.check(false, "every pair of nodes has handshaken", `not within ${LIMIT_MS / 1000} s`);
   const ms = Math.max(0, Math.round(last - patched.returnedAt));
   const nodes = walk.lab.nodes.length;
-  walk.check(ms <= ENABLE_LIMIT_MS, `all ${(nodes * (nodes - 1)) / 2} pairs of nodes handshaken ${ms} ms after the command's return`, `${ms} ms`);
+  walk.promise(
+    ms <= PROMISED_MS,
+    `all ${(nodes * (nodes - 1)) / 2} pairs of nodes handshaken ${ms} ms after the command's return`,
+    `${PROMISED_MS} ms`,
+  );
   walk.figure(what, `${ms} ms`);
 }
 

@@ -9,7 +9,7 @@ async function underTraffic(walk: Walk, seconds: number, body: () => Promise<voi
   const targets = [walk.pod("pod2"), walk.pod("pod3")];
   walk.note(`for ${seconds} s pod1 pings pod2 and pod3 five times a second`);
   const pings = await Promise.all(
-    targets.map((p) => walk.begin(walk.pod("pod1"), `ping -q -i 0.2 -c ${seconds * 5} ${p.address}`, { quiet: true, timeoutMs: 40_000 })),
+    targets.map((p) => walk.begin(walk.pod("pod1"), `ping -q -i 0.2 -c ${seconds * 5} ${p.address}`, { quiet: true, timeoutMs: 180_000 })),
   );
   await body();
   const results = (await Promise.all(pings.map((p) => p.ended))).map((r) => readPing(r.output)[0] ?? { sent: seconds * 5, received: 0 });
@@ -31,7 +31,7 @@ export async function audit(walk: Walk): Promise<void> {
     const patched = await walk.type(walk.node("k8s-m"), PATCH(false));
     walk.check(patched.code === 0, "switched off", patched.output);
   });
-  walk.check(off.worst <= 1, `back to plain routing: ${off.lost} of ${off.sent} pings lost, at most one of a pair`, off);
+  walk.promise(off.worst <= 1, `back to plain routing: ${off.lost} of ${off.sent} pings lost`, "at most one of a pair");
   walk.figure("pings lost when switching off", `${off.lost} of ${off.sent}`);
   const plain = await underTraffic(walk, 7, async () => {
     const found = await walk.type("machine", "tortie audit");
@@ -53,7 +53,9 @@ export async function status(walk: Walk): Promise<void> {
     await enable(walk, "the same again, under traffic");
   });
   walk.figure("pings lost when switching on", `${on.lost} of ${on.sent}`);
-  await sleep(1_000);
+  // The nodes report once a second.
+  for (const end = Date.now() + 60_000; Date.now() < end && (await walk.type("machine", "tortie status", { quiet: true })).code !== 0;)
+    await sleep(500);
   const got = await walk.type("machine", "tortie status");
   walk.check(got.code === 0, "tortie status", `exit code ${got.code}`);
 }
