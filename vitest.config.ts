@@ -1,7 +1,10 @@
 import { defineConfig } from "vitest/config";
 
 // unit: in process, no root. system: real processes, sockets and kernel objects; needs root and dist/ (npm test builds it first).
-// lab: whole clusters, whose figures are judged: after the others, one at a time, because two cores are few.
+// lab: whole clusters: after the others, one at a time, because two cores are few.
+// The limits are for what hangs. They are some ten times what the slowest test takes here, so that no busy machine reaches them.
+const expect = { poll: { timeout: 30_000 } };
+
 export default defineConfig({
   test: {
     reporters: ["default", "./tools/summary.ts"],
@@ -10,7 +13,9 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect,
           sequence: { groupOrder: 0 },
         },
       },
@@ -19,8 +24,9 @@ export default defineConfig({
           name: "system",
           include: ["test/**/*.test.ts"],
           exclude: ["test/lab/**", "test/agent/**"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          expect,
+          hookTimeout: 300_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
@@ -29,8 +35,9 @@ export default defineConfig({
         test: {
           name: "lab",
           include: ["test/lab/**/*.test.ts", "test/agent/**/*.test.ts"],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 600_000,
+          expect,
+          hookTimeout: 600_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },

@@ -81,7 +81,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 export function replayCases(make: MakeStore): void {
   test(
     "list and watch rebuild what a list gives in the end, through compaction, restarts and absences; a plain Map agrees",
-    { timeout: 60_000 },
+    { timeout: 200_000 },
     async () => {
       let relists = 0;
       await fc.assert(

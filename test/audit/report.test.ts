@@ -17,7 +17,7 @@ const file = (name: string, text?: string): string => {
 const capture = new URL("../captures/leak-nodeA.pcap", import.meta.url).pathname;
 const inventory = new URL("../captures/leak-inventory.json", import.meta.url).pathname;
 const audit = (...args: string[]): { code: number | null; out: string; err: string } => {
-  const r = spawnSync(process.execPath, [TORTIE, "audit", ...args], { encoding: "utf8", timeout: 110_000 });
+  const r = spawnSync(process.execPath, [TORTIE, "audit", ...args], { encoding: "utf8", timeout: 250_000 });
   return { code: r.status, out: r.stdout, err: r.stderr };
 };
 const HOSTILE = `"><script>document.title="run"</script><img src=http://192.0.2.1/x onerror=alert(1)>\u202e\u001b[31m`;
@@ -51,7 +51,7 @@ describe("the page", () => {
         {
           encoding: "utf8",
           stdio: ["ignore", "pipe", "ignore"],
-          timeout: 100_000,
+          timeout: 250_000,
         },
       );
     test("nothing of it runs, and it shows the verdict", () => {
@@ -77,7 +77,7 @@ describe("the page", () => {
             "--dump-dom",
             `file://${around}`,
           ],
-          { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 100_000 },
+          { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 250_000 },
         );
         const [wide, of] = /<title>([0-9]+) of ([0-9]+)/.exec(dom)!.slice(1).map(Number);
         expect(wide! <= Math.max(of!, 500)).toBe(true);

@@ -6,7 +6,7 @@ import { describeRoot } from "../peers.ts";
 /** Runs a script of this folder in a network namespace of its own: what it prints. */
 function run<T>(script: string): T {
   const path = new URL(script, import.meta.url).pathname;
-  const ran = spawnSync("unshare", ["-n", process.execPath, "--import", "tsx", path], { encoding: "utf8", timeout: 110_000, maxBuffer: 64 << 20 });
+  const ran = spawnSync("unshare", ["-n", process.execPath, "--import", "tsx", path], { encoding: "utf8", timeout: 250_000, maxBuffer: 64 << 20 });
   if (ran.status !== 0) throw new Error(ran.stderr);
   return JSON.parse(ran.stdout) as T;
 }

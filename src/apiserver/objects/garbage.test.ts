@@ -18,7 +18,7 @@ async function make(name: string, owners: object[] = [], more: object = {}): Pro
 const remove = (name: string, propagationPolicy: string): Promise<Any> => call("DELETE", `${MAPS}/${name}`, { body: { propagationPolicy } });
 const get = async (): Promise<Any[]> => (await call("GET", MAPS)).body.items;
 const names = async (): Promise<string[]> => (await get()).map((o) => o.metadata.name);
-const settles = (wanted: string[]): Promise<void> => expect.poll(names, { timeout: 5000 }).toEqual(wanted);
+const settles = (wanted: string[]): Promise<void> => expect.poll(names).toEqual(wanted);
 
 let collector: GarbageCollector;
 const collect = async (): Promise<void> => {
@@ -145,7 +145,7 @@ test("any graph ends as the naive twin says", async () => {
     const wanted = left.map((name) => [name, owners.get(name)!.filter((o) => left.includes(o))]);
     const seen = async (): Promise<[string, string[]][]> =>
       (await get()).map((o) => [o.metadata.name, (o.metadata.ownerReferences ?? []).map((r: Any) => r.name)]);
-    await expect.poll(seen, { timeout: 5000, message: `seed ${seed}, round ${round}` }).toEqual(wanted);
+    await expect.poll(seen, { message: `seed ${seed}, round ${round}` }).toEqual(wanted);
     await call("DELETE", MAPS);
     await settles([]);
   }
