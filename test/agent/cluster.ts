@@ -4,6 +4,7 @@
 //      n1 ── br-a ── router (API server) ── br-b ── n3
 //      n2 ──┘
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -38,7 +39,7 @@ export const MODEL: Model = {
 type Member = { readonly name: string; readonly pid: number };
 export type TestPod = Member & { readonly address: string; readonly node: string };
 
-export async function until<T>(what: string, look: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
+export async function until<T>(what: string, look: () => T | Promise<T>, timeoutMs = 60_000): Promise<NonNullable<T>> {
   for (const end = performance.now() + timeoutMs; ;) {
     let found: T | undefined;
     let why = "";
@@ -58,6 +59,7 @@ export class Cluster {
   readonly members = new Map<string, Member>();
   readonly #agents = new Map<string, ChildProcess>();
   readonly #everything = new Set<ChildProcess>();
+  #tree: ChildProcess | undefined;
   #init = 0;
   client!: RestClient;
 
@@ -65,6 +67,7 @@ export class Cluster {
   async start(): Promise<void> {
     const setup = "mount --make-rprivate /; mount -t tmpfs tmpfs /run; ip link set lo up";
     const tree = startTree({ setup, main: ["sleep", "infinity"], stdio: "ignore", env: process.env, dieWithCaller: true });
+    this.#tree = tree;
     this.#everything.add(tree);
     this.#init = (await initOf(tree)).pid;
     await until(
@@ -186,6 +189,11 @@ export class Cluster {
     return { ...member, address, node };
   }
 
+  /** A file of /proc/net on a node or pod. */
+  net(name: string, file: string): string {
+    return readFileSync(`/proc/${this.members.get(name)!.pid}/net/${file}`, "utf8");
+  }
+
   /** Output of a shell command on a node or pod. */
   on(name: string, command: string): string {
     return this.sh(this.members.get(name)!, command);
@@ -202,17 +210,25 @@ export class Cluster {
     return child;
   }
 
-  /** Pings for a while; gives how many answers are missing. */
-  pinging(from: string, to: string, count: number, interval: number): Promise<number> {
-    const child = this.run(from, `ping -q -n -i ${interval} -c ${count} -W 1 ${to}`);
-    let text = "";
-    child.stdout!.on("data", (chunk: Buffer) => (text += chunk.toString()));
-    return new Promise((resolve) =>
-      child.once("close", () => {
-        const m = /(\d+) packets transmitted, (\d+) received/.exec(text);
-        resolve(m ? Number(m[1]) - Number(m[2]) : count);
-      }),
-    );
+  /** Pings each of these for a while; gives how many answers are missing in all. */
+  async pinging(from: string, to: readonly string[], count: number, interval: number): Promise<number> {
+    const [sent, before] = [count * to.length, this.#replies(from)];
+    await Promise.all(to.map((a) => once(this.run(from, `exec ping -q -n -i ${interval} -c ${count} -W 1 ${a} >/dev/null`), "exit")));
+    // A ping that has had answers waits for its last one hardly longer than its interval, whatever -W says; the kernel counts what came after it left.
+    let missing = sent - (this.#replies(from) - before);
+    for (
+      const end = performance.now() + 2_000;
+      missing > 0 && missing < sent && performance.now() < end;
+      missing = sent - (this.#replies(from) - before)
+    )
+      await sleep(20);
+    return missing;
+  }
+
+  /** Echo replies that the kernel of a node or pod has heard so far. */
+  #replies(name: string): number {
+    const [names, values] = [...this.net(name, "snmp").matchAll(/^Icmp: (.*)$/gm)].map((m) => m[1]!.split(" "));
+    return Number(values![names!.indexOf("InEchoReps")]);
   }
 
   /** Handshakes of all ordered pairs, as the devices say. */
@@ -230,15 +246,19 @@ export class Cluster {
   /** Ends everything; the kernel takes the namespaces. */
   async stop(): Promise<void> {
     await this.client?.close();
+    const running = [...this.#everything].filter((c) => c.exitCode === null && c.signalCode === null);
+    const ends = new Map(running.map((c) => [c, once(c, "exit")]));
     if (this.#init > 0) {
       try {
         process.kill(this.#init, "SIGKILL");
+        // Who started the tree ends when all of it is gone.
+        await ends.get(this.#tree!);
       } catch {
         // it is gone
       }
     }
-    for (const child of this.#everything) child.kill("SIGKILL");
-    await sleep(100);
+    for (const child of running) child.kill("SIGKILL");
+    await Promise.all(ends.values());
     rmSync(this.directory, { recursive: true, force: true });
   }
 
