@@ -35,17 +35,17 @@ describeRoot("capture on nodes", () => {
       child,
       code,
       output: () => text,
-      listening: () => until(`it listens: ${text}`, () => /^listening on/m.test(text), 30_000),
+      listening: () => until(`it listens: ${text}`, () => /^listening on/m.test(text)),
     };
   };
+  /** Ends it. What the nodes' kernels have taken comes all the same. */
   const stopped = async (capture: ReturnType<typeof start>, path: string): Promise<CaptureFile> => {
-    // What the nodes have seen is on its way.
-    await new Promise((r) => setTimeout(r, 300));
     capture.child.kill("SIGINT");
     expect(await capture.code, capture.output()).toBe(0);
     return readCapture(readFileSync(path));
   };
 
+  const serverLog = (): string => readFileSync(`${rootOf(handle.init.pid)}${INSIDE.logs}/server`, "utf8");
   const tortie = async (...args: string[]): Promise<{ code: number | null; out: string; err: string }> => {
     const child = spawn(process.execPath, [TORTIE, ...args], { env: mark({ TORTIE_LAB: String(handle.init.pid) }).env });
     let [out, err] = ["", ""];
@@ -58,7 +58,7 @@ describeRoot("capture on nodes", () => {
   beforeAll(async () => {
     handle = await startLab({ main: TORTIE, outlives: false });
     await on("k8s-m", "calicoctl", "patch", "felixconfiguration", "default", "-p", JSON.stringify({ spec: { wireguardEnabled: true } }));
-    expect(await allHandshaken(handle.lab, 20_000)).toBeDefined();
+    expect(await allHandshaken(handle.lab, 120_000)).toBeDefined();
   });
   afterAll(async () => {
     await handle?.stop();
@@ -67,17 +67,22 @@ describeRoot("capture on nodes", () => {
 
   test("all nodes into one file, in order of time: a ping is seen on its whole way", async () => {
     const path = join(directory, "all.pcapng");
-    const capture = start("--all-nodes", "-i", "ens5", "-i", "wireguard.cali", "-w", path, "icmp or udp port 51820");
-    await capture.listening();
-    await inPod("pod1", "ping", "-c", "3", "-i", "0.2", address("pod2"));
-    const file = await stopped(capture, path);
+    const take = async (): Promise<[CaptureFile, string]> => {
+      const capture = start("--all-nodes", "-i", "ens5", "-i", "wireguard.cali", "-w", path, "icmp or udp port 51820");
+      await capture.listening();
+      await inPod("pod1", "ping", "-c", "3", "-i", "0.2", address("pod2"));
+      return [await stopped(capture, path), capture.output()];
+    };
+    let [file, said] = await take();
+    // A node that gives its packets more than 1.5 s late has lost its place among the others, and that is said: five times over is no accident.
+    for (let n = 1; n < 5 && /came too late/.test(said); n++) [file, said] = await take();
 
     const names = file.interfaces.map((i) => i.name);
     expect(names.map(String).toSorted()).toEqual(handle.lab.nodes.flatMap((n) => [`${n.name}/ens5`, `${n.name}/wireguard.cali`]).toSorted());
     expect(file.interfaces.every((i) => /^the clock of k8s-\w+ was [\d.]+ ms (ahead of|behind)/.test(i.comments[0]!))).toBe(true);
     const times = file.packets.map((p) => p.time!);
     expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)));
-    expect(capture.output()).not.toMatch(/too late/);
+    expect(said).not.toMatch(/too late/);
     const way = file.packets.filter((p) => /k8s-w[12]/.test(p.iface.name!)).map((p) => p.iface.name!);
     const [w1, w2] = ["k8s-w1", "k8s-w2"];
     const there = [`${w1}/wireguard.cali`, `${w1}/ens5`, `${w2}/ens5`, `${w2}/wireguard.cali`];
@@ -105,7 +110,12 @@ describeRoot("capture on nodes", () => {
     const capture = start("--node", "k8s-w1", "--node", "k8s-w2", "-i", "wireguard.cali", "-w", path, "icmp");
     await capture.listening();
     await inPod("pod1", "ping", "-c", "2", "-i", "0.2", address("pod2"));
-    await new Promise((r) => setTimeout(r, 1_500));
+    // What the node has counted is heard of once a second.
+    await until("all of it is heard of", async () => {
+      capture.child.kill("SIGUSR1");
+      await new Promise((r) => setTimeout(r, 200));
+      return /^ {2}k8s-w2\/wireguard\.cali: 4 passed the filter/m.test(capture.output());
+    });
     const agent = await on("k8s-w2", "pgrep", "-f", "agent --node k8s-w2");
     await on("k8s-w2", "kill", "-KILL", ...agent.trim().split("\n"));
     await until(
@@ -134,8 +144,7 @@ describeRoot("capture on nodes", () => {
     const { tracker } = follow(file);
     const decrypted = tracker.sessions.reduce((n, s) => n + s.counts.toInitiator.decrypted + s.counts.toResponder.decrypted, 0);
     expect(decrypted).toBeGreaterThanOrEqual(6);
-    const log = readFileSync(`${rootOf(handle.init.pid)}${INSIDE.logs}/server`, "utf8");
-    expect(log).toMatch(/"verb":"capture".*"keys":true/);
+    await until("the server has written it down", () => /"verb":"capture".*"keys":true/.test(serverLog()));
   });
 
   test("a key log and an audit of a node, through its agent; the server writes down who asked", async () => {
@@ -147,8 +156,10 @@ describeRoot("capture on nodes", () => {
     const audit = await tortie("audit", "--node", "k8s-w1", "--duration", "2", "-o", "json");
     expect([0, 2, 3]).toContain(audit.code);
     expect(Object.keys(JSON.parse(audit.out) as object)).toContain("verdict");
-    const log = readFileSync(`${rootOf(handle.init.pid)}${INSIDE.logs}/server`, "utf8");
-    for (const verb of ["keylog", "audit"]) expect(log).toMatch(new RegExp(`"verb":"${verb}".*"ended":true.*"node":"k8s-w1".*"bytesToClient":`));
+    for (const verb of ["keylog", "audit"])
+      await until(`the server has written the ${verb} down`, () =>
+        new RegExp(`"verb":"${verb}".*"ended":true.*"node":"k8s-w1".*"bytesToClient":`).test(serverLog()),
+      );
     expect(await tortie("keylog", "--node", "k8s-w1", "-w", path)).toMatchObject({
       code: 1,
       err: expect.stringContaining("without an end") as string,
@@ -162,7 +173,7 @@ describeRoot("capture on nodes", () => {
     await capture.listening();
     expect(Number(await running())).toBeGreaterThan(0);
     capture.child.kill("SIGKILL");
-    await until("the node's capture ends", async () => Number(await running()) === 0, 30_000);
+    await until("the node's capture ends", async () => Number(await running()) === 0);
   });
 
   describe("refusals in words", () => {

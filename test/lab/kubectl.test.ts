@@ -72,7 +72,7 @@ describeRoot("kubectl in a lab", () => {
       test("a terminal: its size, its changes, its exit code", async () => {
         const shell = start(["exec", "-it", "pod1", "--", "sh"], { tty: true });
         const type = (line: string): void => shell.write(Buffer.from(`${line}\r`), () => {});
-        const seen = (what: RegExp): Promise<void> => until(`${what} in ${JSON.stringify(shell.said.out)}`, () => what.test(shell.said.out), 20_000);
+        const seen = (what: RegExp): Promise<void> => until(`${what} in ${JSON.stringify(shell.said.out)}`, () => what.test(shell.said.out));
         shell.resize(101, 33);
         await seen(/[#$] /);
         type("test -t 0 && echo ter''minal");

@@ -48,7 +48,7 @@ export function traces(): string[] {
 }
 
 /** Waits until a condition holds. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   for (const end = Date.now() + timeoutMs; !(await condition()); await new Promise((r) => setTimeout(r, 20)))
     if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
 }
