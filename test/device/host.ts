@@ -4,21 +4,28 @@ import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_pro
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { TORTIE } from "../peers.ts";
 import { rootOf } from "../../src/sys/ns.ts";
 
 const start = promisify(execFile);
-/** Until `check` answers; the last error after `ms`. */
-export async function eventually<T>(check: () => T | Promise<T>, ms = 5000): Promise<T> {
+/** Until `check` answers; the last error after `ms`, which is there for what hangs: a busy machine is only slow. */
+export async function eventually<T>(check: () => T | Promise<T>, ms = 60_000): Promise<T> {
   for (const end = Date.now() + ms; ;) {
     try {
       return await check();
     } catch (e) {
       if (Date.now() > end) throw e;
     }
-    await new Promise((r) => setTimeout(r, 20));
+    await sleep(20);
   }
+}
+
+/** What depends on how soon each process is given a processor is tried again: `times` over is no accident. */
+export async function tried(what: string, attempt: () => Promise<boolean>, times = 5): Promise<void> {
+  for (let n = 0; n < times; n++) if (await attempt()) return;
+  throw new Error(`${times} times in vain: ${what}`);
 }
 
 export type Spawned = { readonly child: ChildProcess; readonly output: () => string; readonly exit: Promise<number | null> };
@@ -58,26 +65,26 @@ export class Host {
     return execFileSync("nsenter", this.#enter(command), {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 60_000,
+      timeout: 200_000,
       maxBuffer: LONGEST_OUTPUT,
     });
   }
 
   async runAsync(...command: string[]): Promise<string> {
-    return (await start("nsenter", this.#enter(command), { timeout: 60_000, maxBuffer: LONGEST_OUTPUT })).stdout;
+    return (await start("nsenter", this.#enter(command), { timeout: 200_000, maxBuffer: LONGEST_OUTPUT })).stdout;
   }
 
   /** With text on its standard input. */
   feed(input: string, ...command: string[]): string {
     // A pipe: /dev/stdin of the socket that Node gives cannot be opened.
     const piped = ["sh", "-c", 'cat | "$@"', "sh", ...command];
-    return execFileSync("nsenter", this.#enter(piped), { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 });
+    return execFileSync("nsenter", this.#enter(piped), { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"], timeout: 200_000 });
   }
 
   /** Runs a shell script to its end, its text on the shell's standard input; throws with its words when it fails. */
   sh(script: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      const child = execFile("nsenter", this.#enter(["sh", "-s"]), { timeout: 60_000 }, (error, stdout, stderr) =>
+      const child = execFile("nsenter", this.#enter(["sh", "-s"]), { timeout: 200_000 }, (error, stdout, stderr) =>
         error ? reject(new Error(`a script ended with ${error.code}: ${stdout}${stderr}`)) : resolve(stdout),
       );
       child.stdin!.end(script);
@@ -93,7 +100,14 @@ export class Host {
     let output = "";
     child.stdout!.on("data", (d: Buffer) => (output += d.toString()));
     child.stderr!.on("data", (d: Buffer) => (output += d.toString()));
-    const spawned = { child, output: () => output, exit: once(child, "exit").then(([code]) => code as number | null) };
+    // What it printed last comes after its end; what it has started, and left behind, may keep its output open.
+    const printed = once(child, "close");
+    printed.catch(() => {}); // `exit` tells of it
+    const exit = once(child, "exit").then(async ([code]) => {
+      await Promise.race([printed, sleep(5000, undefined, { ref: false })]);
+      return code as number | null;
+    });
+    const spawned = { child, output: () => output, exit };
     this.#children.push(spawned);
     return spawned;
   }

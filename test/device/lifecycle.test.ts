@@ -49,7 +49,7 @@ describeRoot("tortie device", () => {
     const device = await host.device("tortie", "wg0");
     expect(linkExists(host)).toBe(true);
     end(device);
-    const code = await Promise.race([device.exit, new Promise((r) => setTimeout(r, 3000, "still there after 3 s"))]);
+    const code = await Promise.race([device.exit, new Promise((r) => setTimeout(r, 60_000, "still there after a minute"))]);
     expect(code, device.output()).toBe(0);
     expect(exists(host, SOCKET)).toBe(false);
     expect(linkExists(host)).toBe(false);
@@ -146,10 +146,11 @@ describeRoot("tortie device", () => {
       const fields = readFileSync(`/proc/${device.child.pid}/stat`, "utf8").split(") ")[1]!.split(" ");
       return Number(fields[11]) + Number(fields[12]);
     };
-    await new Promise((r) => setTimeout(r, 1000));
-    const before = ticks();
-    await new Promise((r) => setTimeout(r, 3000));
-    // A tick is 10 ms: at most 1 %.
-    expect(ticks() - before).toBeLessThanOrEqual(3);
+    // Once what is left of its start is done. A tick is 10 ms: at most 1 %.
+    await eventually(async () => {
+      const before = ticks();
+      await new Promise((r) => setTimeout(r, 3000));
+      expect(ticks() - before).toBeLessThanOrEqual(3);
+    });
   });
 });

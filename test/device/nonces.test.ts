@@ -71,7 +71,7 @@ describeWith(["tcpdump", "wg"], "every nonce on the wire", () => {
       t = { ...t, b: { ...t.b, device } };
       await busy;
       configureAgain(t.b, t.a);
-      await eventually(() => expect(ping(t.a, inner(2, 4), 3)).toBeGreaterThan(0), 30_000);
+      await eventually(() => expect(ping(t.a, inner(2, 4), 3)).toBeGreaterThan(0));
       await traffic();
     }
     const wire = await stop();
@@ -91,7 +91,7 @@ describeWith(["tcpdump", "wg"], "every nonce on the wire", () => {
     ["to one peer at the same time", "parking", true],
     ["while there is work for both, which here is never", "", false],
   ] as const)("is new when two threads send %s", async ([, without, both]) => {
-    const two = await tunnel({ env: { TORTIE_THREADS: "2", TORTIE_WITHOUT: without } });
+    const two = await tunnel({ env: { LOG_LEVEL: "verbose", TORTIE_THREADS: "2", TORTIE_WITHOUT: without } });
     try {
       two.configure();
       const stop = await watchWire(two.a.host, "eth0");
@@ -101,8 +101,9 @@ describeWith(["tcpdump", "wg"], "every nonce on the wire", () => {
       const wire = await stop();
       const counters = wire.flatMap(({ from, message }) => (message.type === 4 && from === "192.0.2.1" ? [message.counter] : []));
       expect(counters.length).toBeGreaterThan(5000);
-      // One thread alone sends in the order of its counters.
-      expect(counters.some((counter, i) => counter < (counters[i - 1] ?? counter))).toBe(both);
+      // One thread alone sends in the order of its counters. On a slow machine there may be work for both.
+      const spread = /"workers":2,"msg":"data workers with packets"/.test(two.a.device.output());
+      if (both || !spread) expect(counters.some((counter, i) => counter < (counters[i - 1] ?? counter))).toBe(both);
       expect(repeatedNonces(wire)).toEqual([]);
     } finally {
       await two.close();

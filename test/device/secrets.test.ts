@@ -125,7 +125,7 @@ describeRoot("the keys of a running device", () => {
       const at = join(directory, name!);
       JSON.parse(readFileSync(at, "utf8"));
       return at;
-    }, 30_000);
+    });
     const snapshot = readFileSync(path);
     // It is of this device: the public key is in it, as the key of a map.
     expect(snapshot.includes(toHex(fromBase64(t.b.publicKey)!))).toBe(true);
@@ -149,7 +149,7 @@ describeRoot("a device that crashes", () => {
       if (cores().length === 0) context.skip(`the kernel writes no core files here: ${readFileSync("/proc/sys/kernel/core_pattern", "utf8").trim()}`);
       for (const name of cores()) rmSync(join(directory, name));
       const device = host.spawn(["sh", "-c", crash, directory, process.execPath, TORTIE, "device", "-f", "wg0"]);
-      await eventually(() => host.run("test", "-S", "/run/wireguard/wg0.sock"), 30_000);
+      await eventually(() => host.run("test", "-S", "/run/wireguard/wg0.sock"));
       device.child.kill("SIGSEGV");
       await device.exit;
       expect(device.child.signalCode).toBe("SIGSEGV");

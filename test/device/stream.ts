@@ -56,13 +56,13 @@ export async function stream(
   address: string,
   count: number,
   rate: number,
-  patience = 3000,
+  patience = 60_000,
 ): Promise<{ readonly done: Promise<Arrival> }> {
   const port = 9000;
   const receiving = run(to, receiver(port, count));
   await eventually(() => {
     if (!receiving.output().includes("listens")) throw new Error(`the receiver does not listen: ${receiving.output()}`);
-  }, 30_000);
+  });
   const sending = run(from, sender(address, port, count, rate));
   const done = (async (): Promise<Arrival> => {
     const code = await sending.exit;

@@ -228,8 +228,8 @@ describeRoot("a running device and its successor", () => {
         expect(await t.a.device.exit).toBe(0);
         await eventually(() => expect(running()).toBe(1), 60_000);
         // Those that came too late say so; those that had it for a moment gave it away.
-        for (const { child, output } of successors.filter((s) => s.child.exitCode !== null))
-          expect(output()).toMatch(child.exitCode === 0 ? "its successor has taken over" : /^Cannot take over: /);
+        for (const { output, exit } of successors.filter((s) => s.child.exitCode !== null))
+          expect(output()).toMatch((await exit) === 0 ? "its successor has taken over" : /^Cannot take over: /);
         answers(t.a, inner(2, 4));
         answers(t.b, inner(1, 4));
       } finally {
@@ -242,7 +242,7 @@ describeRoot("a running device and its successor", () => {
       try {
         // The other side is not there yet.
         t.configure([t.a]);
-        const there = await stream(t.a.host, t.b.host, inner(2, 4), 50, 100, 15_000);
+        const there = await stream(t.a.host, t.b.host, inner(2, 4), 50, 100);
         await eventually(() => expect(show(t.a, "transfer")).not.toMatch(/\t0$/));
         t.configure([t.b]);
         await takeOver(t.a.host, t.a.device);

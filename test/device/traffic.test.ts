@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { expect, test } from "vitest";
 import { describeRoot, describeWith, TORTIE } from "../peers.ts";
-import { eventually, Host } from "./host.ts";
+import { eventually, Host, tried } from "./host.ts";
 import { answers, IF, inner, newKey, ping, publicOf, show, type Tunnel, tunnel, type TunnelOptions, uapi, WG } from "./tunnel.ts";
 
 async function withTunnel(options: TunnelOptions, body: (t: Tunnel) => unknown): Promise<void> {
@@ -46,32 +46,38 @@ describeRoot("two devices of ours", () => {
 
     test("both ends started in the same millisecond come up without the 5 s of a retry", async () => {
       // The ends differ by which key is lower: try both ways by chance of the keys.
+      let slow = 0;
       for (let i = 0; i < 4; i++) {
         await withTunnel({}, async ({ a, b, configure }) => {
           configure();
           const started = Date.now();
           const runs = [
-            a.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "4", inner(2, 4)),
-            b.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "4", inner(1, 4)),
+            a.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "60", inner(2, 4)),
+            b.host.runAsync("ping", "-n", "-q", "-c", "1", "-W", "60", inner(1, 4)),
           ];
           await Promise.all(runs);
-          expect(Date.now() - started).toBeLessThan(4000);
+          if (Date.now() - started >= 5000) slow++;
         });
       }
+      // One may meet a busy machine.
+      expect(slow).toBeLessThanOrEqual(1);
     });
 
     test("a killed device, started again with the same key, has traffic back without the 5 s of a retry", async () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
         answers(a, inner(2, 4));
-        a.device.child.kill("SIGKILL");
-        await a.device.exit;
-        const started = Date.now();
-        await a.host.device("tortie", IF);
-        configure([a]);
-        expect(await uapi(a, "tortie_handshake=1\n\n")).toBe("errno=0\n\n");
-        await eventually(() => expect(ping(b, inner(1, 4), 1, "-W", "0.2")).toBe(1), 4000);
-        expect(Date.now() - started).toBeLessThan(4000);
+        let { device } = a;
+        await tried("traffic in less than 4 s", async () => {
+          device.child.kill("SIGKILL");
+          await device.exit;
+          device = await a.host.device("tortie", IF);
+          configure([a]);
+          const started = Date.now();
+          expect(await uapi(a, "tortie_handshake=1\n\n")).toBe("errno=0\n\n");
+          await eventually(() => expect(ping(b, inner(1, 4), 1, "-W", "0.2")).toBe(1));
+          return Date.now() - started < 4000;
+        });
       });
     });
 
@@ -218,7 +224,8 @@ describeRoot("two devices of ours", () => {
         answers(a, inner(2, 4));
         answers(b, inner(1, 6));
         expect(b.device.child.exitCode).toBeNull();
-        expect(residentKb(pid) - before).toBeLessThan(8 * 1024);
+        // Half of what was sent: none of it is kept.
+        expect(residentKb(pid) - before).toBeLessThan(16 * 1024);
       });
     });
 
@@ -289,11 +296,15 @@ describeRoot("two devices of ours", () => {
       await withTunnel({}, async ({ a, b, configure }) => {
         configure();
         answers(a, inner(2, 4));
-        const key = newKey();
-        b.host.run(WG, "set", IF, "peer", publicOf(key), "allowed-ips", `${inner(1, 4)}/32`);
-        a.host.feed(key, WG, "set", IF, "private-key", "/dev/stdin");
-        await eventually(() => expect(ping(a, inner(2, 4), 1)).toBe(1), 2000);
-        expect(show(a, "public-key")).toBe(publicOf(key));
+        await tried("traffic in less than 4 s", async () => {
+          const key = newKey();
+          b.host.run(WG, "set", IF, "peer", publicOf(key), "allowed-ips", `${inner(1, 4)}/32`);
+          const started = Date.now();
+          a.host.feed(key, WG, "set", IF, "private-key", "/dev/stdin");
+          await eventually(() => expect(ping(a, inner(2, 4), 1, "-W", "0.5")).toBe(1));
+          expect(show(a, "public-key")).toBe(publicOf(key));
+          return Date.now() - started < 4000;
+        });
       });
     });
   });

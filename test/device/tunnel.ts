@@ -98,7 +98,7 @@ export function ping(from: Pick<End, "host">, to: string, count = 3, ...more: st
   const before = replies(from.host, to);
   let text: string;
   try {
-    text = from.host.run("ping", "-n", "-q", "-c", String(count), "-i", "0.05", "-W", "2", ...more, to);
+    text = from.host.run("ping", "-n", "-q", "-c", String(count), "-i", "0.05", "-W", "10", ...more, to);
   } catch (e) {
     text = String((e as { stdout?: string }).stdout ?? e);
   }
