@@ -122,7 +122,7 @@ describeClient(`@kubernetes/client-node${here ? "" : " [skipped: not here; scrip
           .map((p) => `${p.metadata.name} ${p.metadata.resourceVersion}`)
           .toSorted()
           .join();
-      await until(() => state(informer.list()) === state(want.items), 20_000);
+      await until(() => state(informer.list()) === state(want.items));
     }
     stopping = true;
     await informer.stop();

@@ -79,7 +79,7 @@ describeWith(["kubectl"], "explain and definitions", () => {
     test("definitions are read as custom resources' are", () => {
       const names = KINDS.filter(isCustom).map((k) => `customresourcedefinition.apiextensions.k8s.io/${resourceOf(k)}`);
       expect(kubectl(program, "get", "crd", "-o", "name").trim().split("\n")).toEqual(names.toSorted());
-      expect(kubectl(program, "wait", "--for=condition=Established", "crd/ippools.projectcalico.org", "--timeout=5s")).toContain("condition met");
+      expect(kubectl(program, "wait", "--for=condition=Established", "crd/ippools.projectcalico.org", "--timeout=60s")).toContain("condition met");
       expect(kubectl(program, "get", "crd", "ippools.projectcalico.org", "-o", "jsonpath={.spec.versions[0].additionalPrinterColumns[0]}")).toContain(
         '"jsonPath":".spec.cidr"',
       );

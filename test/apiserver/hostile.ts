@@ -92,7 +92,7 @@ export const closed = (socket: Socket): Promise<void> =>
   new Promise((resolve) => (socket.destroyed ? resolve() : void socket.once("close", () => resolve())));
 
 /** What is answered to `bytes` until the server closes, or for `ms`. */
-export async function exchange(home: ServerHome, bytes: string | Buffer, ms = 20_000): Promise<{ text: string; closed: boolean }> {
+export async function exchange(home: ServerHome, bytes: string | Buffer, ms = 60_000): Promise<{ text: string; closed: boolean }> {
   const socket = raw(home);
   let text = "";
   let ended = false;

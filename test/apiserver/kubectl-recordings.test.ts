@@ -195,6 +195,10 @@ describeWith(["kubectl"], "the recorded commands", () => {
         } = DIFFERENCES[name] ?? ({} as Partial<Difference>);
         const expected = requests(step.requests);
         recorder.take();
+        // Whether something more comes is seen half a second later.
+        const lines = typeof out === "string" ? out.split("\n").length : 1;
+        const enough = (printed: () => string): Promise<void> =>
+          until(() => recorder.requests.length >= expected.length && printed().split("\n").length >= lines);
         const ran = await runKubectl(
           kubectl,
           step.args.map((word) => INSTEAD[word] ?? word),
@@ -202,9 +206,7 @@ describeWith(["kubectl"], "the recorded commands", () => {
             kubeconfig: recorder.kubeconfig,
             home: directory,
             env: { EDITOR: join(directory, "editor") },
-            ...(code === 124
-              ? { until: until(() => recorder.requests.length >= expected.length).then(() => new Promise((r) => setTimeout(r, 500))) }
-              : {}),
+            ...(code === 124 ? { until: (printed: () => string) => enough(printed).then(() => new Promise((r) => setTimeout(r, 500))) } : {}),
           },
         );
         const asked = linesOf(recorder.take()).filter((line) => !isDiscovery(line) || expected.some(isDiscovery));

@@ -70,7 +70,7 @@ describeWith(["kubectl"], "kubectl", () => {
       expect((await kubectl("describe", "ippool", "p")).out).toContain("Vxlan Mode:       CrossSubnet");
       expect((await kubectl("label", "ippool", "p", "a=b")).out).toBe("ippool.projectcalico.org/p labeled\n");
       expect((await kubectl("get", "ippool", "-l", "a=b", "-o", "name")).out).toBe("ippool.projectcalico.org/p\n");
-      expect((await kubectl("wait", "ippool", "p", "--for=jsonpath={.spec.vxlanMode}=CrossSubnet", "--timeout=5s")).code).toBe(0);
+      expect((await kubectl("wait", "ippool", "p", "--for=jsonpath={.spec.vxlanMode}=CrossSubnet", "--timeout=60s")).code).toBe(0);
       expect((await kubectl("explain", "ippool.spec.blockSize")).out).toContain("blockSize <integer>");
       expect((await kubectl("apply", "-f", file("bad.json", pool({ cidr: "10.0.0.1/16" })))).out).toContain("IPPool CIDR must be strictly masked");
       expect((await kubectl("replace", "-f", file("unknown.json", pool({ nope: 1 })))).out).toContain('unknown field "spec.nope"');
@@ -168,11 +168,11 @@ describeWith(["kubectl"], "kubectl", () => {
       );
       expect((await kubectl("describe", "pod", "busy")).out).toMatch(/^ +Warning +Tried +\d+s \(x3 over \d+s\) +tester +it was tried$/m);
       expect((await kubectl("events", "--for", "pod/busy")).out).toMatch(/Warning +Tried +Pod\/busy +it was tried$/m);
-      const waiting = kubectl("wait", "--for=delete", "pod/busy", "--timeout=20s");
+      const waiting = kubectl("wait", "--for=delete", "pod/busy", "--timeout=120s");
       expect((await kubectl("delete", "pod", "busy", "--now")).code).toBe(0);
       expect((await waiting).code).toBe(0);
       if (minor >= 31) {
-        const created = kubectl("wait", "--for=create", "pod/later", "--timeout=20s");
+        const created = kubectl("wait", "--for=create", "pod/later", "--timeout=120s");
         await kubectl("run", "later", "--image=none", "--restart=Never");
         expect((await created).out).toBe("pod/later condition met\n");
         await kubectl("delete", "pod", "later");

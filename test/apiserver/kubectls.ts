@@ -30,8 +30,8 @@ export type RunOptions = {
   readonly home: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
-  /** Ends it as timeout(1) does, with its exit code, when this resolves. */
-  readonly until?: Promise<unknown>;
+  /** Ends it as timeout(1) does, with its exit code, when this resolves, which is given what it has printed so far. */
+  readonly until?: (out: () => string) => Promise<unknown>;
 };
 
 /** Runs a kubectl to its end. */
@@ -43,12 +43,14 @@ export async function runKubectl({ path }: Kubectl, args: readonly string[], opt
   child.stderr.on("data", (d: Buffer) => (err += d.toString()));
   child.stdin.on("error", () => {});
   child.stdin.end(options.input ?? "");
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 200_000);
   const ended = new Promise<number>((resolve) => child.once("close", (code) => resolve(over ? 124 : (code ?? 137))));
-  void options.until?.then(() => {
-    over = true;
-    child.kill();
-  });
+  void options
+    .until?.(() => out)
+    .then(() => {
+      over = true;
+      child.kill();
+    });
   const code = await ended;
   clearTimeout(timer);
   return { code, out, err };

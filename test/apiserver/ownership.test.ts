@@ -35,7 +35,7 @@ function behaves(store: () => Promise<On>): void {
 
   const kubectl = async (...args: string[]): Promise<string> => {
     const env = { ...process.env, KUBECONFIG: home.kubeconfig, HOME: home.directory };
-    const { stdout } = await promisify(execFile)(find("kubectl")!, args, { env, timeout: 40_000 });
+    const { stdout } = await promisify(execFile)(find("kubectl")!, args, { env, timeout: 200_000 });
     return stdout;
   };
   const maps = "/api/v1/namespaces/default/configmaps";
@@ -77,7 +77,7 @@ function behaves(store: () => Promise<On>): void {
       type: "application/merge-patch+json",
       body: JSON.stringify({ metadata: { finalizers: null } }),
     });
-    await kubectl("wait", "--for=delete", "namespace/x", "--timeout=30s");
+    await kubectl("wait", "--for=delete", "namespace/x", "--timeout=120s");
     expect((await ask(home.socket, "/api/v1/namespaces/x")).code).toBe(404);
   });
 }

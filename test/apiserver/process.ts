@@ -5,6 +5,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TORTIE } from "../peers.ts";
+import { freePorts } from "../ports.ts";
 
 export type ServerProcess = { readonly child: ChildProcess; readonly url: string; readonly ended: Promise<number | string> };
 
@@ -20,9 +21,10 @@ export class ServerHome {
   get log(): string {
     return this.#logged;
   }
-  /** Resolves when the ready line is there. `port` 0: a free one; `more`: further arguments; `env`: beside this process's own. */
+  /** Resolves when the ready line is there. `port` 0: a free one, which stays free for a server that is started again; `more`: further arguments; `env`: beside this process's own. */
   async start(port = 0, more: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> {
-    const args = ["server", "--data", this.data, "--listen", `127.0.0.1:${port}`, "--kubeconfig", this.kubeconfig, ...more];
+    const [free] = port === 0 ? await freePorts(1) : [port];
+    const args = ["server", "--data", this.data, "--listen", `127.0.0.1:${free}`, "--kubeconfig", this.kubeconfig, ...more];
     const child = spawn(process.execPath, [TORTIE, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
     this.#children.add(child);
     let said = "";
@@ -93,10 +95,10 @@ export function follow(
   return { events, ended };
 }
 
-/** Waits until `done` holds. */
-export async function until(done: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+/** Waits until `done` holds; the limit is for what hangs. */
+export async function until(done: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   for (const end = Date.now() + ms; !(await done());) {
-    if (Date.now() > end) throw new Error("it did not happen in time");
+    if (Date.now() > end) throw new Error(`it did not happen within ${ms / 1000} s: ${done.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -131,7 +131,7 @@ describeWith(["chromium-headless-shell", "kubectl"], "the client in Chromium", (
       expect(await page.evaluate(`follow(${JSON.stringify(gate.url)}, "wrong"), new Promise((r) => setTimeout(() => r(typeof felix), 300))`)).toBe(
         "object",
       );
-      expect(gate.refused()).toBeGreaterThan(0);
+      await expect.poll(() => gate.refused()).toBeGreaterThan(0);
       await page.evaluate("felix.stop()");
     } finally {
       gate.server.closeAllConnections();

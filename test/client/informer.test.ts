@@ -31,7 +31,7 @@ function watcher(options: InformerOptions<Thing> = {}): { things: Informer<Thing
   return { things, seen };
 }
 const values = (i: Informer<Thing>): Record<string, number> => Object.fromEntries(i.list().map((o) => [o.metadata.name, o.spec!.n]));
-const until = (f: () => void): Promise<void> => vi.waitFor(f, { timeout: 15_000, interval: 5 });
+const until = (f: () => void): Promise<void> => vi.waitFor(f, { timeout: 60_000, interval: 5 });
 
 describe("informer", () => {
   test("lists, then follows; managedFields are not kept", async () => {
@@ -93,18 +93,16 @@ describe("informer", () => {
 
   test("a server that asks to wait is waited for", async () => {
     await server.start();
-    let refused = 0;
+    const asked: number[] = [];
     server.intercept = (req, res) => {
-      if (!req.url!.includes("watch=true") || refused++ > 0) return false;
+      if (!req.url!.includes("watch=true") || asked.push(performance.now()) > 1) return false;
       res.writeHead(429, { "retry-after": "6" }).end(JSON.stringify({ kind: "Status", status: "Failure", reason: "TooManyRequests", code: 429 }));
       return true;
     };
     const { things } = watcher({ backoff: { firstMs: 1, maxMs: 1, factor: 1, jitter: 0 } });
     await things.start();
-    await until(() => expect(refused).toBe(1));
-    const began = performance.now();
-    await until(() => expect(refused).toBe(2));
-    expect(performance.now() - began).toBeGreaterThan(5_500);
+    await until(() => expect(asked).toHaveLength(2));
+    expect(asked[1]! - asked[0]!).toBeGreaterThan(5_900);
   });
 
   test("the collection comes as the first events of a watch, in one request", async () => {
@@ -216,12 +214,12 @@ describe("informer", () => {
 
   test("a silent peer is taken for dead; a keep-alive line is a sign of life", async () => {
     await server.start();
-    const { things } = watcher({ idleMs: 150 });
+    const { things } = watcher({ idleMs: 2_000 });
     await things.start();
     const watches = (): number => server.requests.filter((r) => r.includes("watch=true")).length;
     await until(() => expect(watches()).toBe(1));
-    const alive = setInterval(() => server.write("\n"), 30);
-    await new Promise((r) => setTimeout(r, 500));
+    const alive = setInterval(() => server.write("\n"), 100);
+    await new Promise((r) => setTimeout(r, 5_000));
     expect(watches()).toBe(1);
     clearInterval(alive);
     await until(() => expect(watches()).toBeGreaterThan(1));

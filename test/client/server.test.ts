@@ -69,7 +69,7 @@ describe("client and server", () => {
       await client.create(FELIX_CONFIGURATION, felix(`node.after${i}`));
       await client.delete(FELIX_CONFIGURATION, `node.before${i}`);
       expected.push(`ADDED node.before${i}`, `ADDED node.after${i}`, `DELETED node.before${i}`);
-      await vi.waitFor(() => expect(seen).toEqual(expected), { timeout: 20_000, interval: 20 });
+      await vi.waitFor(() => expect(seen).toEqual(expected), { timeout: 60_000, interval: 20 });
     }
     const listed = (await client.list(FELIX_CONFIGURATION)).items.map((o) => o.metadata.name).sort();
     expect(felixes.list().map((o) => o.metadata.name).sort()).toEqual(listed); // prettier-ignore
@@ -84,6 +84,6 @@ describe("client and server", () => {
     await started;
     expect(felixes.synced).toBe(true);
     await felixes.stop();
-    await vi.waitFor(() => server.client.raw("GET", "/version"), { timeout: 10_000 });
+    await vi.waitFor(() => server.client.raw("GET", "/version"), { timeout: 60_000 });
   });
 });

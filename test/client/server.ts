@@ -1,22 +1,14 @@
 // The real server as a child process, and programs run against it.
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectToSocket } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
 import { TORTIE } from "../peers.ts";
+import { freePorts } from "../ports.ts";
 
 export type Ran = { code: number; out: string; err: string };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export class RealServer {
   readonly directory: string = mkdtempSync(join(tmpdir(), "tortie-server-"));
@@ -29,7 +21,7 @@ export class RealServer {
 
   /** Starts it (again) on the same data and port; resolves when it answers. */
   async start(options: { wait?: boolean } = {}): Promise<void> {
-    this.#port ??= await freePort();
+    [this.#port] = this.#port === undefined ? await freePorts(1) : [this.#port];
     const args = ["server", "--data", join(this.directory, "data"), "--listen", `127.0.0.1:${this.#port}`];
     const child = spawn(process.execPath, [TORTIE, ...args, "--kubeconfig", this.kubeconfig, "--socket", this.socket], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -37,7 +29,7 @@ export class RealServer {
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (d: Buffer) => (this.#log = (this.#log + d.toString()).slice(-8000)));
     this.#child = child;
     if (options.wait === false) return;
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 60_000;
     for (;;) {
       if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#log}`);
       try {

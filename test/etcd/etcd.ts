@@ -1,7 +1,6 @@
 // A real etcd on loopback, of one or more members, for tests and benchmarks.
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -13,6 +12,7 @@ import { Keyspace } from "../../src/store/etcd/keyspace.ts";
 import { checkVersion, Member, type TlsFiles } from "../../src/store/etcd/member.ts";
 import { type EtcdOptions, EtcdStore } from "../../src/store/etcd/store.ts";
 import { find } from "../peers.ts";
+import { freePorts } from "../ports.ts";
 
 /** The etcd that is here, or why none can be used. */
 function usable(): { path: string } | { why: string } {
@@ -32,15 +32,6 @@ export function describeEtcd(title: string, body: () => void): void {
   const etcd = usable();
   if ("path" in etcd) return void describe(title, body);
   describe.skip(`${title} [skipped: ${etcd.why}]`, body);
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map((s) => new Promise<number>((resolve) => s.listen(0, "127.0.0.1", () => resolve((s.address() as { port: number }).port)))),
-  );
-  await Promise.all(servers.map((s) => new Promise((resolve) => s.close(resolve))));
-  return ports;
 }
 
 /** `names`: what the members' certificates are for; the first of them is used here. */
@@ -128,9 +119,6 @@ export class Etcd {
       "initial-advertise-peer-urls": m.peer,
       "initial-cluster": this.#members.map(({ name, peer }) => `${name}=${peer}`).join(","),
       "initial-cluster-state": "new",
-      // A leader that was killed is replaced within a second.
-      "heartbeat-interval": "50",
-      "election-timeout": "500",
       "log-level": "error",
       "enable-grpc-gateway": "false",
     };
@@ -144,7 +132,7 @@ export class Etcd {
   /** Waits until the member answers a linearizable read. */
   async answers(i: number, login?: EtcdOptions["login"]): Promise<void> {
     const m = this.#members[i]!;
-    for (const end = performance.now() + 20_000; ;) {
+    for (const end = performance.now() + 60_000; ;) {
       if (m.child && m.child.exitCode !== null) throw new Error(`etcd ended: ${m.said}`);
       try {
         const member = await Member.connect(this.named(this.#name)[i]!, this.tls(), login);
