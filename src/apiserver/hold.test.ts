@@ -31,7 +31,7 @@ test("a holder that is gone, or never was one, holds nothing", () => {
 
 test("a holder that was killed and waits for its parent holds nothing", async () => {
   // The shell's child ends; the shell, stopped, does not ask about it.
-  const shell = spawn("sh", ["-c", "sleep 0.3 & echo $!; kill -STOP $$"], { stdio: ["ignore", "pipe", "ignore"] });
+  const shell = spawn("sh", ["-c", "sleep 1 & echo $!; kill -STOP $$"], { stdio: ["ignore", "pipe", "ignore"] });
   try {
     const pid = Number(await new Promise<string>((resolve) => shell.stdout.once("data", (d: Buffer) => resolve(d.toString()))));
     writeFileSync(join(directory, "holder"), holderLine(pid));
@@ -43,7 +43,7 @@ test("a holder that was killed and waits for its parent holds nothing", async ()
 });
 
 test("a holder that is just going is waited for", async () => {
-  const child = spawn("sleep", ["0.4"]);
+  const child = spawn("sleep", ["0.2"]);
   await new Promise((resolve) => child.once("spawn", resolve));
   writeFileSync(join(directory, "holder"), holderLine(child.pid!));
   holdDirectory(directory)();

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { readLog } from "../agent/podlog.ts";
 import { randomOf } from "../base/random.cases.ts";
 import { keepLog, readPipe } from "./console.ts";
@@ -15,7 +15,6 @@ function kept(): { path: string; output: PassThrough } {
   keepLog(path, output, () => Date.parse("2026-11-23T12:00:00Z"));
   return { path, output };
 }
-const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 async function read(path: string): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for await (const piece of readLog(path, {}, 0, new AbortController().signal)) pieces.push(piece);
@@ -25,8 +24,8 @@ async function read(path: string): Promise<Buffer> {
 test("a line an entry, and one that is not whole is waited for", async () => {
   const { path, output } = kept();
   for (const text of ["on", "e\ntwo\nthr"]) output.write(text);
-  await settled();
-  expect(readFileSync(path, "utf8")).toBe(["one", "two"].map((l) => `2026-11-23T12:00:00.000Z stdout F ${l}\n`).join(""));
+  const lines = ["one", "two"].map((l) => `2026-11-23T12:00:00.000Z stdout F ${l}\n`).join("");
+  await expect.poll(() => readFileSync(path, { encoding: "utf8", flag: "a+" })).toBe(lines);
 });
 
 test("a named pipe goes on after its writers have gone", async () => {
@@ -40,7 +39,7 @@ test("a named pipe goes on after its writers have gone", async () => {
   from.on("data", (d: Buffer) => (text += d.toString()));
   for (const word of ["one", "two"]) {
     execFileSync("sh", ["-c", `echo ${word} >${pipe}`]);
-    await vi.waitFor(() => expect(text.endsWith(`${word}\n`)).toBe(true));
+    await expect.poll(() => text).toMatch(new RegExp(`${word}\n$`));
   }
   expect(text).toBe("one\ntwo\n");
 });
@@ -56,16 +55,14 @@ test("whatever is written, in whatever pieces, is what is read", async () => {
     output.write(text.subarray(at, at + size));
     at += size;
   }
-  await settled();
-  expect((await read(path)).equals(text), `seed ${seed}`).toBe(true);
+  await expect.poll(async () => (await read(path)).equals(text), { message: `seed ${seed}` }).toBe(true);
 });
 
 test("it does not grow without end: the older half is put aside, and then goes", async () => {
   const { path, output } = kept();
   const line = `${"x".repeat(1000)}\n`;
   for (let i = 0; i < 100; i++) output.write(line.repeat(100));
-  await settled();
-  expect(existsSync(`${path}.1`)).toBe(true);
+  await expect.poll(() => existsSync(`${path}.1`) && output.readableLength === 0).toBe(true);
   const [now, before] = [readFileSync(path), readFileSync(`${path}.1`)];
   expect(Math.max(now.length, before.length)).toBeLessThanOrEqual(4 << 20);
   expect(now.length + before.length).toBeGreaterThan(4 << 20);

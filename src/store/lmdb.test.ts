@@ -120,7 +120,7 @@ describe("a file is read and checked without LMDB", () => {
   });
 
   // Random work, close together: keys written again in one transaction of LMDB (longer, shorter, gone), pages given back and taken again, history forgotten.
-  test("no file that LMDB leaves is taken for a damaged one", { timeout: 60_000 }, async () => {
+  test("no file that LMDB leaves is taken for a damaged one", { timeout: 200_000 }, async () => {
     const path = directory();
     const seed = Math.floor(Math.random() * 2 ** 31);
     const random = seeded(seed);
@@ -158,7 +158,7 @@ describe("a file is read and checked without LMDB", () => {
     await store.close();
   });
 
-  test("no flipped bit is served: it is found, or it is where nothing stands", { timeout: 120_000 }, () => {
+  test("no flipped bit is served: it is found, or it is where nothing stands", { timeout: 300_000 }, () => {
     const bytes = Buffer.from(original);
     const whole = held(bytes);
     const seed = Math.floor(Math.random() * 2 ** 31);
@@ -218,7 +218,7 @@ describe("a file is read and checked without LMDB", () => {
     expect(readFileSync(file).equals(bytes)).toBe(true);
   });
 
-  test("each page that is in use, zeroed or of random bytes, is missed", { timeout: 60_000 }, () => {
+  test("each page that is in use, zeroed or of random bytes, is missed", { timeout: 200_000 }, () => {
     const bytes = Buffer.from(original);
     const whole = held(bytes);
     let [missed, free] = [0, 0];
@@ -256,6 +256,7 @@ describe("backup and restore", () => {
         });
       }
     })();
+    await expect.poll(() => store.get("/a")).toBeDefined();
     for (let i = 0; i < 8; i++) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       const file = join(path, `backup-${i}`);

@@ -35,14 +35,16 @@ test("the packet path allocates nothing", () => {
     }
   };
   packets(20_000);
-  // A number boxed per packet is 1.2 MB and more, or a collection that takes away as much; others' garbage may disturb one try, not all.
-  const changes = [1, 2, 3].map(() => {
+  // A number boxed per packet is 1.2 MB and more, or a collection that takes away as much; others' garbage may disturb a try, and on a
+  // busy machine the compiler's thread may be long in coming.
+  let least = Infinity;
+  for (let tries = 0; tries < 20 && least >= 100_000; tries++) {
     const before = process.memoryUsage().heapUsed;
     packets(100_000);
-    return Math.abs(process.memoryUsage().heapUsed - before);
-  });
+    least = Math.min(least, Math.abs(process.memoryUsage().heapUsed - before));
+  }
   expect(wrong).toBe(0);
-  expect(Math.min(...changes)).toBeLessThan(100_000);
+  expect(least).toBeLessThan(100_000);
 });
 
 test("segments of one destination are routed once, and sealed together", () => {

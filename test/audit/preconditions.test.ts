@@ -115,7 +115,8 @@ describeRoot("each precondition, taken away", () => {
       expect(said.replace(/\s+/g, " ")).toMatch(/P9 missing .*nothing arrived by pod to pod, IPv4 .* to 10\.2\.0\.5/);
     });
     test("P1, live: a way off the host that appears while it is audited", async () => {
-      const run = m.start();
+      // Long enough that it is still there to see it.
+      const run = m.start("--duration", "10");
       while (!/Capturing on/.test(run.output())) await new Promise((r) => setTimeout(r, 50));
       m.ip(m.host, "link add nic2 type veth peer name far2");
       m.ip(m.host, "link set nic2 up");

@@ -505,9 +505,9 @@ describe("words and files", () => {
     const { spec } = await server.client.get(CLUSTER_INFORMATION, "default");
     const polling = server.follow("calicoctl", ["version", "--poll", "50ms"]);
     const versions = (): string[] => [...polling.out().matchAll(/^Cluster Version: {2}(.*)$/gm)].map((m) => m[1]!);
-    await vi.waitFor(() => expect(versions()).toEqual([spec!.calicoVersion]), 20_000);
+    await vi.waitFor(() => expect(versions()).toEqual([spec!.calicoVersion]), 60_000);
     await server.client.patch(CLUSTER_INFORMATION, "default", { spec: { calicoVersion: "v7" } });
-    await vi.waitFor(() => expect(versions()).toEqual([spec!.calicoVersion, "v7"]), 20_000);
+    await vi.waitFor(() => expect(versions()).toEqual([spec!.calicoVersion, "v7"]), 60_000);
     await polling.end();
     await server.client.patch(CLUSTER_INFORMATION, "default", { spec: { calicoVersion: spec!.calicoVersion } });
   });

@@ -73,9 +73,9 @@ describe("our kubectl", () => {
     let out = "";
     child.stdout.on("data", (d: Buffer) => (out += d.toString()));
     try {
-      await vi.waitFor(() => expect(out).toContain("node.p\n"), { timeout: 20_000 });
+      await vi.waitFor(() => expect(out).toContain("node.p\n"), { timeout: 60_000 });
       await ours(["apply", "-f", "-"], felix("node.w", "wireguardMTU: 1400"));
-      await vi.waitFor(() => expect(out).toContain("felixconfiguration.projectcalico.org/node.w\n"), { timeout: 20_000 });
+      await vi.waitFor(() => expect(out).toContain("felixconfiguration.projectcalico.org/node.w\n"), { timeout: 60_000 });
     } finally {
       child.kill();
     }

@@ -272,11 +272,11 @@ spec:
       await seen.start();
       expect(seen.get("node.n0")!.metadata.labels).toEqual({ team: "red" });
       await ctl(["patch", "felixconfiguration", "node.n0", "-p", '{"spec":{"wireguardMTU":1380}}']);
-      await vi.waitFor(() => expect(seen.get("node.n0")!.spec?.wireguardMTU).toBe(1380), 10_000);
+      await vi.waitFor(() => expect(seen.get("node.n0")!.spec?.wireguardMTU).toBe(1380), 60_000);
       await ctl("delete felixconfiguration node.n0");
-      await vi.waitFor(() => expect(seen.get("node.n0")).toBeUndefined(), 10_000);
+      await vi.waitFor(() => expect(seen.get("node.n0")).toBeUndefined(), 60_000);
       await ctl("create -f -", { stdin: "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: node.n0}\nspec: {}\n" });
-      await vi.waitFor(() => expect(seen.get("node.n0")).toBeDefined(), 10_000);
+      await vi.waitFor(() => expect(seen.get("node.n0")).toBeDefined(), 60_000);
     } finally {
       await seen.stop();
     }

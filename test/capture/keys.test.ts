@@ -112,13 +112,13 @@ describeRoot("keys of our device", () => {
     await eventually(() => expect(show()).toMatch(/^ {2}key log: on, 1 reader/m), LATE);
     // wg(8) does not mind what it does not know.
     expect(t.a.host.run("wg", "show", IF)).toMatch(/listening port/);
-    expect(t.a.device.output()).toMatch(/"event":"keylog-on"/);
+    await eventually(() => expect(t.a.device.output()).toMatch(/"event":"keylog-on"/), LATE);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     t.a.host.run(process.execPath, TORTIE, "keylog", "-i", IF, "--off");
     expect(await on.exit).toBe(1);
     expect(on.output()).toMatch(/ended from outside/);
-    expect(show()).not.toMatch(/key log/);
-    expect(t.a.device.output()).toMatch(/"event":"keylog-off"/);
+    await eventually(() => expect(show()).not.toMatch(/key log/), LATE);
+    await eventually(() => expect(t.a.device.output()).toMatch(/"event":"keylog-off"/), LATE);
 
     const limited = await start(
       ["keylog", "-i", IF, "--for", "1s", "--peer", t.b.publicKey, "-w", path],

@@ -53,7 +53,7 @@ describeWith(["chromium-headless-shell"], "a real browser", () => {
       const dom = execFileSync(find("chromium-headless-shell")!, [...flags, `file://${page}`], {
         encoding: "utf8",
         stdio: ["ignore", "pipe", "ignore"],
-        timeout: 60_000,
+        timeout: 200_000,
       });
       expect([...dom.matchAll(/<p>(.*?)<\/p>/g)].map((m) => m[1])).toEqual(EXPECTED);
     } finally {

@@ -101,9 +101,9 @@ describeRoot("as they are printed", () => {
       h.run("mount", "-t", "tmpfs", "tmpfs", "/tmp");
       h.run("cp", "/mnt/files/wire.pcapng", "/tmp/");
     }
-    await eventually(() => host.run("ping", "-c1", "-W1", "10.77.0.2"), 20_000);
+    await eventually(() => host.run("ping", "-c1", "-W1", "10.77.0.2"));
     host.spawn(["ping", "-q", "-i", "0.1", "10.77.0.2"]);
-  }, 120_000);
+  });
   afterAll(async () => {
     await Promise.all([host?.close(), peer?.close()]);
     rmSync(files, { recursive: true });
@@ -118,13 +118,19 @@ describeRoot("as they are printed", () => {
       const h = line.startsWith("tortie keylog") ? peer : host;
       const said = line.replaceAll("KEY", () => peerKey);
       const script = `rm -rf /mnt/here; cp -r /mnt/files /mnt/here; cd /mnt/here; PATH=/mnt/bin:$PATH; set -o pipefail; ${said}`;
-      const running = h.spawn(["bash", "-c", script], { WAIT: isLive ? "4" : "120", KUBECONFIG: "/nonexistent" });
-      expect([await running.exit, running.output()]).toEqual([
+      const run = async (wait: string): Promise<[number | null, string]> => {
+        const running = h.spawn(["bash", "-c", script], { WAIT: wait, KUBECONFIG: "/nonexistent" });
+        return [await running.exit, running.output()];
+      };
+      let [ended, output] = await run(isLive ? "4" : "300");
+      // On a busy machine Ctrl-C came before it had begun.
+      if (isLive && ended === 130) [ended, output] = await run("60");
+      expect([ended, output]).toEqual([
         Array.isArray(code) ? expect.toSatisfy((c: number) => (code as readonly number[]).includes(c)) : code,
         words ? expect.stringMatching(words) : expect.any(String),
       ]);
-      expect(running.output()).not.toMatch(/\bundefined\b|\bNaN\b|\[object|^ +at .*:\d+:\d+|unknown option|--help explains/m);
+      expect(output).not.toMatch(/\bundefined\b|\bNaN\b|\[object|^ +at .*:\d+:\d+|unknown option|--help explains/m);
     },
-    180_000,
+    600_000,
   );
 });

@@ -5,7 +5,7 @@ import { describeRoot } from "../peers.ts";
 
 const script = new URL("socket.live.ts", import.meta.url).pathname;
 const run = (what: string): unknown => {
-  const ran = spawnSync("unshare", ["-n", process.execPath, "--import", "tsx", script, what], { encoding: "utf8", timeout: 60_000 });
+  const ran = spawnSync("unshare", ["-n", process.execPath, "--import", "tsx", script, what], { encoding: "utf8", timeout: 200_000 });
   if (ran.status !== 0) throw new Error(ran.stderr);
   return JSON.parse(ran.stdout);
 };

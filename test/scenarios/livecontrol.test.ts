@@ -1,7 +1,7 @@
 // What people and programs do to a device while it runs: ports, keys, descriptors handed over, connections left open, hosts without IPv6.
 import { createConnection, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { eventually, Host, type Spawned } from "../device/host.ts";
+import { eventually, Host, type Spawned, tried } from "../device/host.ts";
 import { answers, IF, inner, type Tunnel, tunnel, uapi } from "../device/tunnel.ts";
 import { describeRoot, describeWith, TORTIE } from "../peers.ts";
 import { ip, listener, listening, newKeys, wg, wgSet } from "./network.ts";
@@ -21,15 +21,17 @@ describeRoot("a device while it runs", () => {
     test("the listen port changes again and again under traffic, on both ends: the session lives, and packets are lost only while a port is changed", async () => {
       const { a, b } = t;
       const before = wg(a.host, "show", IF, "latest-handshakes");
-      const pings = a.host.spawn(["ping", "-n", "-q", "-i", "0.01", "-c", "200", "-W", "2", inner(2, 4)]);
-      for (let i = 0; i < 10; i++) {
-        wgSet((i % 2 === 0 ? a : b).host, IF, "listen-port", String(4000 + i));
-        // The end whose port changed speaks, or is spoken to at its old port: here it speaks first.
-        answers(i % 2 === 0 ? a : b, inner(i % 2 === 0 ? 2 : 1, 4), 1);
-      }
-      await pings.exit;
-      // Each of ten changes may cost what is under way.
-      expect(Number(/ ([0-9]+) received/.exec(pings.output())![1])).toBeGreaterThan(150);
+      // Each of ten changes may cost what is under way; how much that is depends on how soon the end whose port changed comes to speak.
+      await tried("at most 50 of 200 lost", async () => {
+        const pings = a.host.spawn(["ping", "-n", "-q", "-i", "0.01", "-c", "200", "-W", "2", inner(2, 4)]);
+        for (let i = 0; i < 10; i++) {
+          wgSet((i % 2 === 0 ? a : b).host, IF, "listen-port", String(4000 + i));
+          // The end whose port changed speaks, or is spoken to at its old port: here it speaks first.
+          answers(i % 2 === 0 ? a : b, inner(i % 2 === 0 ? 2 : 1, 4), 1);
+        }
+        await pings.exit;
+        return Number(/ ([0-9]+) received/.exec(pings.output())![1]) > 150;
+      });
       expect(wg(a.host, "show", IF, "latest-handshakes")).toBe(before);
       expect(wg(b.host, "show", IF, "endpoints")).toMatch(/:4008$/);
       expect(wg(a.host, "show", IF, "endpoints")).toMatch(/:4009$/);
@@ -54,7 +56,7 @@ describeRoot("a device while it runs", () => {
       expect(wg(a.host, "show", IF, "private-key")).toBe("(none)");
       expect(() => answers(a, inner(2, 4), 1, "-W", "1")).toThrow(/0 of 1/);
       wgSet(a.host, IF, "private-key", `@${a.key}`);
-      await eventually(() => answers(a, inner(2, 4), 1), 20_000);
+      await eventually(() => answers(a, inner(2, 4), 1));
       answers(b, inner(1, 4), 1);
     });
 
@@ -71,7 +73,7 @@ describeRoot("a device while it runs", () => {
       await eventually(async () => {
         await uapi(a, "tortie_handshake=1\n\n");
         expect(wg(a.host, "show", IF, "latest-handshakes")).not.toBe(before);
-      }, 10_000);
+      });
       answers(a, inner(2, 4), 1);
     });
   });
@@ -183,7 +185,7 @@ describeRoot("a device while it runs", () => {
       await eventually(() => {
         if (device.child.exitCode !== null) throw new Error(device.output());
         wg(host, "show", IF);
-      }, 20_000);
+      });
       wgSet(host, IF, "private-key", `@${key[0]}`, "listen-port", "4444", ...peer);
       await onSpeaking(() => ip(host, `link set ${IF} up`));
       expect(host.run("ss", "-Hunl", "sport = :4444").trim().split("\n").length).toBe(1);
@@ -212,7 +214,7 @@ describeRoot("a device while it runs", () => {
     test.for([true, false])("WG_TUN_FD and WG_UAPI_FD are used; in the foreground: %s", async (foreground) => {
       const spawned = handOver(foreground);
       if (!foreground) expect(await spawned.exit, spawned.output()).toBe(0);
-      await eventually(() => wgSet(host, IF, "private-key", `@${key[0]}`, "listen-port", "4444", ...peer), 20_000);
+      await eventually(() => wgSet(host, IF, "private-key", `@${key[0]}`, "listen-port", "4444", ...peer));
       ip(host, `addr add 10.0.0.1/24 dev ${IF}`);
       await onSpeaking(() => ip(host, `link set ${IF} up`));
       // Packets of the link are read, and it goes on being controlled meanwhile.

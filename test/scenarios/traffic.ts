@@ -14,7 +14,7 @@ async function iperf(client: Host, server: Host, address: string, ...words: stri
   const serving = server.spawn(["iperf3", "-s", "-1", "-B", address]);
   await eventually(() => {
     if (server.run("ss", "-Htln", "sport = :5201") === "") throw new Error(`iperf3 does not listen: ${serving.output()}`);
-  }, 10_000);
+  });
   const report = JSON.parse(await client.runAsync("iperf3", "-J", "-Z", "-t", "1", "-c", address, ...words)) as Report;
   await serving.exit;
   return (report.end.sum_received ?? report.end.sum)!.bytes;

@@ -31,7 +31,7 @@ const writer = async (w) => {
 await Promise.all(Array.from({ length: ${WRITERS} }, (_, w) => writer(w)));
 `;
 
-test(`${ROUNDS} kills lose nothing that was answered, and leave no transaction by halves`, { timeout: 300_000 }, async () => {
+test(`${ROUNDS} kills lose nothing that was answered, and leave no transaction by halves`, { timeout: 900_000 }, async () => {
   const directory = ownDirectory();
   const seed = Math.floor(Math.random() * 2 ** 31);
   const random = seeded(seed);
@@ -45,6 +45,7 @@ test(`${ROUNDS} kills lose nothing that was answered, and leave no transaction b
     const kill = (ms: number): void => void setTimeout(() => child.kill("SIGKILL"), ms);
     // Now and then while it starts, otherwise while it writes.
     const atStart = round % 10 === 0;
+    let killed = false;
     if (atStart) kill(60 + random() * 150);
     let rest = "";
     child.stdout.on("data", (d: Buffer) => {
@@ -52,10 +53,10 @@ test(`${ROUNDS} kills lose nothing that was answered, and leave no transaction b
       rest = lines.pop()!;
       for (const line of lines) {
         const [w, n, revision] = JSON.parse(line) as [number | "open", number, number];
-        if (w === "open") {
-          if (!atStart) kill(random() ** 2 * 60);
-          continue;
-        }
+        // Every other time only once it has answered: on a busy machine it would otherwise hardly do so.
+        if (!atStart && !killed && (w !== "open" || round % 2 === 0)) kill(random() ** 2 * 60);
+        killed ||= w !== "open" || round % 2 === 0;
+        if (w === "open") continue;
         expect(n, `seed ${seed}, round ${round}`).toBe(answered[w]! + 1);
         answered[w] = n;
         highest = Math.max(highest, revision);
@@ -147,7 +148,7 @@ class Server {
   }
 }
 
-test("create, compare-and-set, delete and get of random clients are linearizable through kills", { timeout: 120_000 }, async () => {
+test("create, compare-and-set, delete and get of random clients are linearizable through kills", { timeout: 600_000 }, async () => {
   const directory = ownDirectory();
   const seed = Math.floor(Math.random() * 2 ** 31);
   const random = seeded(seed);
@@ -179,10 +180,12 @@ test("create, compare-and-set, delete and get of random clients are linearizable
     }
   };
   const clients = Array.from({ length: 6 }, (_, id) => client(id));
-  while (server.kills < 12) {
+  // A kill must have met some, and there must be something to judge.
+  const enough = (): boolean => server.kills >= 12 && operations.length > 200 && operations.some((o) => o.answered === Infinity);
+  while (!over) {
     await new Promise((resolve) => setTimeout(resolve, 20 + random() * 60));
     await server.kill();
-    if (server.kills === 12) over = true;
+    over = enough();
     await server.start();
   }
   await Promise.all(clients);
@@ -191,6 +194,4 @@ test("create, compare-and-set, delete and get of random clients are linearizable
   const wrong = unexplained(operations, historyOf(store, 1), 1);
   await store.close();
   expect(wrong, `seed ${seed}`).toEqual([]);
-  expect(operations.filter((o) => o.answered === Infinity).length).toBeGreaterThan(0);
-  expect(operations.length).toBeGreaterThan(200);
 });

@@ -91,12 +91,14 @@ test.for(CASES)("%s", ([, once]) => {
   };
   // Long enough for the code to be optimized.
   run(30_000);
-  // One boxed number a round is 12 bytes and more; others' garbage, or a collection, may disturb one try, not all.
-  const changes = [1, 2, 3, 4, 5].map(() => {
+  // One boxed number a round is 12 bytes and more; others' garbage, or a collection, may disturb a try, and on a busy machine the compiler's thread may be long in
+  // coming.
+  let [tries, least] = [0, Infinity];
+  for (; tries < 40 && least >= 60_000; tries++) {
     const before = process.memoryUsage().heapUsed;
     run(30_000);
-    return Math.abs(process.memoryUsage().heapUsed - before);
-  });
-  expect(done).toBe(180_000);
-  expect(Math.min(...changes)).toBeLessThan(60_000);
+    least = Math.min(least, Math.abs(process.memoryUsage().heapUsed - before));
+  }
+  expect(done).toBe((1 + tries) * 30_000);
+  expect(least).toBeLessThan(60_000);
 });

@@ -63,7 +63,7 @@ async function take(family: Family, bytes: number): Promise<Buffer[]> {
     }
     const got = out.reduce((sum, d) => sum + d.length, 0);
     if (got < bytes) throw new Error(`${got} of ${bytes} bytes came`);
-  }, 20_000);
+  });
   return out;
 }
 

@@ -210,7 +210,7 @@ describeRoot("live", () => {
     `const s = require("dgram").createSocket("udp4"); let n = Number(process.argv[2]);
      const next = () => n-- > 0 ? s.send(Buffer.alloc(40, n), 51820, "127.0.0.1", () => s.send("other", 9, "127.0.0.1", () => setImmediate(next))) : s.close(); next();`,
   );
-  const listening = (log: string): string => `for i in $(seq 100); do grep -q listening ${log} && break; sleep 0.05; done`;
+  const listening = (log: string): string => `for i in $(seq 2000); do grep -q listening ${log} && break; sleep 0.05; done`;
   const node = process.execPath;
 
   test("-w writes what passes the filter, until SIGINT; the counts add up", () => {
