@@ -21,6 +21,10 @@ function tokens(text: string): string[] {
   return out;
 }
 
+/** Its own: every object has a "constructor". */
+const labelOf = (labels: Labels | undefined, key: string): string | undefined =>
+  labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
+
 const isWord = (t: string | undefined): t is string => t !== undefined && !/^[!=,()<>]/.test(t);
 const NAME = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 
@@ -42,12 +46,12 @@ export function parseLabelSelector(text: string): LabelSelector {
   while (i < t.length) {
     if (t[i] === "!") {
       const k = key(t[i + 1]);
-      requirements.push((l) => l?.[k] === undefined);
+      requirements.push((l) => labelOf(l, k) === undefined);
       i += 2;
     } else {
       const k = key(t[i++]);
       const operator = t[i] ?? ",";
-      if (operator === ",") requirements.push((l) => l?.[k] !== undefined);
+      if (operator === ",") requirements.push((l) => labelOf(l, k) !== undefined);
       else {
         i++;
         if (operator === "in" || operator === "notin") {
@@ -68,11 +72,17 @@ export function parseLabelSelector(text: string): LabelSelector {
           if (expectValue) values.add("");
           i++;
           const wanted = operator === "in";
-          requirements.push((l) => (l?.[k] === undefined ? !wanted : values.has(l[k]) === wanted));
+          requirements.push((l) => {
+            const have = labelOf(l, k);
+            return have === undefined ? !wanted : values.has(have) === wanted;
+          });
         } else if (operator === "=" || operator === "==" || operator === "!=") {
           const value = isWord(t[i]) ? t[i++]! : "";
           const wanted = operator !== "!=";
-          requirements.push((l) => (l?.[k] === undefined ? !wanted : (l[k] === value) === wanted));
+          requirements.push((l) => {
+            const have = labelOf(l, k);
+            return have === undefined ? !wanted : (have === value) === wanted;
+          });
         } else if (operator === ">" || operator === "<") {
           const text = t[i++];
           if (text === undefined || !/^-?[0-9]{1,15}$/.test(text))
@@ -81,7 +91,7 @@ export function parseLabelSelector(text: string): LabelSelector {
             );
           const limit = Number(text);
           requirements.push((l) => {
-            const have = l?.[k];
+            const have = labelOf(l, k);
             return have !== undefined && /^-?[0-9]{1,15}$/.test(have) && (operator === ">" ? Number(have) > limit : Number(have) < limit);
           });
         } else throw new SelectorError(`unable to parse requirement: found '${operator}', expected: in, notin, =, ==, !=, gt, lt`);

@@ -45,6 +45,9 @@ const invalid = (field: string, value: unknown, message: string): FieldError => 
   message: `Invalid value: ${JSON.stringify(value)}: ${message}`,
 });
 
+/** What is told of one object: a body of many faults is not answered with a larger one. */
+const MAX_REPORTED = 50;
+
 /** Rules of metadata that its schema cannot say. `form` is what the kind's names look like. */
 export function validateMetadata(meta: ObjectMeta, form: "label" | "subdomain"): FieldError[] {
   const errors: FieldError[] = [];
@@ -55,6 +58,7 @@ export function validateMetadata(meta: ObjectMeta, form: "label" | "subdomain"):
     if (problem !== undefined) errors.push(invalid("metadata.name", meta.name, problem));
   }
   for (const [key, value] of Object.entries(meta.labels ?? {})) {
+    if (errors.length >= MAX_REPORTED) break;
     const problem = keyProblem(key);
     if (problem !== undefined) errors.push(invalid("metadata.labels", key, problem));
     if (value.length > 63) errors.push(invalid("metadata.labels", value, "must be no more than 63 characters"));
@@ -62,13 +66,14 @@ export function validateMetadata(meta: ObjectMeta, form: "label" | "subdomain"):
   }
   let size = 0;
   for (const [key, value] of Object.entries(meta.annotations ?? {})) {
-    const problem = keyProblem(key.toLowerCase());
+    const problem = errors.length < MAX_REPORTED ? keyProblem(key.toLowerCase()) : undefined;
     if (problem !== undefined) errors.push(invalid("metadata.annotations", key, problem));
     size += key.length + value.length;
   }
   if (size > MAX_ANNOTATIONS)
     errors.push({ field: "metadata.annotations", reason: "FieldValueTooLong", message: `Too long: may not be more than ${MAX_ANNOTATIONS} bytes` });
   for (const finalizer of meta.finalizers ?? []) {
+    if (errors.length >= MAX_REPORTED) break;
     const problem = keyProblem(finalizer);
     if (problem !== undefined) errors.push(invalid("metadata.finalizers", finalizer, problem));
   }

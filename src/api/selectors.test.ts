@@ -31,6 +31,9 @@ describe("parseLabelSelector()", () => {
     ["empty in ()", true],
     ["empty in (a,)", true],
     ["env=", false],
+    ["constructor", false],
+    ["!toString", true],
+    ["valueOf notin (a),constructor!=a,hasOwnProperty!=b", true],
   ])("%j selects: %j", ([text, want]) => expect(parseLabelSelector(text)(labels)).toBe(want));
   test("without labels only absence matches", () => {
     expect(parseLabelSelector("a!=b,!c")(undefined)).toBe(true);

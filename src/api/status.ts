@@ -86,16 +86,21 @@ export const tooLargeResourceVersion = (asked: number, current: number): ApiErro
     retryAfterSeconds: 1,
   });
 
+/** Errors that one answer tells. */
+const MAX_TOLD = 100;
+
 /** 422: `errors` in one line, and each as a cause with its field. `kind` is the Kind here (not the plural). */
 export function invalid(kind: Pick<Kind, "group" | "kind">, name: string, errors: readonly FieldError[]): ApiError {
-  const lines = errors.map((e) => (e.field === "" ? e.message : `${e.field}: ${e.message}`));
+  const told = errors.slice(0, MAX_TOLD);
+  const lines = told.map((e) => (e.field === "" ? e.message : `${e.field}: ${e.message}`));
+  if (errors.length > told.length) lines.push(`and ${errors.length - told.length} more`);
   const all = lines.length === 1 ? lines[0]! : `[${lines.join(", ")}]`;
   const named = kind.group === "" ? kind.kind : `${kind.kind}.${kind.group}`;
   return failure(422, "Invalid", `${named} "${name}" is invalid: ${all}`, {
     ...(name === "" ? {} : { name }),
     ...(kind.group === "" ? {} : { group: kind.group }),
     kind: kind.kind,
-    causes: errors.map((e) => ({ reason: e.reason, message: e.message, field: e.field })),
+    causes: told.map((e) => ({ reason: e.reason, message: e.message, field: e.field })),
   });
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FELIX, MERGE, type Options, POOLS, call, freshWorlds, pool, world } from "./world.cases.ts";
+import { FELIX, MERGE, type Options, POOLS, call, freshWorlds, pool, send, world } from "./world.cases.ts";
 
 freshWorlds();
 
@@ -534,5 +534,52 @@ describe("whole numbers", () => {
         },
       ],
     ]);
+  });
+});
+
+// A body carries hundreds of thousands of them. Whatever compares each item with each would hold up everybody for minutes; whatever tells of each fault would
+// fill the memory.
+describe("long lists and many faults", () => {
+  const many = (n: number, item: (i: number) => string): string => `[${Array.from({ length: n }, (_, i) => item(i)).join(",")}]`;
+  const STRATEGIC = { "content-type": "application/strategic-merge-patch+json" };
+
+  test("strategic patches merge, sort and take out of long lists", async () => {
+    const name = (i: number): string => `{"type":"t${i}","status":"True"}`;
+    await call("POST", "/api/v1/nodes", { body: { metadata: { name: "n" } } });
+    const half = (from: number): Promise<{ body: { status: { conditions: { type: string }[] } } }> =>
+      call("PATCH", "/api/v1/nodes/n/status", { headers: STRATEGIC, body: `{"status":{"conditions":${many(10_000, (i) => name(from + i))}}}` });
+    await half(0);
+    const { conditions } = (await half(5_000)).body.status;
+    expect([conditions.length, new Set(conditions.map((c) => c.type)).size, conditions[14_999]!.type]).toEqual([15_000, 15_000, "t14999"]);
+    const order = many(10_000, (i) => `{"type":"t${9_999 - i}"}`);
+    const gone = many(10_000, (i) => `{"type":"t${5_000 + i}","$patch":"delete"}`);
+    const patched = await call("PATCH", "/api/v1/nodes/n/status", {
+      headers: STRATEGIC,
+      body: `{"status":{"$setElementOrder/conditions":${order},"conditions":${gone}}}`,
+    });
+    expect(patched.code).toBe(200);
+    expect(patched.body.status.conditions.map((c: { type: string }) => c.type)).toEqual(Array.from({ length: 5_000 }, (_, i) => `t${4_999 - i}`));
+  });
+  test("finalizers, as many as fit", async () => {
+    const body = (more: string): string => `{"metadata":{"name":"n","finalizers":${many(20_000, (i) => `"a/${i}"`)}}${more}}`;
+    expect((await call("POST", "/api/v1/nodes", { body: body("") })).code).toBe(201);
+    const without = await call("PATCH", "/api/v1/nodes/n", {
+      headers: STRATEGIC,
+      body: `{"metadata":{"$deleteFromPrimitiveList/finalizers":${many(19_999, (i) => `"a/${i}"`)}}}`,
+    });
+    expect(without.body.metadata.finalizers).toEqual(["a/19999"]);
+    expect((await call("PATCH", "/api/v1/nodes/n", { headers: STRATEGIC, body: body("") })).body.metadata.finalizers).toHaveLength(20_000);
+  });
+  test.for<[string, string]>([
+    ["labels", `{"labels":{${Array.from({ length: 20_000 }, (_, i) => `"-${i}":"_"`).join(",")}}}`],
+    ["annotations", `{"annotations":{${Array.from({ length: 20_000 }, (_, i) => `"-${i}":"_"`).join(",")}}}`],
+    ["finalizers", `{"finalizers":${many(20_000, (i) => `"-${i}"`)}}`],
+    ["owners", `{"ownerReferences":${many(10_000, () => '{"apiVersion":"","kind":"","name":"","uid":""}')}}`],
+    ["unknown fields", `{${Array.from({ length: 20_000 }, (_, i) => `"u${i}":1`).join(",")}}`],
+    ["duplicate fields", `{${Array.from({ length: 20_000 }, () => '"name":"n"').join(",")}}`],
+  ])("of many wrong %s some are told", async ([, metadata]) => {
+    const answer = await send("POST", "/api/v1/nodes?fieldValidation=Strict", { body: `{"metadata":${metadata}}` });
+    expect([400, 422]).toContain(answer.code);
+    expect((answer.body as string).length).toBeLessThan(200_000);
   });
 });

@@ -59,8 +59,10 @@ function checked(kind: Kind, object: Resource, old?: Resource): Resource {
   return object;
 }
 
-const freshFinalizers = (object: Resource, old: Resource | undefined): string[] =>
-  (object.metadata.finalizers ?? []).filter((f) => !old?.metadata.finalizers?.includes(f));
+function freshFinalizers(object: Resource, old: Resource | undefined): string[] {
+  const known = new Set(old?.metadata.finalizers);
+  return (object.metadata.finalizers ?? []).filter((f) => !known.has(f));
+}
 
 /** What the writer of `object` should know of its new finalizers. */
 export const finalizerWarnings = (kind: Kind, object: Resource, old: Resource | undefined): string[] =>
