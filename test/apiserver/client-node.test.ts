@@ -1,9 +1,16 @@
 // The stock client of the Kubernetes project for Node on our server: lists, watches, and its informer through what it survives.
 // scripts/peers brings it; it is no dependency of ours.
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openAuthority } from "../../src/apiserver/identity/authority.ts";
+import { startServer } from "../../src/apiserver/server.ts";
+import { silent } from "../../src/base/log.ts";
+import { connectToSocket } from "../../src/client/node.ts";
+import { memoryStore } from "../../src/store/memory.ts";
+import { FaultProxy } from "../client/faults.ts";
 import { peersDirectory } from "../peers.ts";
 import { ask, ServerHome, type ServerProcess, until } from "./process.ts";
 
@@ -17,7 +24,11 @@ type Informer = {
   stop(): Promise<void>;
   list(): Pool[];
 };
-type Config = { loadFromFile(path: string): void; makeApiClient<T>(type: new () => T): T };
+type Config = {
+  loadFromFile(path: string): void;
+  loadFromClusterAndUser(cluster: object, user: object): void;
+  makeApiClient<T>(type: new () => T): T;
+};
 type CustomObjects = {
   listClusterCustomObject(of: object): Promise<{ items: Pool[]; metadata: { resourceVersion: string } }>;
   createClusterCustomObject(of: object): Promise<Pool>;
@@ -126,5 +137,69 @@ describeClient(`@kubernetes/client-node${here ? "" : " [skipped: not here; scrip
     }
     stopping = true;
     await informer.stop();
+  });
+
+  test("after a 410 its informer lists again, says what went meanwhile, and goes on", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tortie-gap-"));
+    const store = memoryStore(Date.now);
+    const socket = join(directory, "api.sock");
+    const short = await startServer({
+      store,
+      shared: false,
+      authority: openAuthority(directory, Date.now, { create: true }),
+      listen: { host: "127.0.0.1", port: 0 },
+      socket,
+      version: "0.0.0",
+      log: silent,
+      now: Date.now,
+    });
+    const proxy = new FaultProxy(socket);
+    const client = connectToSocket(socket);
+    try {
+      const behind = new k8s.KubeConfig();
+      behind.loadFromClusterAndUser({ name: "c", server: await proxy.listen(), skipTLSVerify: true }, { name: "u" });
+      const listed = behind.makeApiClient(k8s.CustomObjectsApi);
+      let lists = 0;
+      const informer = k8s.makeInformer(behind, POOLS, () => {
+        lists++;
+        return listed.listClusterCustomObject(KIND);
+      });
+      const seen: string[] = [];
+      for (const event of ["add", "update", "delete"] as const) informer.on(event, (o) => seen.push(`${event} ${o.metadata.name}`));
+      let errors = 0;
+      informer.on("error", () => errors++);
+      const make = (name: string, third: number): Promise<unknown> => client.raw("POST", POOLS, { body: pool(name, third) });
+      await make("goes", 1);
+      await make("stays", 2);
+      await informer.start();
+      await make("comes", 3);
+      await until(() => seen.length === 3, 60_000);
+      expect([seen, lists]).toEqual([["add goes", "add stays", "add comes"], 1]);
+
+      // It stops when the connection breaks, and keeps its revision; the history that goes on from there goes.
+      proxy.cut();
+      await until(() => errors > 0, 60_000);
+      await client.raw("DELETE", `${POOLS}/goes`);
+      await make("while-away", 4);
+      await store.compact(store.revision);
+      await informer.start();
+      await until(() => seen.includes("add while-away"), 60_000);
+      expect(seen.slice(3)).toEqual(["delete goes", "add while-away"]);
+      expect(lists).toBe(2);
+      await make("afterwards", 5);
+      await until(() => seen.includes("add afterwards"), 60_000);
+      expect(
+        informer
+          .list()
+          .map((p) => p.metadata.name)
+          .toSorted(),
+      ).toEqual(["afterwards", "comes", "stays", "while-away"]);
+      await informer.stop();
+    } finally {
+      await client.close();
+      await proxy.close();
+      await short.stop(0);
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 });
