@@ -68,9 +68,11 @@ export class Chromium {
   readonly #waiting = new Map<number, { resolve: (a: Answer["result"]) => void; reject: (e: Error) => void }>();
   #next = 1;
 
-  constructor() {
-    const flags = ["--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", `--user-data-dir=${this.directory}/profile`];
-    this.#process = spawn(find("chromium-headless-shell")!, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+  /** `within`: program and arguments that start it elsewhere, such as in a network namespace. */
+  constructor({ within = [], flags = [] }: { within?: readonly string[]; flags?: readonly string[] } = {}) {
+    const own = ["--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", `--user-data-dir=${this.directory}/profile`];
+    const [program, ...args] = [...within, find("chromium-headless-shell")!, ...own, ...flags];
+    this.#process = spawn(program!, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
     const [, , , to, from] = this.#process.stdio as unknown as [null, null, null, Writable, Readable];
     this.#to = to;
     this.#from = from;

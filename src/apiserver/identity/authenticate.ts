@@ -33,7 +33,7 @@ export class Authenticator {
     if (!this.#peers.has(socket)) this.#peers.set(socket, peerOf(socket));
     const peer = this.#peers.get(socket);
     if (peer && !("credential" in peer)) return peer;
-    const token = /^Bearer +(\S+) *$/i.exec(message.headers.authorization ?? "")?.[1];
+    const token = /^Bearer +(\S+) *$/i.exec(message.headers.authorization ?? "")?.[1] ?? protocolToken(message);
     const known = peer ?? (token === undefined ? undefined : this.#credentials.bearer(token));
     if (!known) return ANONYMOUS;
     if ("refused" in known) return refusing(known.refused);
@@ -63,6 +63,14 @@ export class Authenticator {
           break;
         }
   }
+}
+
+/** A page cannot set a header of its WebSocket: it names its token as one more subprotocol. https://github.com/kubernetes/kubernetes/pull/47740 */
+const BEARER_PROTOCOL = /(?:^|,)\s*base64url\.bearer\.authorization\.k8s\.io\.([A-Za-z0-9_-]+)\s*(?:,|$)/;
+
+function protocolToken({ headers }: IncomingMessage): string | undefined {
+  const encoded = headers.upgrade === undefined ? undefined : BEARER_PROTOCOL.exec(headers["sec-websocket-protocol"] ?? "")?.[1];
+  return encoded === undefined ? undefined : Buffer.from(encoded, "base64url").toString("utf8");
 }
 
 function peerOf(socket: TLSSocket): Known | User | undefined {
