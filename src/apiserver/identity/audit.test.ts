@@ -67,6 +67,27 @@ describe("of requests", () => {
       { user: nodeUser("n1") },
       { verb: "delete", responseStatus: { code: 403, reason: "Forbidden" }, annotations: { "authorization.k8s.io/decision": "forbid" } },
     ],
+    [
+      "PUT",
+      "/api/v1/nodes/n9",
+      { user: nodeUser("n1"), body: { metadata: { name: "n9" } } },
+      { verb: "update", responseStatus: { code: 404 }, annotations: { "authorization.k8s.io/decision": "allow" } },
+    ],
+    [
+      "POST",
+      "/api/v1/nodes",
+      { user: nodeUser("n1"), body: { metadata: { name: "n9" } } },
+      {
+        responseStatus: { code: 403 },
+        annotations: { "authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": "the role of node allows it" },
+      },
+    ],
+    [
+      "GET",
+      "/api/v1/nodes?access_token=abc123.0123456789abcdef0123456789&limit=5",
+      {},
+      { requestURI: "/api/v1/nodes?access_token=%28hidden%29&limit=5" },
+    ],
     ["GET", "/nowhere", {}, { verb: "get", requestURI: "/nowhere", responseStatus: { code: 404 } }],
     [
       "POST",

@@ -4,6 +4,7 @@
 import type { JsonObject } from "../../api/json.ts";
 import { parsePath } from "../wire/request.ts";
 import { NODE_PREFIX } from "./roles.ts";
+import { parseToken } from "./token.ts";
 
 export type AuditLine = {
   /** Verb of the API, or what a stream is for: "connect", "exec", "capture". */
@@ -68,7 +69,8 @@ export function auditEvent(line: Audited, now: number, id: string): JsonObject |
   if (isRoutine(line)) return undefined;
   const path = parsePath(line.path);
   const { groups, extra, source, agent, code = 0, role } = line;
-  const refused = code === 401 || code === 403;
+  // What a role lets through may still be refused, for what the object is: that is in the outcome.
+  const forbidden = role === undefined && (code === 401 || code === 403);
   const more = Object.entries(line).filter(([key, value]) => !OWN.includes(key) && value !== undefined);
   return {
     kind: "Event",
@@ -76,7 +78,7 @@ export function auditEvent(line: Audited, now: number, id: string): JsonObject |
     level: "Metadata",
     auditID: line.id ?? id,
     stage: line.stage ?? "ResponseComplete",
-    requestURI: `${line.path}${line.query ?? ""}`,
+    requestURI: `${line.path}${withoutTokens(line.query ?? "")}`,
     verb: line.verb,
     user: { username: line.user, ...(groups ? { groups: [...groups] } : {}), ...(extra ? { extra: mutable(extra) } : {}) },
     ...(source === undefined ? {} : { sourceIPs: [source] }),
@@ -92,11 +94,19 @@ export function auditEvent(line: Audited, now: number, id: string): JsonObject |
     requestReceivedTimestamp: stamp(line.received ?? now),
     stageTimestamp: stamp(now),
     annotations: {
-      "authorization.k8s.io/decision": refused ? "forbid" : "allow",
+      "authorization.k8s.io/decision": forbidden ? "forbid" : "allow",
       "authorization.k8s.io/reason": role === undefined ? byGrant(line) : `the role of ${role} allows it`,
       ...Object.fromEntries(more.map(([key, value]) => [`tortie.io/${key}`, typeof value === "string" ? value : JSON.stringify(value)])),
     },
   };
+}
+
+/** A token in a query is not taken, but it holds elsewhere. */
+function withoutTokens(query: string): string {
+  const asked = new URLSearchParams(query);
+  const secret = [...asked].filter(([, value]) => parseToken(value) !== undefined);
+  for (const [name] of secret) asked.set(name, "(hidden)");
+  return secret.length === 0 ? query : `?${asked.toString()}`;
 }
 
 const byGrant = ({ grant }: Audited): string => (typeof grant === "string" ? `the CaptureGrant ${JSON.stringify(grant)} allows it` : "");
