@@ -70,6 +70,9 @@ class Incoming implements ApiRequest {
   }
 }
 
+/** Takes an endless answer that nobody gets, before it is ended. */
+const NOBODY: Sink = { write: () => {}, waiting: 0, drain: () => {}, end: () => {} };
+
 /** Takes an endless answer. */
 class Stream implements Sink {
   readonly #response: ServerResponse;
@@ -175,7 +178,7 @@ export function serve(server: Server, { handler, connections, authenticate }: Ca
 
 function send(message: IncomingMessage, response: ServerResponse, answer: ApiResponse, auditId: string, connections: Connections): void {
   if (response.destroyed) {
-    if (typeof answer.body === "function") answer.body({ write: () => {}, waiting: 0, drain: () => {}, end: () => {} })();
+    if (typeof answer.body === "function") answer.body(NOBODY)();
     return;
   }
   const headers: Record<string, string> = { "audit-id": auditId, "cache-control": "no-cache, private", ...answer.headers };
@@ -196,7 +199,11 @@ function send(message: IncomingMessage, response: ServerResponse, answer: ApiRes
   response.writeHead(answer.code, headers);
   // Watchers wait for the headers before anything happens.
   response.flushHeaders();
-  if (message.method === "HEAD") return void response.end();
+  if (message.method === "HEAD") {
+    // What it counted as is given back.
+    answer.body(NOBODY)();
+    return void response.end();
+  }
   const stop = answer.body(new Stream(response));
   const forget = connections.add(() => {
     stop();
