@@ -11,6 +11,7 @@ const CASES: [NodeTask, string][] = [
     "audit --host --duration 5 --pod-cidr 10.1.0.0/24 --pod-cidr fd00::/64 --canary 10.1.0.2 -o json",
   ],
   [{ type: "probe", address: "fd00::1", count: 3 }, "ping -n -c 3 -i 0.2 fd00::1"],
+  [{ type: "probe", address: "10.1.0.2", count: 3, json: true }, "ping -n -c 3 -i 0.2 -o json 10.1.0.2"],
 ];
 test.for(CASES)("goes the whole way, query, order, arguments: %j", ([task, args]) => {
   expect(taskOf(taskAskedOf(task.type, new URLSearchParams(queryOfTask(task))))).toEqual(task);
@@ -40,6 +41,7 @@ describe("what becomes no argument", () => {
     ["probe", { address: "-f" }],
     ["probe", { address: "localhost" }],
     ["probe", { count: 1.5 }],
+    ["probe", { json: "true" }],
     ["probe", { count: 10_000 }],
   ])("%s with %j", ([type, change]) => expect(taskOf({ ...good[type], ...change })).toBeTypeOf("string"));
 });

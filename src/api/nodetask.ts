@@ -14,8 +14,8 @@ export type AuditTask = {
   readonly canaries: readonly string[];
   readonly json?: true;
 };
-/** Pings. */
-export type ProbeTask = { readonly type: "probe"; readonly address: string; readonly count: number };
+/** Pings. Exit codes are ping's. */
+export type ProbeTask = { readonly type: "probe"; readonly address: string; readonly count: number; readonly json?: true };
 export type NodeTask = KeylogTask | AuditTask | ProbeTask;
 export type NodeTaskType = NodeTask["type"];
 
@@ -36,8 +36,8 @@ export function taskAskedOf(type: NodeTaskType, query: Query): Record<string, un
   const number = (name: string): number => Number(query.get(name) || NaN);
   const given = (name: string): Record<string, unknown> => (query.get(name) === null ? {} : { [name]: query.get(name) });
   if (type === "keylog") return { type, seconds: number("seconds"), peers: query.getAll("peers"), ...given("interface") };
-  if (type === "probe") return { type, count: number("count"), ...given("address") };
   const json = query.get("json") === "true" ? { json: true } : {};
+  if (type === "probe") return { type, count: number("count"), ...given("address"), ...json };
   return { type, seconds: number("seconds"), podCidrs: query.getAll("podCidrs"), canaries: query.getAll("canaries"), ...json };
 }
 
@@ -68,7 +68,8 @@ export function taskOf(value: Readonly<Record<string, unknown>>): NodeTask | str
     case "probe":
       if (typeof address !== "string" || !isAddress(address)) return "address: an IP address";
       if (!isNumber(count, 1000)) return "count: a whole number from 1 to 1000";
-      return { type, address, count };
+      if (json !== undefined && json !== true) return "json: true, or nothing";
+      return { type, address, count, ...(json ? { json } : {}) };
     default:
       return "type: keylog, audit or probe";
   }
@@ -88,6 +89,6 @@ export function argumentsOfTask(task: NodeTask): string[] {
       return ["audit", "--host", "--duration", String(task.seconds), ...ranges, ...(task.json ? ["-o", "json"] : [])];
     }
     case "probe":
-      return ["ping", "-n", "-c", String(task.count), "-i", "0.2", task.address];
+      return ["ping", "-n", "-c", String(task.count), "-i", "0.2", ...(task.json ? ["-o", "json"] : []), task.address];
   }
 }

@@ -106,7 +106,7 @@ export async function main(args: string[]): Promise<number> {
     .option("-q, --quiet", "print no summary")
     .addHelpText(
       "after",
-      "\nSIGUSR1 prints the counters so far. Files of -C and -G have their name once they are whole; until then .part stands behind it.\n",
+      "\nExit code: 0 done, 1 it could not be done, or a node was away at the end or ended its part.\nSIGUSR1 prints the counters so far. Files of -C and -G have their name once they are whole; until then .part stands behind it.\n",
     );
   onAction(command, (words: string[], raw: Partial<Options>) => {
     if (raw.read !== undefined) return readFile(raw.read, words, raw as Options);
@@ -209,6 +209,8 @@ async function capture(words: string, options: Options): Promise<number> {
   );
   let keys: DeviceKeys | undefined;
   let late = 0;
+  /** Why something is missing at the end. */
+  let missing: string[] = [];
   try {
     if (options.untilInputEnds)
       onInput(
@@ -219,9 +221,17 @@ async function capture(words: string, options: Options): Promise<number> {
     const names = feeds.map((f) => f.name).join(", ");
     const links = [...new Set(taps.map((t) => linkName(t.link)))].join(", ");
     say(`listening on ${names}, link-type ${links}${filter ? `, filter "${filter}"` : ""}${whose ? `, with the keys of ${whose}` : ""}`);
-    late = await record(feeds, target, { stop, patience: source.patience, count: options.count, duration: options.duration });
+    const broken = (feed: Feed, why: unknown): void => {
+      missing.push(feed.name);
+      // Also where no summary is wanted: what is missing in a capture is no summary.
+      warn(`${messageOf(why)}. What others give goes on without ${feed.name}.`);
+    };
+    late = await record(feeds, target, { stop, patience: source.patience, count: options.count, duration: options.duration, broken });
   } finally {
     release();
+    const away = feeds.flatMap((f) => f.away ?? []);
+    for (const why of away) warn(`At the end ${why}`);
+    missing = [...missing, ...away];
     stop.abort();
     if (options.untilInputEnds) process.stdin.destroy();
     await Promise.all(feeds.map((f) => f.close()));
@@ -231,7 +241,7 @@ async function capture(words: string, options: Options): Promise<number> {
   (taps.some((t) => t.statistics().dropped > 0) ? warn : say)(counters(target, taps, write));
   if (late > 0) say(`${late} packets came too late for their place in the order of time.`);
   if (whose !== undefined) say(keysText(target, whose, write !== undefined));
-  return 0;
+  return missing.length > 0 ? 1 : 0;
 }
 
 function keysText({ handshakes, opened }: Target, whose: string, written: boolean): string {
@@ -252,7 +262,7 @@ async function openNodes(filter: string, options: Options, onKeys: (text: string
   const keys = options.keys ? { keys: true as const } : {};
   const capture = { interfaces: [...new Set(options.interface)], filter, snaplen, ...numbers, ...keys };
   const names = options.allNodes ? (await client.list(NODE)).items.map((n) => n.metadata.name) : [...new Set(options.node)];
-  const opened = await Promise.allSettled(names.map((name) => openNode(client.transport, name, capture, onKeys)));
+  const opened = await Promise.allSettled(names.map((name) => openNode(client.transport, name, capture, { onKeys, warn })));
   const feeds = opened.flatMap((o) => (o.status === "fulfilled" ? [o.value] : []));
   const [refused] = opened.flatMap((o) => (o.status === "rejected" ? [o.reason as Error] : []));
   return closingOnError(feeds, () => {
@@ -350,10 +360,16 @@ type RecordOptions = {
   patience: number;
   count: number | undefined;
   duration: number | undefined;
+  /** A feed broke off, and the others go on. */
+  broken: (feed: Feed, why: unknown) => void;
 };
 
 /** Everything that comes goes to the target, until it is enough. Resolves with the number of packets that came too late for their place. */
-async function record(feeds: readonly Feed[], target: Target, { stop, patience, count = Infinity, duration }: RecordOptions): Promise<number> {
+async function record(
+  feeds: readonly Feed[],
+  target: Target,
+  { stop, patience, count = Infinity, duration, broken }: RecordOptions,
+): Promise<number> {
   let failed: { readonly why: unknown } | undefined;
   const timers = [
     setInterval(() => {
@@ -380,8 +396,7 @@ async function record(feeds: readonly Feed[], target: Target, { stop, patience, 
         if (!failed) target.batchEnd();
         if (target.done || target.count >= count) stop.abort();
       },
-      // Also where no summary is wanted: what is missing in a capture is no summary.
-      broken: (feed, why) => warn(`${messageOf(why)}. What others give goes on without ${feed.name}.`),
+      broken,
     });
     if (failed) throw failed.why;
     return late;

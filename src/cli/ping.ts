@@ -3,8 +3,10 @@ import { lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf, TortieError } from "../base/errors.ts";
 import { formatIp, type Ip, parseIp } from "../base/ip.ts";
+import { isApiError } from "../api/status.ts";
 import { SysError } from "../sys/ffi.ts";
 import { type EchoEvent, IcmpSocket, sourceFor, wallNs } from "../sys/icmp.ts";
+import { wantsJson } from "./captures/file.ts";
 import { errorWords } from "./ping/errors.ts";
 import { PingStatistics, travel } from "./ping/statistics.ts";
 import { integer, onAction, program, runProgram } from "./program.ts";
@@ -24,7 +26,13 @@ type Options = {
   D?: boolean;
   "4"?: boolean;
   "6"?: boolean;
+  output?: string;
+  node?: string;
+  kubeconfig?: string;
 };
+/** What a ping from another node is asked with. */
+const FAR = new Set(["c", "n", "output", "node", "kubeconfig"]);
+const USUAL = { W: 10, s: 56 } as const;
 
 /** Payloads from this size on carry the time (struct timeval), and are timed. */
 const TIMED = 16;
@@ -50,13 +58,15 @@ export async function main(args: string[]): Promise<number> {
     "ping -c 3 172.16.1.2",
     "ping -i 0.005 -c 1000 -q 172.16.1.2",
     "ping -6 -I eth0 fe80::1",
+    "ping -c 10 -o json 172.16.1.2                 counts and times as JSON",
+    "ping --node k8s-w1 -c 10 172.16.1.2           from a node of the cluster, through its agent",
   ])
     .argument("<destination>", "address or name")
     .option("-c <count>", "stop after so many requests", integer("a count", 1, 2 ** 48))
     .option("-i <seconds>", "between requests; 1 if not given", seconds)
-    .option("-W <seconds>", "wait so long for the last reply when there was none yet", seconds, 10)
+    .option("-W <seconds>", "wait so long for the last reply when there was none yet", seconds, USUAL.W)
     .option("-w <seconds>", "stop after so long", seconds)
-    .option("-s <size>", "bytes of data", integer("a size", 0, MAX_SIZE), 56)
+    .option("-s <size>", "bytes of data", integer("a size", 0, MAX_SIZE), USUAL.s)
     .option("-t <ttl>", "time to live", integer("a time to live", 1, 255))
     .option("-I <interface>", "interface or address to send from")
     .option("-n", "no names: addresses are never looked up")
@@ -64,12 +74,16 @@ export async function main(args: string[]): Promise<number> {
     .option("-f", "flood: as fast as replies come; prints a dot for each that is missing")
     .option("-D", "the time before each line")
     .option("-4", "IPv4 only")
-    .option("-6", "IPv6 only");
+    .option("-6", "IPv6 only")
+    .option("-o, --output <format>", "json: at the end, instead of all lines")
+    .option("--node <name>", "from this node of the cluster, through its agent: -c requests (4), 0.2 s apart")
+    .option("--kubeconfig <file>", "with --node: where the API is")
+    .addHelpText("after", "\nExit code: 0 at least one reply, 1 none, 2 something else went wrong.\n");
   onAction(command, ping);
   try {
     return await runProgram(command, args);
   } catch (e) {
-    if (e instanceof SysError) throw fail(messageOf(e), e);
+    if (e instanceof SysError || isApiError(e)) throw fail(messageOf(e), e);
     if (e instanceof TortieError && e.exitCode !== FAILED) throw new TortieError(e.message, { hint: e.hint, exitCode: FAILED, cause: e });
     throw e;
   }
@@ -92,6 +106,14 @@ async function resolve(name: string, options: Options): Promise<{ ip: Ip; zone: 
 }
 
 async function ping(name: string, options: Options): Promise<number> {
+  const json = wantsJson(options.output);
+  if (options.node !== undefined) {
+    const { node, c: count, kubeconfig } = options;
+    const usual: Options = { ...USUAL };
+    const foreign = (Object.keys(options) as (keyof Options)[]).filter((o) => !FAR.has(o) && options[o] !== usual[o]);
+    return (await import("./ping/onnode.ts")).pingOnNode(node, name, { count, json, kubeconfig, foreign });
+  }
+  if (options.kubeconfig !== undefined) throw fail("--kubeconfig is for --node");
   const { ip, zone } = await resolve(name, options);
   const own = options.I === undefined ? undefined : parseIp(options.I);
   const link = own ? zone : (options.I ?? zone);
@@ -112,8 +134,8 @@ async function ping(name: string, options: Options): Promise<number> {
   }
   const via = options.I === undefined ? "" : ` from ${formatIp(source)} ${own ? "" : options.I}:`;
   const size = ip.length === 4 ? `${options.s}(${options.s + 28}) bytes of data.` : `${options.s} data bytes`;
-  process.stdout.write(`PING ${name}${ip.length === 4 ? " " : ""}(${formatIp(ip)})${via} ${size}\n`);
-  return new Run(name, ip, interval * 1000, options, socket).toEnd();
+  if (!json) process.stdout.write(`PING ${name}${ip.length === 4 ? " " : ""}(${formatIp(ip)})${via} ${size}\n`);
+  return new Run(name, ip, interval * 1000, { ...options, ...(json ? { q: true } : {}) }, socket).toEnd();
 }
 
 class Run {
@@ -157,7 +179,13 @@ class Run {
       process.off("SIGTERM", stop);
       this.#socket.close();
     }
-    process.stdout.write(this.#statistics.summary(this.#name, size >= TIMED, this.#interval === 0));
+    const timed = size >= TIMED;
+    const json = { destination: this.#name, address: formatIp(this.#ip), ...this.#statistics.json(timed) };
+    process.stdout.write(
+      this.#options.output === undefined
+        ? this.#statistics.summary(this.#name, timed, this.#interval === 0)
+        : `${JSON.stringify(json, undefined, 2)}\n`,
+    );
     const { received } = this.#statistics;
     return received === 0 || (deadline !== undefined && count !== Infinity && received < count) ? 1 : 0;
   }

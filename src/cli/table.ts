@@ -30,6 +30,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "wg", group: "Device", summary: "wg(8): show, set, setconf, genkey and the others", load: () => import("./wg/main.ts") },
   { name: "status", group: "Proof", summary: "is the cluster encrypted? one screen", load: () => import("./status.ts") },
   { name: "audit", group: "Proof", summary: "prove that no pod packet leaves in the clear", load: () => import("./audit.ts") },
+  { name: "ping", group: "Proof", summary: "ping, also from a node of the cluster (--node)", load: () => import("./ping.ts") },
   { name: "capture", group: "Captures", summary: "capture packets, with the keys to open them on request", load: () => import("./capture.ts") },
   { name: "inspect", group: "Captures", summary: "what is in a capture file", load: () => import("./inspect.ts") },
   { name: "view", group: "Captures", summary: "a capture on the whole terminal, also live", load: () => import("./view.ts") },

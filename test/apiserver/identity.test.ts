@@ -327,6 +327,25 @@ test("roles for people: a viewer looks, an admin changes; by certificate and by 
     path("x"),
   ]);
   expect(bad).toMatchObject({ code: 1, err: expect.stringContaining("belong to the system") as string });
+  // What was revoked is forgotten after that time.
+  const long = [
+    "server",
+    "kubeconfig",
+    "--data",
+    home.data,
+    "--role",
+    "viewer",
+    "--user",
+    "eve",
+    "--server",
+    server.url,
+    "--kubeconfig",
+    path("long"),
+  ];
+  expect(await run([...long, "--ttl", "366d"])).toMatchObject({
+    code: 1,
+    err: "Cannot issue a certificate for longer than 365d\nIssue another before it expires.\n",
+  });
 });
 
 test("TLS 1.3 and nothing older", async () => {

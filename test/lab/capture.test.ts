@@ -8,6 +8,7 @@ import { follow } from "../../src/capture/fixtures.cases.ts";
 import { type CaptureFile, readCapture } from "../../src/capture/reader.ts";
 import { enterMember, environment, INSIDE, nodeOf, podOf } from "../../src/lab/enter.ts";
 import { allHandshaken } from "../../src/lab/exercise/devices.ts";
+import { type DaemonName, killDaemon } from "../../src/lab/kill.ts";
 import { type LabHandle, startLab } from "../../src/lab/handle.ts";
 import { run } from "../../src/sys/exec.ts";
 import { rootOf } from "../../src/sys/ns.ts";
@@ -116,30 +117,62 @@ describeRoot("capture on nodes", () => {
     expect(file.packets.filter((p) => p.originalLength > 600)).toEqual([]);
   });
 
-  test("a node whose agent goes away is said aloud; the others go on", async () => {
-    const path = join(directory, "gone.pcapng");
+  test.for<[DaemonName, string | undefined]>([
+    ["agent", "k8s-w2"],
+    ["server", undefined],
+  ])("the %s is killed in the middle: that is said aloud, the capture goes on, and the file tells of the gap", async ([daemon, node]) => {
+    const path = join(directory, `gone-${daemon}.pcapng`);
     const capture = start("--node", "k8s-w1", "--node", "k8s-w2", "-i", "wireguard.cali", "-w", path, "icmp");
     await capture.listening();
-    await inPod("pod1", "ping", "-c", "2", "-i", "0.2", address("pod2"));
-    // What the node has counted is heard of once a second.
+    const two = (): Promise<string> => inPod("pod1", "ping", "-c", "2", "-i", "0.2", address("pod2"));
+    await two();
+    // What a node has counted is heard of once a second.
     await until("all of it is heard of", async () => {
       capture.child.kill("SIGUSR1");
       await new Promise((r) => setTimeout(r, 200));
-      return /^ {2}k8s-w2\/wireguard\.cali: 4 passed the filter/m.test(capture.output());
+      return ["k8s-w1", "k8s-w2"].every((name) => new RegExp(`^ {2}${name}/wireguard\\.cali: 4 passed the filter`, "m").test(capture.output()));
     });
-    const agent = await on("k8s-w2", "pgrep", "-f", "agent --node k8s-w2");
-    await on("k8s-w2", "kill", "-KILL", ...agent.trim().split("\n"));
-    await until(
-      `it is said: ${capture.output()}`,
-      () => capture.output().includes('Cannot go on capturing on node "k8s-w2": the agent of the node went away'),
-      30_000,
-    );
-    await inPod("pod1", "ping", "-c", "2", "-i", "0.2", address("pod2"));
+    await killDaemon(handle.lab, daemon, node);
+    const said = (words: string): Promise<void> => until(`${words}: ${capture.output()}`, () => capture.output().includes(words));
+    const lost = node === undefined ? ["k8s-w1", "k8s-w2"] : [node];
+    for (const name of lost) await said(`The way to node "${name}" is lost: `);
+    for (const name of lost) await said(`Node "${name}" is captured on again; what passed there in the `);
+    await two();
     const file = await stopped(capture, path);
-    const count = (node: string): number => file.packets.filter((p) => p.iface.name === `${node}/wireguard.cali`).length;
-    expect([count("k8s-w1"), count("k8s-w2")]).toEqual([8, 4]);
-    // What the node had counted when it was last heard of.
-    expect(file.statistics.find((s) => s.iface.name === "k8s-w2/wireguard.cali")).toMatchObject({ accepted: 4n, osDropped: 0n });
+    for (const name of ["k8s-w1", "k8s-w2"]) {
+      const packets = file.packets.filter((p) => p.iface.name === `${name}/wireguard.cali`);
+      expect([name, packets.length]).toEqual([name, 8]);
+      const gap = new RegExp(`^for [\\d.]+ s before this nothing was captured on ${name}: the way to it was lost$`);
+      const told = packets.map((p) => p.comments.some((c) => gap.test(c)));
+      expect([name, told]).toEqual([name, packets.map((_, i) => lost.includes(name) && i === 4)]);
+      expect(file.statistics.findLast((s) => s.iface.name === `${name}/wireguard.cali`)).toMatchObject({
+        accepted: 8n,
+        delivered: 8n,
+        osDropped: 0n,
+      });
+    }
+  });
+
+  test("a capture whose program ends on the node is over: with a sentence and exit code 1", async () => {
+    const capture = start("--node", "k8s-w1", "-i", "lo", "-w", join(directory, "ended.pcapng"));
+    await capture.listening();
+    const pids = (await on("k8s-w1", "pgrep", "-f", "[c]apture -i lo")).trim().split("\n");
+    await on("k8s-w1", "kill", "-KILL", ...pids);
+    expect(await capture.code).toBe(1);
+    expect(capture.output()).toMatch(/^Cannot go on capturing on node "k8s-w1": /m);
+  });
+
+  test("ping --node: from a node of the cluster, as text and as JSON, with ping's exit codes", async () => {
+    const far = await tortie("ping", "--node", "k8s-w1", "-c", "2", address("pod2"));
+    expect(far).toMatchObject({
+      code: 0,
+      err: "",
+      out: expect.stringMatching(/^PING .*\n64 bytes from .*\n2 packets transmitted, 2 received, 0% packet loss/s) as string,
+    });
+    const json = await tortie("ping", "--node", "k8s-w1", "-c", "2", "-o", "json", address("pod2"));
+    expect([json.code, JSON.parse(json.out)]).toEqual([0, expect.objectContaining({ address: address("pod2"), transmitted: 2, received: 2 })]);
+    const nobody = await tortie("ping", "--node", "k8s-w9", address("pod2"));
+    expect(nobody).toMatchObject({ code: 2, err: expect.stringContaining('nodes "k8s-w9" not found') as string });
   });
 
   test("--keys: the nodes' keys come with their packets, and the server writes down who asked", async () => {
@@ -173,6 +206,34 @@ describeRoot("capture on nodes", () => {
       err: expect.stringContaining("without an end") as string,
     });
     expect(await tortie("audit", "--node", "k8s-w1", "--html", "x")).toMatchObject({ code: 1, err: expect.stringContaining("--html") as string });
+  });
+
+  test("a key log of a node has the keys of a handshake that is made meanwhile, and they open what a capture has of it", async () => {
+    const [keys, wire] = [join(directory, "fresh.keys"), join(directory, "fresh.pcapng")];
+    const log = spawn(process.execPath, [TORTIE, "keylog", "--node", "k8s-w1", "-i", "wireguard.cali", "--for", "5m", "-w", keys], {
+      env: mark({ TORTIE_LAB: String(handle.init.pid) }).env,
+    });
+    let said = "";
+    log.stderr.on("data", (d: Buffer) => (said += d.toString()));
+    const code = new Promise<number | null>((resolve) => log.once("close", resolve));
+    await until(`it is on: ${said}`, () => said.includes("KEY LOG ON"), 30_000);
+    const capture = start("--node", "k8s-w1", "-i", "ens5", "-w", wire, "udp port 51820");
+    await capture.listening();
+    // Whoever loses its sessions makes new ones.
+    await killDaemon(handle.lab, "device", "k8s-w2");
+    await until(
+      "pod1 reaches pod2 again",
+      async () => (await inPod("pod1", "ping", "-c", "1", "-W", "1", address("pod2")).catch(() => "")).includes(" 0% packet loss"),
+      60_000,
+    );
+    await inPod("pod1", "ping", "-c", "3", "-i", "0.2", address("pod2"));
+    const file = await stopped(capture, wire);
+    log.kill("SIGINT");
+    expect(await code, said).toBe(0);
+    expect(follow(file).tracker.sessions.every((s) => s.counts.toInitiator.decrypted + s.counts.toResponder.decrypted === 0)).toBe(true);
+    const { tracker } = follow(file, readFileSync(keys, "utf8"));
+    const opened = tracker.sessions.reduce((n, s) => n + s.counts.toInitiator.decrypted + s.counts.toResponder.decrypted, 0);
+    expect(opened).toBeGreaterThanOrEqual(6);
   });
 
   test("nothing stays on a node when this end is killed", async () => {

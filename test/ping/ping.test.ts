@@ -64,6 +64,34 @@ describeRoot("our ping", () => {
     }
     expect(took).toEqual(expect.closeTo(4995, -2.5));
   });
+  test("-o json: counts and times for programs, and the same exit codes", () => {
+    const some = inside(`${ours} -c 2 -i 0.2 -o json 127.0.0.1`);
+    const ms = expect.any(Number) as number;
+    expect([some.status, some.stderr, JSON.parse(some.stdout)]).toEqual([
+      0,
+      "",
+      {
+        destination: "127.0.0.1",
+        address: "127.0.0.1",
+        transmitted: 2,
+        received: 2,
+        duplicates: 0,
+        errors: 0,
+        lossPercent: 0,
+        milliseconds: { min: ms, avg: ms, max: ms, mdev: ms },
+      },
+    ]);
+    const none = inside(`${ours} -c 1 -W 0.3 -I v0 -o json 255.255.255.254`);
+    expect([none.status, JSON.parse(none.stdout)]).toEqual([1, expect.objectContaining({ received: 0, lossPercent: 100, milliseconds: null })]);
+  });
+  test.for([
+    ["--node w1 -s 100 127.0.0.1", /^ping: cannot use -s with --node\nIt takes -c, -o json and --kubeconfig\.$/m],
+    ["--node w1 localhost", /^ping: cannot ping "localhost" from node "w1": it must be an IP address$/m],
+    ["--kubeconfig k 127.0.0.1", /^ping: --kubeconfig is for --node$/m],
+    ["-o yaml 127.0.0.1", /^Cannot print as "yaml": json, or nothing for text$/m],
+  ] as const)("ping %s is refused in words", ([args, words]) =>
+    expect(inside(`${ours} ${args}`)).toMatchObject({ status: 2, stderr: expect.stringMatching(words) as string }),
+  );
   test("SIGINT prints the summary", () => {
     const out = join(directory, "out");
     writeFileSync(out, "");

@@ -212,8 +212,8 @@ async function connect(upgrade: Upgrade, options: UpgradeOptions, { node, order,
   held(upgrade, options);
   const sockets = await webSockets();
   const start = new Date(now()).toISOString();
-  // What was asked may have fields that are called as the line's own.
-  const line = { ...said, node, ...upgrade.line, code: 101, start };
+  // Twice: what was asked may have fields that are called as the line's own, and these come first for those who read.
+  const line = { ...upgrade.line, ...said, ...upgrade.line, node, code: 101, start };
   audit({ ...line, stage: "ResponseStarted" });
   sockets.handleUpgrade(message, socket, head, (ws) => {
     let release = (): void => {};

@@ -18,6 +18,8 @@ export interface Feed {
   readonly name: string;
   /** Something about it that a person should know. */
   readonly remark?: string | undefined;
+  /** Why nothing comes of it at the moment, though it is not over. */
+  readonly away?: string | undefined;
   readonly taps: readonly Tap[];
   /** Batches as they come, until close() or the end. To be iterated once. Throws TortieError when it breaks off. */
   batches(): AsyncIterable<readonly Tapped[]>;

@@ -55,6 +55,21 @@ export class PingStatistics {
     return this.#max;
   }
 
+  /** The same for programs; times in ms, null where nothing was timed. */
+  json(timed: boolean): object {
+    const { transmitted, received, duplicates, errors } = this;
+    const loss = transmitted > 0 ? Number(general((100 * (transmitted - received)) / transmitted)) : 0;
+    const { mean, deviation } = this.#spread();
+    const ms = (v: number): number => Number(v.toFixed(3));
+    const times = { min: ms(this.#min), avg: ms(mean), max: ms(this.#max), mdev: ms(deviation) };
+    return { transmitted, received, duplicates, errors, lossPercent: loss, milliseconds: timed && this.#timed > 0 ? times : null };
+  }
+
+  #spread(): { mean: number; deviation: number } {
+    const mean = this.#sum / this.#timed;
+    return { mean, deviation: Math.sqrt(Math.max(0, this.#squares / this.#timed - mean * mean)) };
+  }
+
   /** The lines at the end. `timed`: packets were large enough to be timed; `flood`: sent without an interval. */
   summary(name: string, timed: boolean, flood: boolean): string {
     const duplicates = this.duplicates > 0 ? `, +${this.duplicates} duplicates` : "";
@@ -68,8 +83,7 @@ export class PingStatistics {
     ];
     const pipe = this.pipe > 1 ? `, pipe ${this.pipe}` : "";
     if (this.#timed > 0 && timed) {
-      const mean = this.#sum / this.#timed;
-      const deviation = Math.sqrt(Math.max(0, this.#squares / this.#timed - mean * mean));
+      const { mean, deviation } = this.#spread();
       const values = [this.#min, mean, this.#max, deviation].map((v) => v.toFixed(3)).join("/");
       const gap =
         flood && this.transmitted > 1
