@@ -14,6 +14,7 @@ import { exec } from "../../src/client/exec.ts";
 import { loadKubeconfig } from "../../src/client/kubeconfig.ts";
 import { connectWith } from "../../src/client/node.ts";
 import type { RestClient } from "../../src/client/rest.ts";
+import { seeded } from "../../src/store/linear.cases.ts";
 import { Guest, sign } from "../apiserver/identities.ts";
 import { ask, ServerHome, type ServerProcess, until } from "../apiserver/process.ts";
 import { describeEtcd, Etcd } from "./etcd.ts";
@@ -75,21 +76,43 @@ describeEtcd("three servers on three etcd members", () => {
   test("kill -9 of any one of each during writes and watches loses no answered write, and no watch misses or repeats", async () => {
     servers = new Servers(await Etcd.start({ members: 3, tls: true }));
     await servers.startAll();
-    const { clients } = servers;
+    const { clients, etcd } = servers;
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const random = seeded(seed);
     const start = (await clients[0]!.list(FELIX_CONFIGURATION)).metadata.resourceVersion!;
     const stop = new AbortController();
-    const answered = new Map<string, number>();
+    /** Answered creates and changes, "REVISION TYPE NAME"; the names that were answered as deleted, whose revision is not told. */
+    const [answered, deleted] = [new Set<string>(), new Set<string>()];
+    /** What was asked for and not answered: "TYPE NAME". */
+    const uncertain = new Set<string>();
     const unexpected: string[] = [];
 
     const writers = [0, 1, 2, 3].map(async (id) => {
+      const own: string[] = [];
       for (let i = 0, at = id; !stop.signal.aborted; i++) {
-        const name = `${id}-${i}`;
+        const client = clients[at % 3]!;
+        const what = random();
+        const name = what < 0.5 ? undefined : own[Math.floor(random() * own.length)];
+        const made = felix(`${id}-${i}`).metadata.name;
+        const type = name === undefined ? "ADDED" : what < 0.85 ? "MODIFIED" : "DELETED";
         try {
-          const made = await clients[at % 3]!.create(FELIX_CONFIGURATION, felix(name));
-          answered.set(made.metadata.name, Number(made.metadata.resourceVersion));
+          if (type === "DELETED") {
+            await client.delete(FELIX_CONFIGURATION, name!);
+            deleted.add(name!);
+          } else {
+            const { metadata } =
+              type === "ADDED"
+                ? await client.create(FELIX_CONFIGURATION, felix(`${id}-${i}`))
+                : await client.patch(FELIX_CONFIGURATION, name!, { spec: { wireguardMTU: 1000 + i } });
+            answered.add(`${metadata.resourceVersion} ${type} ${metadata.name}`);
+            if (type === "ADDED") own.push(made);
+          }
+          if (type === "DELETED") own.splice(own.indexOf(name!), 1);
         } catch (thrown) {
-          // Its server was killed, or lost its member: not answered, so it may be there or not.
-          if (isApiError(thrown) && thrown.code !== 503) unexpected.push(thrown.message);
+          // Its server was killed, or lost its member: not answered, so it may be there or not. What it was about is left alone from now on.
+          if (isApiError(thrown) && thrown.code !== 503) unexpected.push(`${type} ${thrown.message}`);
+          uncertain.add(`${type} ${name ?? made}`);
+          if (name !== undefined) own.splice(own.indexOf(name), 1);
           at++;
           await pause(20);
         }
@@ -116,42 +139,76 @@ describeEtcd("three servers on three etcd members", () => {
       }
     });
 
-    /** Writes go on: also after every single failure. */
+    /** Writes go on, whatever has just been killed. */
     const moment = async (ms: number): Promise<void> => {
       const before = answered.size;
       await pause(ms);
       await until(() => answered.size > before);
     };
+    const anyOne = (): number => Math.floor(random() * 3);
+    const compacted: number[] = [];
     await moment(1000);
-    for (const i of [0, 1, 2]) {
-      await servers.etcd.kill(i);
+    // Each of them once, then some at random.
+    for (const [i, server] of [[0, 0], [1, 1], [2, 2], ...[1, 2].map(() => [anyOne(), anyOne()] as const)] as const) {
+      await etcd.kill(i);
       await moment(2500);
-      servers.etcd.run(i);
-      await servers.etcd.answers(i);
-      await servers.kill(i);
+      etcd.run(i);
+      await etcd.answers(i);
+      // Behind what all watches have seen: none of them may notice.
+      const behind = Math.min(...watches.map((w) => Number(w.version)));
+      if (behind > (compacted.at(-1) ?? Number(start))) {
+        await etcd.ctl("compact", String(behind));
+        compacted.push(behind);
+      }
+      await servers.kill(server);
       await moment(1000);
-      await servers.start(i);
+      await servers.start(server);
       await moment(500);
     }
     stop.abort();
     await Promise.all(writers);
     const last = await clients[0]!.create(FELIX_CONFIGURATION, felix("last"));
     const end = Number(last.metadata.resourceVersion);
+    answered.add(`${end} ADDED ${last.metadata.name}`);
     await until(() => watches.every((w) => Number(w.version) >= end));
     over.abort();
     await Promise.all(watchers);
 
+    const told = `seed ${seed}`;
     // The watches were really interrupted.
-    expect(Math.min(...watches.map((w) => w.resumed))).toBeGreaterThan(0);
-    expect(unexpected).toEqual([]);
+    expect(Math.min(...watches.map((w) => w.resumed)), told).toBeGreaterThan(0);
+    expect(compacted.length, told).toBeGreaterThan(0);
+    expect(unexpected, told).toEqual([]);
+    const { seen } = watches[0]!;
+    for (const w of watches) expect(w.seen, told).toEqual(seen);
+    expect(seen, told).toEqual(seen.toSorted((a, b) => a.revision - b.revision));
+    expect(new Set(seen.map((e) => e.revision)).size, told).toBe(seen.length);
+    // Each answer is an event, and each event is an answer or what was not answered; together they make what is there.
+    const events = new Set(seen.map((e) => `${e.revision} ${e.type} ${e.name}`));
+    expect(
+      [...answered].filter((e) => !events.has(e)),
+      told,
+    ).toEqual([]);
+    const gone = seen.filter((e) => e.type === "DELETED").map((e) => e.name);
+    expect(
+      [...deleted].filter((name) => !gone.includes(name)),
+      told,
+    ).toEqual([]);
+    const nobodys = seen.filter(
+      (e) =>
+        !answered.has(`${e.revision} ${e.type} ${e.name}`) && !(e.type === "DELETED" && deleted.has(e.name)) && !uncertain.has(`${e.type} ${e.name}`),
+    );
+    expect(nobodys, told).toEqual([]);
+    const replayed = new Map<string, number>();
+    for (const { type, name, revision } of seen) {
+      expect(replayed.has(name), `${told}: ${revision} ${type} ${name}`).toBe(type !== "ADDED");
+      if (type === "DELETED") replayed.delete(name);
+      else replayed.set(name, revision);
+    }
     const { items } = await clients[1]!.list(FELIX_CONFIGURATION);
-    const there = new Map(items.map((o) => [o.metadata.name, Number(o.metadata.resourceVersion)]));
-    for (const [name, revision] of answered) expect([name, there.get(name)]).toEqual([name, revision]);
-    const expected = items
-      .map((o) => ({ revision: Number(o.metadata.resourceVersion), type: "ADDED", name: o.metadata.name }))
-      .filter((o) => o.revision > Number(start))
-      .toSorted((a, b) => a.revision - b.revision);
-    for (const w of watches) expect(w.seen).toEqual(expected);
+    const there = items.map((o) => [o.metadata.name, Number(o.metadata.resourceVersion)] as const).filter(([, revision]) => revision > Number(start));
+    expect(new Map(there), told).toEqual(replayed);
+    expect(deleted.size, told).toBeGreaterThan(0);
   });
 
   test("what one answers, the others read at once; one certificate is good for all; each ends on SIGTERM", async () => {

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { readBackup } from "../../src/store/backup.ts";
 import { ask, follow, ServerHome, until } from "../apiserver/process.ts";
 import { TORTIE } from "../peers.ts";
 
@@ -75,6 +76,56 @@ test("a backup of a running server brings a damaged store back; whoever watched 
   await watch.ended;
   expect(watch.events.map((e) => [e.type, (e.object as unknown as { code: number }).code])).toEqual([["ERROR", 410]]);
   await until(async () => (await ask(home.socket, "/healthz")).body === "ok");
+});
+
+test("backups of a server that is written to at full speed are each one moment of it; after a restore nobody goes on with what is lost", async () => {
+  const first = await home.start();
+  const WRITERS = 4;
+  const answered = Array.from({ length: WRITERS }, () => [] as number[]);
+  let over = false;
+  const writers = answered.map(async (versions, w) => {
+    while (!over) versions.push(Number((await create(`w${w}-${versions.length}`, "1")).metadata.resourceVersion));
+  });
+  const backups: { file: string; revision: number }[] = [];
+  for (let n = 0; n < 3; n++) {
+    const file = join(home.directory, `backup-${n}`);
+    const before = answered.map((versions) => [...versions]);
+    await until(() => answered.every((versions, w) => versions.length > before[w]!.length));
+    const { code, out } = await server("backup", "--data", home.data, file);
+    expect(code).toBe(0);
+    const { revision, current } = readBackup(file);
+    expect(out).toContain(`${current.length} keys at revision ${revision};`);
+    backups.push({ file, revision });
+    for (const [w, versions] of before.entries()) {
+      const of = current.filter((c) => c.key.includes(`/w${w}-`)).toSorted((a, b) => a.revision - b.revision);
+      // What was answered before is there, and of what came later as much as there was at that one revision.
+      expect(of.map((c) => c.key.replace(/.*-/, ""))).toEqual(of.map((_c, i) => String(i)));
+      expect(of.slice(0, versions.length).map((c) => c.revision)).toEqual(versions);
+      expect(of.filter((c) => c.revision > revision)).toEqual([]);
+      const later = answered[w]!.filter((v) => v <= revision);
+      expect(of.map((c) => c.revision)).toEqual(expect.arrayContaining(later));
+    }
+  }
+  over = true;
+  await Promise.all(writers);
+  const lost = await create("lost", "1");
+  first.child.kill("SIGTERM");
+  expect(await first.ended).toBe(0);
+  const { file, revision } = backups[1]!;
+  expect((await server("restore", "--data", home.data, file)).code).toBe(0);
+  await home.start();
+  // Of the lost time, the moment of the backup, and before.
+  for (const version of [lost.metadata.resourceVersion, revision, answered[0]![0]!]) {
+    const watch = follow(home.socket, `${MAPS}?watch=true&resourceVersion=${version}`);
+    await watch.ended;
+    expect(watch.events.map((e) => [e.type, (e.object as unknown as { code: number }).code])).toEqual([["ERROR", 410]]);
+  }
+  const [map] = (await list()).maps.filter((m) => m.metadata.name === "w0-0");
+  const put = async (body: Map): Promise<number> =>
+    (await ask(home.socket, `${MAPS}/${body.metadata.name}`, { method: "PUT", body: JSON.stringify(body) })).code;
+  expect(await put({ ...map!, metadata: { ...map!.metadata, resourceVersion: lost.metadata.resourceVersion } })).toBe(409);
+  expect(await put({ ...map!, data: { value: "2" } })).toBe(200);
+  expect(await put({ ...map!, data: { value: "3" } })).toBe(409);
 });
 
 test.for([
