@@ -130,7 +130,8 @@ export class Agent {
   async #pass(): Promise<void> {
     const { node } = this.#options;
     const { nodes, felixConfigurations, pools, blocks, affinities } = this.#sources;
-    const config = configOf(felixConfigurations.list(), node);
+    const { metadata } = this.#publisher.node ?? {};
+    const config = configOf(felixConfigurations.list(), { name: node, labels: metadata && (metadata.labels ?? {}) });
     const publicKey = config.enabled ? await this.#dataplane.identify(config.interface) : undefined;
     const own = this.#publisher.node;
     const desired = desiredState({

@@ -1,5 +1,8 @@
-// The effective configuration of one node: FelixConfiguration "default" overridden field by field by "node.<name>", then Calico's defaults.
+// The effective configuration of one node: FelixConfiguration "default" overridden field by field by the one that selects the node, that by "node.<name>";
+// then Calico's defaults.
 import type { FelixConfiguration } from "../../api/felixconfiguration.ts";
+import type { Labels } from "../../api/labelselector.ts";
+import { selects } from "../../api/selector.ts";
 
 /** FelixConfiguration.spec with the fields that count here filled in. */
 export type Config = {
@@ -70,13 +73,27 @@ function pattern(text: string | undefined): RegExp {
 const present = (spec: Spec | undefined): Partial<Spec> =>
   Object.fromEntries(Object.entries(spec ?? {}).filter(([, v]) => v !== undefined && v !== null && v !== "")) as Partial<Spec>;
 
-/** The merged spec of a node. */
-export function mergedSpec(all: readonly FelixConfiguration[], node: string): Partial<Spec> {
-  const named = (name: string): Spec | undefined => all.find((f) => f.metadata.name === name)?.spec;
-  return { ...present(named("default")), ...present(named(`node.${node}`)) };
+/** Who is configured. A node whose labels are not known (it is not there yet) is selected by nothing. */
+export type Configured = { readonly name: string; readonly labels: Labels | undefined };
+
+/** Of those whose nodeSelector selects the node the oldest, by name if of one age: only one counts. */
+function selecting(all: readonly FelixConfiguration[], { labels }: Configured): FelixConfiguration | undefined {
+  if (labels === undefined) return undefined;
+  const age = ({ metadata }: FelixConfiguration): string => `${metadata.creationTimestamp ?? ""} ${metadata.name}`;
+  return all
+    .filter(
+      ({ metadata: { name }, spec }) => name !== "default" && !name.startsWith("node.") && spec?.nodeSelector && selects(spec.nodeSelector, labels),
+    )
+    .sort((a, b) => (age(a) < age(b) ? -1 : 1))[0];
 }
 
-export function configOf(all: readonly FelixConfiguration[], node: string): Config {
+/** The merged spec of a node. */
+export function mergedSpec(all: readonly FelixConfiguration[], node: Configured): Partial<Spec> {
+  const named = (name: string): Spec | undefined => all.find((f) => f.metadata.name === name)?.spec;
+  return { ...present(named("default")), ...present(selecting(all, node)?.spec), ...present(named(`node.${node.name}`)) };
+}
+
+export function configOf(all: readonly FelixConfiguration[], node: Configured): Config {
   const s = mergedSpec(all, node);
   const mask = s.iptablesMarkMask ?? 0xffff0000;
   const unsupported = [

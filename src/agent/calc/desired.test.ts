@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { desiredState } from "./desired.ts";
+import type { FelixConfiguration } from "../../api/felixconfiguration.ts";
 import type { Desired, Inputs, Route } from "./types.ts";
 import { block, cluster, felix, key, mac, node, pool, withNode } from "./world.cases.ts";
 
@@ -93,6 +94,45 @@ describe("configuration", () => {
   });
   test("node.<name> alone can switch one node off", () =>
     expect(config(felix("default", { wireguardEnabled: true }), felix("node.k8s-w1", { wireguardEnabled: false })).encryption).toBeUndefined());
+  describe("one that selects nodes by their labels", () => {
+    const labelled = (labels: Record<string, Record<string, string>>, ...felixConfigurations: Inputs["felixConfigurations"]): Desired => {
+      const nodes = cluster().nodes.map((n) => ({ ...n, metadata: { ...n.metadata, labels: labels[n.metadata.name] ?? {} } }));
+      return desiredState(cluster({ nodes, felixConfigurations }));
+    };
+    const on = felix("default", { wireguardEnabled: true, wireguardListeningPort: 5, wireguardInterfaceName: "wg9" });
+    const made = (creationTimestamp: string, name: string, nodeSelector: string, wireguardListeningPort: number): FelixConfiguration => {
+      const f = felix(name, { nodeSelector, wireguardListeningPort });
+      return { ...f, metadata: { ...f.metadata, creationTimestamp } };
+    };
+    const EARLY = "2026-01-01T00:00:00Z";
+    const LATE = "2026-02-01T00:00:00Z";
+    test("stands between default and node.<name>", () => {
+      const zone = felix("zone-a", { nodeSelector: "zone == 'a'", wireguardListeningPort: 7, wireguardInterfaceName: "wg7" });
+      const w1 = { "k8s-w1": { zone: "a" } };
+      expect(labelled(w1, zone, on).encryption).toMatchObject({ listenPort: 7, interface: "wg7" });
+      expect(labelled(w1, zone, on, felix("node.k8s-w1", { wireguardListeningPort: 8 })).encryption).toMatchObject({
+        listenPort: 8,
+        interface: "wg7",
+      });
+      expect(labelled({ "k8s-w1": { zone: "b" } }, zone, on).encryption).toMatchObject({ listenPort: 5, interface: "wg9" });
+      // A peer's port is that of what selects the peer.
+      const peers = labelled({ "k8s-w2": { zone: "a" } }, zone, on).encryption!.peers.map((p) => `${p.node} ${p.endpoint.port}`);
+      expect(peers.toSorted()).toEqual(["k8s-w0 5", "k8s-w2 7"]);
+    });
+    test.for<[string, FelixConfiguration[], number]>([
+      ["of several the oldest", [made(LATE, "a", "all()", 1), made(EARLY, "b", "has(zone)", 2)], 2],
+      ["of one age the first by name", [made(EARLY, "b", "all()", 1), made(EARLY, "a", "all()", 2)], 2],
+      ["not one that cannot be read", [made(EARLY, "a", "zone == a", 1), made(LATE, "b", "all()", 2)], 2],
+      ["not one without a selector", [made(EARLY, "a", "", 1)], 5],
+      ["not default or node.<name>, whatever they say", [made(EARLY, "node.other", "all()", 1)], 5],
+    ])("%s", ([, some, port]) => expect(labelled({ "k8s-w1": { zone: "a" } }, on, ...some).encryption!.listenPort).toBe(port));
+    test("a node without labels may be selected, one that is not there yet is not", () => {
+      const felixConfigurations = [on, felix("all", { nodeSelector: "!has(zone)", wireguardListeningPort: 7 })];
+      expect(desiredState(cluster({ felixConfigurations })).encryption!.listenPort).toBe(7);
+      const nodes = cluster().nodes.filter((n) => n.metadata.name !== "k8s-w1");
+      expect(desiredState(cluster({ felixConfigurations, nodes })).encryption!.listenPort).toBe(5);
+    });
+  });
   test("a peer is reached at the port of its own configuration", () =>
     expect(
       config(felix("default", { wireguardEnabled: true }), felix("node.k8s-w2", { wireguardListeningPort: 7 })).encryption!.peers.map(

@@ -13,7 +13,7 @@ export function desiredState(inputs: Inputs): Desired {
   const nodes = inputs.nodes.map(factsOf).sort((a, b) => (a.name < b.name ? -1 : 1));
   const own = nodes.find((n) => n.name === node);
   const pools = [...inputs.pools].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  const config = configOf(felixConfigurations, node);
+  const config = configOf(felixConfigurations, own ?? { name: node, labels: undefined });
   const owned = ownership(inputs.blocks, nodes);
   const verdicts = judgeKeys(nodes, node, facts.publicKey);
   const encryption = encryptionOf({ node, config, felixConfigurations, nodes, verdicts, owned, facts });

@@ -27,8 +27,8 @@ function peersOf(i: EncryptionInputs): Peer[] {
         {
           node: n.name,
           publicKey: verdict.publicKey,
-          // The port of the peer's own configuration: a node may differ by its node.<name> resource.
-          endpoint: { address: n.address, port: configOf(i.felixConfigurations, n.name).listenPort },
+          // The port of the peer's own configuration: a node may differ by its node.<name> resource, or one that selects it.
+          endpoint: { address: n.address, port: configOf(i.felixConfigurations, n).listenPort },
           allowedIps: i.owned.filter((o) => o.node === n.name).map((o) => o.cidr),
         },
       ];

@@ -1,4 +1,5 @@
 // What the calculation needs of a Node, taken out of its annotations and addresses once. Malformed addresses count as absent.
+import type { Labels } from "../../api/labelselector.ts";
 import type { Node } from "../../api/node.ts";
 import { ANNOTATION } from "../../api/node-annotations.ts";
 import { type Cidr, parseCidr } from "../../base/cidr.ts";
@@ -6,6 +7,7 @@ import { formatIp, parseIp } from "../../base/ip.ts";
 
 export type NodeFacts = {
   readonly name: string;
+  readonly labels: Labels;
   /** The node's IPv4 address, text; undefined: it has none (yet). */
   readonly address: string | undefined;
   /** The subnet that it is in, when the node says so. */
@@ -42,6 +44,7 @@ export function factsOf(node: Node): NodeFacts {
   const subnet = calico?.includes("/") ? parseCidr(calico) : undefined;
   return {
     name: node.metadata.name,
+    labels: node.metadata.labels ?? {},
     address: addressOf(node, calico),
     subnet: subnet?.ip.length === 4 ? subnet : undefined,
     publicKey: a[ANNOTATION.wireguardPublicKey] ?? "",

@@ -88,11 +88,11 @@ export function clusterStatus(inputs: StatusInputs): ClusterStatus {
   const { now } = inputs;
   const reports = new Map(inputs.reports.map((r) => [r.metadata.name, r.status]));
   const facts = inputs.nodes.map(factsOf).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const seen = facts.map(({ name, publicKey }): Seen => ({
+  const seen = facts.map(({ name, labels, publicKey }): Seen => ({
     name,
     key: publicKey,
     reachable: isKey(publicKey) && facts.filter((f) => f.publicKey === publicKey).length === 1,
-    wanted: configOf(inputs.felixConfigurations, name).enabled,
+    wanted: configOf(inputs.felixConfigurations, { name, labels }).enabled,
     report: isFresh(reports.get(name), now) ? reports.get(name) : undefined,
   }));
   const perNode = seen.map((n): NodeRow => {

@@ -50,7 +50,7 @@ async function inventoryFromApi(client: Client): Promise<InventoryDocument> {
     client.list(FELIX_CONFIGURATION),
   ]);
   const settings = felix.items.find((f) => f.metadata.name === "default")?.spec;
-  const own = new Map(nodes.items.map((n) => [n.metadata.name, mergedSpec(felix.items, n.metadata.name)]));
+  const own = new Map(nodes.items.map((n) => [n.metadata.name, mergedSpec(felix.items, { name: n.metadata.name, labels: n.metadata.labels ?? {} })]));
   const cidrs = new Map<string, string[]>();
   for (const b of blocks.items) {
     const owner = /^host:(.+)$/.exec(b.spec.affinity ?? "")?.[1];
