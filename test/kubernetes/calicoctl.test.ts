@@ -202,7 +202,7 @@ describeWith(["kubernetes-apiserver", "etcd"], "calicoctl on a genuine Kubernete
       writeFileSync(file, exported.out);
 
       const there = { DATASTORE_TYPE: "kubernetes", KUBECONFIG: cluster.kubeconfig };
-      expect((await on(there, `datastore migrate import -f ${file}`)).code).toBe(1); // there are no such resources yet
+      expect((await on(there, `datastore migrate import -f ${file}`)).err).toMatch(/^cannot import: the cluster does not know the kind IPPool\n/);
       await cluster.define(V1_DEFINITIONS);
       const body = { apiVersion: "crd.projectcalico.org/v1", kind: "ClusterInformation", metadata: { name: "default" }, spec: {} };
       await cluster.client().raw("POST", "/apis/crd.projectcalico.org/v1/clusterinformations", { body });

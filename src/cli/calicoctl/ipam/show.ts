@@ -42,7 +42,9 @@ export function borrowed({ blocks }: Addresses): string {
         a.pod === undefined ? handle : `${a.namespace ?? "default"}/${a.pod}`,
       ]);
   });
-  return boxTable(["IP", "Borrowing-Node", "Block", "Block Owner", "Type", "Allocated-To"], rows);
+  const ownerless = blocks.flatMap((b) => allocations(b.spec)).filter(({ attributes }) => attributes.node === undefined).length;
+  const note = `\nNote: found ${ownerless} IP allocations without an explicit node association. Unable to determine if they are borrowed.\n`;
+  return boxTable(["IP", "Borrowing-Node", "Block", "Block Owner", "Type", "Allocated-To"], rows) + (ownerless > 0 ? note : "");
 }
 
 export function configurationTable({ configuration }: Addresses): string {

@@ -8,6 +8,7 @@ import { IP_POOL } from "../../../api/ippool.ts";
 import type { Kind } from "../../../api/kind.ts";
 import { NODE } from "../../../api/node.ts";
 import { messageOf, TortieError } from "../../../base/errors.ts";
+import { isNotFound } from "../../../client/error.ts";
 import type { Client } from "../../../client/types.ts";
 import { backend } from "../backend.ts";
 import { setLock } from "../lock.ts";
@@ -16,7 +17,13 @@ import { type Exported, renewed } from "./file.ts";
 /** Throws when there is anything that an import could overwrite. What every store has from its first moment does not count. */
 async function checkEmpty(client: Client): Promise<void> {
   for (const kind of [IP_POOL, IPAM_BLOCK, BLOCK_AFFINITY, IPAM_HANDLE, FELIX_CONFIGURATION] as unknown as Kind[]) {
-    const { items } = await client.list(kind);
+    const { items } = await client.list(kind).catch((thrown: unknown) => {
+      if (!isNotFound(thrown)) throw thrown;
+      throw new TortieError(`cannot import: the cluster does not know the kind ${kind.kind}`, {
+        cause: thrown,
+        hint: "Install Calico's definitions there first, or those of docs/reference/crds.",
+      });
+    });
     const some = items.find((o) => kind.kind !== FELIX_CONFIGURATION.kind || o.metadata.name !== "default");
     if (some)
       throw new TortieError(`datastore is not empty: there is a ${kind.kind}, ${some.metadata.name}`, {
