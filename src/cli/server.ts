@@ -1,5 +1,5 @@
 // `tortie server`: the API server as a daemon. Its words for identities (issue, kubeconfig, token, revoke) are in server/.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { openAuthority } from "../apiserver/identity/authority.ts";
@@ -83,6 +83,8 @@ async function serve(options: ServeOptions): Promise<number> {
     });
   const release = holdDirectory(data);
   const authority = openAuthority(data, Date.now, { create: true });
+  if ((statSync(join(data, "pki", "ca.key")).mode & 0o077) !== 0)
+    log.warn("others than its owner can reach the certificate authority's key: chmod 600", { file: join(data, "pki", "ca.key") });
   const store = await opener.open(join(data, "store"), log);
   const socket = resolve(options.socket ?? join(data, "server.sock"));
   const audit = {

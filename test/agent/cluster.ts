@@ -65,15 +65,13 @@ export class Cluster {
 
   /** Namespaces, server and pool; agents are started one by one, or all by startAgents(). */
   async start(): Promise<void> {
-    const setup = "mount --make-rprivate /; mount -t tmpfs tmpfs /run; ip link set lo up";
+    // Its last word is a file on its own /run: a member made before that would keep the host's /proc, in which a pod's process has another number.
+    const setup = "mount --make-rprivate /; mount -t tmpfs tmpfs /run; ip link set lo up; mkdir /run/tortie; : >/run/tree-is-set-up";
     const tree = startTree({ setup, main: ["sleep", "infinity"], stdio: "ignore", env: process.env, dieWithCaller: true });
     this.#tree = tree;
     this.#everything.add(tree);
     this.#init = (await initOf(tree)).pid;
-    await until(
-      "the router's namespace",
-      () => this.sh({ name: "router", pid: this.#init }, "ip link show lo up; test -d /run/tortie || mkdir /run/tortie") || true,
-    );
+    await until("the router's namespace", () => existsSync(`${rootOf(this.#init)}/run/tree-is-set-up`));
     for (const n of MODEL.nodes) await this.#hold(n.name);
     const pids = new Map([...this.members].map(([name, m]) => [name, m.pid]));
     this.#script(this.#init, toScript(routerSetup(MODEL, pids)));

@@ -1,7 +1,7 @@
 // The bytes of a request's body: at most BODY_LIMIT each and ALL_BODIES in all, in one buffer, so that a body that comes a byte at a time costs no more
 // than one that comes whole.
 import type { Readable } from "node:stream";
-import { tooLarge, tooManyRequests } from "../../api/status.ts";
+import { badRequest, tooLarge, tooManyRequests } from "../../api/status.ts";
 import { BODY_LIMIT } from "./body.ts";
 
 /** Bytes of all bodies that are being read or worked on. */
@@ -11,7 +11,7 @@ let held = 0;
 /** What the bytes are held for: the answer. */
 type Held = { readonly destroyed: boolean; once(event: "close", listener: () => void): unknown };
 
-/** Reads `message` to its end. `announced` is its Content-Length, if it has one; the bytes count as held until `answer` is closed. Throws ApiError 413, 429. */
+/** Reads `message` to its end. `announced` is its Content-Length, if it has one; the bytes count as held until `answer` is closed. Throws ApiError 400, 413, 429. */
 export function readBody(message: Readable, announced: number | undefined, answer: Held): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     if (announced !== undefined && announced > BODY_LIMIT) return reject(tooLarge(BODY_LIMIT));
@@ -49,7 +49,9 @@ export function readBody(message: Readable, announced: number | undefined, answe
       reject(wanted > BODY_LIMIT ? tooLarge(BODY_LIMIT) : tooManyRequests());
     });
     message.on("end", () => resolve(buffer.subarray(0, length)));
-    message.on("error", reject);
-    message.on("close", () => reject(new Error("the connection was closed")));
+    // A broken chunk or a connection that ends in the middle: the client's doing, no fault of the server's.
+    const cut = (): void => reject(badRequest("the request's body ended before it was whole"));
+    message.on("error", cut);
+    message.on("close", cut);
   });
 }
