@@ -16,8 +16,8 @@ export type LabHandle = {
   readonly init: ProcessId;
   /** Milliseconds from the supervisor's start until everything stood. */
   readonly bringUpMs: number;
-  /** Resolves when the lab has ended, however it did. */
-  readonly ended: Promise<void>;
+  /** Resolves when the lab has ended, however it did, with its last words. */
+  readonly ended: Promise<string>;
   /** The lab lives on when this command ends. */
   detach(): void;
   /** Kills the lab and waits until the kernel has cleared it. */
@@ -46,8 +46,10 @@ export async function startLab(options: StartOptions): Promise<LabHandle> {
     env: { ...process.env, TORTIE_LAB: "1", [KEEP]: keep.join("\n") },
     dieWithCaller: !options.outlives,
   });
-  const ended = new Promise<void>((resolve) => tree.once("exit", () => resolve()));
-  const standing = ready(tree, options.onStage ?? (() => {}));
+  let words = "";
+  tree.stderr!.setEncoding("utf8").on("data", (chunk: string) => (words = (words + chunk).slice(-4_000)));
+  const ended = new Promise<string>((resolve) => tree.once("close", () => resolve(words.trim())));
+  const standing = ready(tree, options.onStage ?? (() => {}), ended);
   // Its failure is the reason also for what fails before it is awaited.
   standing.catch(() => {});
   const init = await initOf(tree).catch(() => standing.then(() => Promise.reject(new TortieError("Cannot start the lab: it ended at once"))));
@@ -69,11 +71,9 @@ function librariesOf(main: string): string[] {
   return places.filter((p) => existsSync(p)).map((p) => realpathSync(p));
 }
 
-function ready(tree: ChildProcess, onStage: (stage: string, ms: number) => void): Promise<number> {
+function ready(tree: ChildProcess, onStage: (stage: string, ms: number) => void, ended: Promise<string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    let words = "";
-    tree.stderr!.setEncoding("utf8").on("data", (chunk: string) => (words = (words + chunk).slice(-4_000)));
-    tree.once("exit", () => reject(new TortieError(`Cannot start the lab: it ended before it stood${words.trim() && `:\n${words.trim()}`}`)));
+    void ended.then((words) => reject(new TortieError(`Cannot start the lab: it ended before it stood${words && `:\n${words}`}`)));
     tree.stdout!.setEncoding("utf8").on(
       "data",
       decoder<Report>((message) => {

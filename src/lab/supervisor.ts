@@ -14,7 +14,7 @@ import { seedCluster } from "./seed.ts";
 
 const report = (message: Report): void => void process.stdout.write(encode(message));
 
-/** Runs the lab. Never returns while it stands; throws when it cannot be built or has lost a member. `main`: the built program. */
+/** Runs the lab. Never returns; ends the process, and with it the lab, when it cannot be built or has lost a member. `main`: the built program. */
 export async function supervise(main: string): Promise<never> {
   // Whoever started us may be gone: a kept lab goes on without a reader.
   process.stdout.on("error", () => {});
@@ -29,7 +29,9 @@ export async function supervise(main: string): Promise<never> {
     return await build(main);
   } catch (thrown) {
     report({ failed: messageOf(thrown), hint: thrown instanceof TortieError ? thrown.hint : "" });
-    throw thrown;
+    process.stderr.write(`${messageOf(thrown)}\n`);
+    // Daemons still run and would keep this process: with it the lab ends.
+    process.exit(1);
   }
 }
 

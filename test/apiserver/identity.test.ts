@@ -150,6 +150,9 @@ describe("joining", () => {
     const listed = await run(["server", "token", "list", "--data", home.data]);
     expect(listed.out).toMatch(new RegExp(`^ID .*\\n${id} +node +k8s-w1 `));
     expect(listed.out).not.toContain(secret);
+    expect(await run(["server", "token", "list", "--socket", home.socket])).toEqual(listed);
+    const unpinned = await run(["server", "token", "create", "--socket", home.socket, "--node", "k8s-w2"]);
+    expect(unpinned).toMatchObject({ code: 1, out: "", err: expect.stringContaining("Give --data too, or --kubeconfig.") as string });
     const join = (): Promise<Ran> =>
       run(["agent", "join", server.url, "--token-file", "-", "--ca", `${home.data}/pki/ca.crt`, "--kubeconfig", path("k.kubeconfig")], {
         input: `${id}.${secret}`,

@@ -30,8 +30,9 @@ export function addIdentities(server: Command): void {
     return resolve(data);
   };
   const reach = (options: Reach): Reach => {
-    const { kubeconfig, socket } = options;
-    return kubeconfig === undefined ? { data: dataOf(options), ...(socket === undefined ? {} : { socket }) } : { kubeconfig };
+    const { kubeconfig, socket, data = server.opts().data as string | undefined } = options;
+    if (kubeconfig !== undefined) return { kubeconfig };
+    return socket === undefined || data !== undefined ? { data: dataOf(options), ...(socket === undefined ? {} : { socket }) } : { socket };
   };
   const ttl = (command: Command, usual: number, what: string): Command =>
     command.addOption(

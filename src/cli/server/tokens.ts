@@ -16,12 +16,12 @@ import { tableOf } from "../calicoctl/table.ts";
 type Reach = { data?: string; socket?: string; kubeconfig?: string };
 
 /** Works with a client of the server, and closes it. */
-async function asking<T>(reach: Reach, work: (client: RestClient, ca: string | undefined) => Promise<T>): Promise<T> {
+async function asking<T>(reach: Reach, work: (client: RestClient, endpoint: Endpoint) => Promise<T>): Promise<T> {
   const socketPath = reach.socket ?? join(reach.data ?? "", "server.sock");
   const endpoint: Endpoint = reach.kubeconfig === undefined ? { url: `unix:${socketPath}`, socketPath } : loadKubeconfig(reach.kubeconfig);
   const client = connectTo(endpoint);
   try {
-    return await work(client, reach.data === undefined ? endpoint.ca : authorityCertificate(reach.data));
+    return await work(client, endpoint);
   } finally {
     await client.close();
   }
@@ -30,7 +30,10 @@ async function asking<T>(reach: Reach, work: (client: RestClient, ca: string | u
 type Wanted = { role: "admin" | "viewer" | "node"; user: string; seconds: number };
 
 export function createToken({ role, user, seconds }: Wanted, reach: Reach): Promise<number> {
-  return asking(reach, async (client, ca) => {
+  return asking(reach, async (client, endpoint) => {
+    // Who joins does not know the authority yet.
+    const ca = role === "node" ? authorityOf(reach, endpoint) : undefined;
+    const pin = ca === undefined ? "" : `.${pinOf(ca)}`;
     const token = newToken();
     const expires = `${new Date(Date.now() + seconds * 1000).toISOString().slice(0, 19)}Z`;
     await client.create(ACCESS_TOKEN, {
@@ -39,9 +42,7 @@ export function createToken({ role, user, seconds }: Wanted, reach: Reach): Prom
       metadata: { name: token.id },
       spec: { role, user, hash: hashOf(token.bearer), expires },
     });
-    // Who joins does not know the authority yet.
-    const text = role === "node" && ca !== undefined ? `${token.bearer}.${pinOf(ca)}` : token.bearer;
-    process.stdout.write(`${text}\n`);
+    process.stdout.write(`${token.bearer}${pin}\n`);
     process.stderr.write(
       role === "node"
         ? `for node ${user}, once, until ${expires}: tortie agent join https://SERVER:6443 --token-file FILE\n`
@@ -100,8 +101,13 @@ function unlessGone(thrown: unknown): void {
   if (!isApiError(thrown, "NotFound")) throw thrown;
 }
 
-/** The certificate authority of the server in `data`. Throws TortieError. */
-function authorityCertificate(data: string): string {
+/** The certificate authority of the server that is asked. Throws TortieError. */
+function authorityOf({ data, kubeconfig }: Reach, endpoint: Endpoint): string | undefined {
+  if (kubeconfig !== undefined) return endpoint.ca;
+  if (data === undefined)
+    throw new TortieError("Cannot make a token for a node: it names the server's certificate authority, which is in its --data", {
+      hint: "Give --data too, or --kubeconfig.",
+    });
   const path = join(data, "pki", "ca.crt");
   try {
     return readFileSync(path, "utf8");

@@ -33,10 +33,10 @@ export type ExerciseOptions = {
 };
 
 /** Walks the exercise in a lab. Every step is tried, also after one that failed; the walk ends early when the lab does. */
-export async function exercise(lab: RunningLab, ended: Promise<void>, options: ExerciseOptions): Promise<Pick<Walk, "verdicts" | "figures">> {
+export async function exercise(lab: RunningLab, ended: Promise<string>, options: ExerciseOptions): Promise<Pick<Walk, "verdicts" | "figures">> {
   const walk = new Walk(lab, options);
   let over = false;
-  const lost = ended.then(() => void (over || walk.close()));
+  const lost = ended.then((words) => void (over || walk.close(words)));
   for (const step of STEPS) {
     await Promise.race([walk.attempt(() => step(walk)), lost]);
     if (walk.closed) break;

@@ -188,9 +188,9 @@ export class Walk {
     this.#write(`  ${this.#paint("33", "skip")}  ${claim}\n`);
   }
 
-  /** The lab has ended: nothing more is shown or judged. */
-  close(): void {
-    this.check(false, "the lab stands until the walk is over");
+  /** The lab has ended, with these words: nothing more is shown or judged. */
+  close(words: string): void {
+    this.check(false, "the lab stands until the walk is over", words);
     this.#closed = true;
   }
   get closed(): boolean {
